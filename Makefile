@@ -1,0 +1,30 @@
+# setup: an environment in .venv   demo: the built-in example   test, check, bench: what a contributor runs
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO := outputs/demo
+
+.PHONY: setup demo test check bench
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# A finished demo makes room for a new one; one that was interrupted goes on where it stopped.
+demo: setup
+	if [ -e $(DEMO)/report.json ]; then rm -r $(DEMO); fi
+	$(BIN)/prunekit run --strategy nash --adapter t5 --output $(DEMO)
+
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,rounds

@@ -1,0 +1,85 @@
+"""prunekit makes encoder-decoder transformers several times faster by structured pruning."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prunekit.cut.checkpoint import from_pretrained
+    from prunekit.data.tasks import TaskPlugin
+    from prunekit.errors import PrunekitError
+    from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
+    from prunekit.find.graph import DependencyGraph, discover
+    from prunekit.find.units import Kind, PruningGroup, PruningPlan
+    from prunekit.hookspecs import hookimpl
+    from prunekit.learn.bench import Bench
+    from prunekit.learn.distill import Distillation
+    from prunekit.learn.gates import Constraint, HardConcreteGates, HardGates
+    from prunekit.learn.schedule import SparsitySchedule
+    from prunekit.learn.select import evenly_spaced, meet, meet_evenly
+    from prunekit.learn.strategy import Problem, Strategy, checked_layers
+    from prunekit.measure.report import Report
+    from prunekit.pipeline import prune, run
+    from prunekit.recipe import Recipe
+
+_ROOMS = {
+    "prunekit.cut.checkpoint": ("from_pretrained",),
+    "prunekit.data.tasks": ("TaskPlugin",),
+    "prunekit.errors": ("PrunekitError",),
+    "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
+    "prunekit.find.graph": ("DependencyGraph", "discover"),
+    "prunekit.find.units": ("Kind", "PruningGroup", "PruningPlan"),
+    "prunekit.hookspecs": ("hookimpl",),
+    "prunekit.learn.bench": ("Bench",),
+    "prunekit.learn.distill": ("Distillation",),
+    "prunekit.learn.gates": ("Constraint", "HardConcreteGates", "HardGates"),
+    "prunekit.learn.schedule": ("SparsitySchedule",),
+    "prunekit.learn.select": ("evenly_spaced", "meet", "meet_evenly"),
+    "prunekit.learn.strategy": ("Problem", "Strategy", "checked_layers"),
+    "prunekit.measure.report": ("Report",),
+    "prunekit.pipeline": ("prune", "run"),
+    "prunekit.recipe": ("Recipe",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Adapter",
+    "Bench",
+    "Constraint",
+    "DependencyGraph",
+    "Distillation",
+    "FirstOwned",
+    "HardConcreteGates",
+    "HardGates",
+    "Kind",
+    "Problem",
+    "PrunekitError",
+    "PruningGroup",
+    "PruningPlan",
+    "Recipe",
+    "Report",
+    "SharedInput",
+    "SparsitySchedule",
+    "Stack",
+    "Strategy",
+    "TaskPlugin",
+    "checked_layers",
+    "discover",
+    "evenly_spaced",
+    "ffn",
+    "from_pretrained",
+    "heads",
+    "hookimpl",
+    "meet",
+    "meet_evenly",
+    "prune",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``prunekit --help`` does not wait for torch."""
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'prunekit' has no attribute {name!r}")
+    value = getattr(import_module(_ROOM_OF[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,93 @@
+"""The command line: parse and print, nothing else. Every error ends here, as one sentence."""
+
+import errno
+import traceback
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
+
+from prunekit.commands.console import ERR, OUT
+from prunekit.commands.eval import evaluate
+from prunekit.commands.inspect import inspect
+from prunekit.commands.list import list_plugins
+from prunekit.commands.run import run
+from prunekit.errors import PrunekitError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Boundary(TyperGroup):
+    """Turns whatever a command raises into one red sentence and an exit code: 1 for failures, 130 when interrupted.
+
+    Wrong usage keeps the exit code 2 that Typer gives it. ``--debug`` shows the traceback too.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            resumes = "; the same command goes on where it stopped" if ctx.invoked_subcommand == "run" else ""
+            ERR.print(Text(f"\ninterrupted{resumes}.", style="bold red"), soft_wrap=True)
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if (sentence := sentence_for(error)) is None:
+                raise
+            if ctx.meta.get("prunekit.debug"):
+                traceback.print_exception(error)
+            ERR.print(Text.assemble(("error: ", "bold red"), (sentence, "red")), soft_wrap=True)
+            raise typer.Exit(1) from error
+
+
+def sentence_for(error: Exception) -> str | None:
+    """What to tell the user about an error; None for what Typer itself deals with."""
+    text = " ".join(str(error).split())
+    if isinstance(error, PrunekitError):
+        return text
+    if type(error).__module__.startswith(("typer.", "click.")) or getattr(error, "errno", None) == errno.EPIPE:
+        return None
+    if getattr(error, "errno", None) in FULL or "No space left on device" in text:
+        return (
+            "There is no space left to write to; free some and give the same command again, which goes on from there."
+        )
+    if type(error).__name__ == "OutOfMemoryError":
+        return "The device ran out of memory; try --set training.batch=N or --set measure.batch=N with smaller numbers."
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; check that it exists and may be read or written."
+    return f"Something unforeseen happened ({type(error).__name__}: {text}); --debug shows where. Please report it."
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        OUT.print(f"prunekit {version('prunekit')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Boundary,
+    name="prunekit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def prunekit(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Make encoder-decoder transformers several times faster by structured pruning."""
+
+
+app.command("run")(run)
+app.command("list")(list_plugins)
+app.command("inspect")(inspect)
+app.command("eval")(evaluate)

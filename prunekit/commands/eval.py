@@ -1,0 +1,70 @@
+"""``prunekit eval``: how good a model is at a task, dense or pruned."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from prunekit.commands import options
+from prunekit.commands.console import OUT
+from prunekit.recipe import Recipe, over, override
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A directory, dense or pruned, or a hub id.")],
+    adapter: options.Adapter = None,
+    task: options.Task = None,
+    eval_: options.Eval = None,
+    test: options.Test = None,
+    source: options.Source = None,
+    target: options.Target = None,
+    metric: options.Metric = None,
+    prefix: options.Prefix = None,
+    set_: options.Set = None,
+    debug: options.Debug = False,
+) -> None:
+    """Score a model on a task's test rows, or on files."""
+    flags = options.given(model=model, adapter=adapter)
+    section = options.section(
+        name=task, eval=eval_ or test, test=test, source=source, target=target, metric=metric, prefix=prefix
+    )
+    data = override(over(flags, section), set_ or [])
+    Recipe.parse(data)
+    score(data)
+
+
+def score(data: dict[str, Any]) -> None:
+    """Print the metrics of the model in a recipe's keys, on its task's test rows."""
+    from prunekit.commands.progress import Display
+    from prunekit.data.tasks import for_evaluation
+    from prunekit.measure import quality
+    from prunekit.subject import open_subject, resolve
+
+    recipe = resolve(data)
+    with Display() as display:
+        subject = open_subject(recipe, for_evaluation)
+        task, wanted = subject.task, recipe.measure
+        rows = task.test.select(range(min(wanted.eval_examples or len(task.test), len(task.test))))
+        found = quality.evaluate(
+            subject.model,
+            subject.tokenizer,
+            rows,
+            task.metrics,
+            task.section,
+            recipe.generation,
+            wanted.batch,
+            lambda done, total: display(task.name, done, total, {}),
+        )
+    OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)
+    OUT.print(score_table(found.scores))
+
+
+def score_table(found: Mapping[str, float]) -> Table:
+    """One row per metric."""
+    from prunekit.measure.report import figure
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in found.items():
+        table.add_row(name, figure(value))
+    return table

@@ -1,0 +1,71 @@
+"""How far a run has come: a bar per stage in a terminal, a line now and then where there is none."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from prunekit.commands.console import ERR
+
+HIDDEN = ("epoch", "grad_norm", "learning_rate", "step", "total_flos")
+LINES = 10
+"""Lines per stage where there is no terminal."""
+
+
+def figures_in_words(figures: Mapping[str, float]) -> str:
+    """``loss 0.432  encoder_sparsity 0.281``"""
+    shown = {name: value for name, value in figures.items() if name not in HIDDEN and not name.startswith("train_")}
+    return "  ".join(f"{name} {value:.3f}" for name, value in shown.items() if isinstance(value, int | float))
+
+
+class Display:
+    """Called with a stage, how much of it is done, of how much, and the latest figures; a context manager.
+
+    Example: ``learn ━━━━━━━━ 500/1500 0:01:22 loss 0.432  encoder_sparsity 0.281``, with the time that is left.
+    """
+
+    def __init__(self) -> None:
+        self.bars = Progress(
+            TextColumn("{task.description:<13}"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("[dim]{task.fields[figures]}", table_column=Column(ratio=1, no_wrap=True)),
+            console=ERR,
+            expand=True,
+        )
+        self.stages: dict[str, TaskID] = {}
+        self.printed: dict[str, int] = {}
+
+    def __enter__(self) -> "Display":
+        _no_bars_but_the_hubs()
+        if ERR.is_terminal:
+            self.bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if ERR.is_terminal:
+            self.bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
+        """Move the stage's bar, or print a line where a tenth more is done."""
+        words = figures_in_words(figures)
+        if ERR.is_terminal:
+            if stage not in self.stages:
+                self.stages[stage] = self.bars.add_task(stage, figures=words)
+            self.bars.update(self.stages[stage], completed=done, total=total, figures=words)
+        elif (tenth := done * LINES // max(total, 1)) != self.printed.get(stage, -1):
+            self.printed[stage] = tenth
+            ERR.print(f"{stage}: {done}/{total}  {words}".rstrip(), soft_wrap=True, markup=False)
+
+
+def _no_bars_but_the_hubs() -> None:
+    """Stop transformers' bars for weights and shards; those for downloads, which it stops too, stay."""
+    from huggingface_hub.utils.tqdm import enable_progress_bars
+    from transformers.utils import logging
+
+    bars: Any = logging
+    bars.disable_progress_bar()
+    enable_progress_bars()

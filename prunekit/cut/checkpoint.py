@@ -1,0 +1,111 @@
+"""Checkpoints of pruned models: written in one step, read back exactly, and never with a re-initialised weight."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
+
+from prunekit.cut.layout import FORMAT, pruned_class, pruned_config_class
+from prunekit.errors import PrunekitError
+from prunekit.files import replacing
+from prunekit.find.units import PruningPlan
+
+PREFIX = "prunekit-"
+
+
+def save(model: PreTrainedModel, directory: Path, tokenizer: Any = None) -> None:
+    """Write config, safetensors, plan and, where given, the tokenizer; `directory` appears whole or not at all."""
+    with replacing(directory) as draft:
+        model.save_pretrained(draft)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(draft)
+        if (plan := plan_of(model)) is not None:
+            (draft / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+
+
+def read_config(directory: Path | str) -> dict[str, Any]:
+    """The parsed ``config.json`` of a model directory."""
+    path = Path(directory) / "config.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PrunekitError(f"{str(directory)!r} is not a model directory: it has no readable config.json.") from error
+    except ValueError as error:
+        raise PrunekitError(f"{str(path)!r} is not valid JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise PrunekitError(f"{str(path)!r} does not hold a model's config.")
+    return data
+
+
+def is_pruned(directory: Path | str) -> bool:
+    """Whether a directory holds a model that prunekit cut."""
+    return str(read_config(directory).get("model_type", "")).startswith(PREFIX)
+
+
+def load_config(directory: Path | str) -> PretrainedConfig:
+    """The config of a pruned model directory, of its own class."""
+    data = read_config(directory)
+    base = str(data.get("model_type", "")).removeprefix(PREFIX)
+    if not is_pruned(directory) or base not in CONFIG_MAPPING:
+        raise PrunekitError(f"{str(directory)!r} does not hold a model that prunekit cut; load it with transformers.")
+    if (found := data.get("prunekit", {}).get("format")) != FORMAT:
+        raise PrunekitError(f"{str(directory)!r} has checkpoint format {found}; this prunekit reads format {FORMAT}.")
+    config: PretrainedConfig = pruned_config_class(CONFIG_MAPPING[base]).from_dict(data)
+    return config
+
+
+def from_pretrained(directory: Path | str, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """Load a model that prunekit saved; logits are identical to those before saving.
+
+    `dtype` None keeps the dtype of the file. Raises `PrunekitError` where the weights are damaged or do not fill the
+    model exactly.
+    """
+    config = load_config(directory)
+    kind = pruned_class(getattr(transformers, config.prunekit["base"]))
+    return load_weights(kind, directory, config=config, dtype=dtype or config.dtype or torch.float32)
+
+
+def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrainedModel:
+    """`kind.from_pretrained` on safetensors only, refusing anything missing, unexpected or of another shape."""
+    try:
+        model, info = kind.from_pretrained(directory, use_safetensors=True, output_loading_info=True, **options)
+    except SafetensorError as error:
+        raise PrunekitError(f"The weights in {str(directory)!r} are damaged or cut short: {error}.") from error
+    except (RuntimeError, OSError) as error:
+        raise PrunekitError(f"The weights in {str(directory)!r} cannot be loaded: {_brief(error)}") from error
+    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        if names := sorted(map(str, info.get(problem) or ())):
+            raise PrunekitError(
+                f"The weights in {str(directory)!r} do not fit their config: {problem.replace('_keys', '')} {names[0]}"
+                + (f" and {len(names) - 1} more." if len(names) > 1 else ".")
+            )
+    loaded: PreTrainedModel = model.eval()
+    return loaded
+
+
+def plan_of(model: PreTrainedModel) -> PruningPlan | None:
+    """What a pruned model kept of the original; None for a dense model."""
+    record = getattr(model.config, "prunekit", None)
+    return PruningPlan.from_dict({"kept": record["plan"]}) if record else None
+
+
+def dense_config(config: PretrainedConfig) -> PretrainedConfig:
+    """The config of the original model: `config` itself unless it belongs to a pruned one."""
+    record = getattr(config, "prunekit", None)
+    if not record:
+        return config
+    data = {**copy.deepcopy(config.to_dict()), **record["dense"]}
+    for key in ("prunekit", "model_type", *(key for key, value in record["dense"].items() if value is None)):
+        data.pop(key, None)
+    original: PretrainedConfig = CONFIG_MAPPING[config.model_type.removeprefix(PREFIX)].from_dict(data)
+    return original
+
+
+def _brief(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) < 300 else text[:300] + " ..."

@@ -1,0 +1,188 @@
+"""The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs only torch and transformers."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+FORMAT = 1
+
+
+@dataclass
+class Layout:
+    """A plan made concrete, as data that JSON can hold; module and parameter names are those of the cut model.
+
+    `shapes` holds every parameter shape that the stock model does not have, `attributes` what to set on which module,
+    `shared` the inputs from which a module takes only some slices while handing on the whole, and `empty` the
+    attentions without a head, which run with one stand-in head of zeros so that caches keep counting positions.
+    Example: ``Layout(shapes={"encoder.block.0.layer.0.SelfAttention.q.weight": [96, 128], ...})``.
+    """
+
+    shapes: dict[str, list[int]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shared: list[dict[str, Any]] = field(default_factory=list)
+    empty: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a config."""
+        return asdict(self)
+
+
+class Quirk:
+    """A change to a module's inputs and outputs, kept as hooks so that copies of the model carry it along."""
+
+    def attach(self, module: nn.Module) -> None:
+        """Hook `module`; subclasses choose where."""
+        raise NotImplementedError
+
+
+class TakesSlices(Quirk):
+    """The module works with some slices of a shared input, and hands on the whole of it.
+
+    The layer that makes the shared tensor does so by the method `maker`, which is shadowed on the instance.
+    """
+
+    def __init__(self, argument: str, result: int, maker: str, dim: int, index: list[int]):
+        self.argument, self.result, self.maker, self.dim = argument, result, maker, dim
+        self.index = torch.tensor(index, device="cpu")
+        self.whole: torch.Tensor | None = None
+        self.module: nn.Module | None = None
+
+    def attach(self, module: nn.Module) -> None:
+        """Hook `module` before and after its forward pass, and stand in for its maker."""
+        self.module = module
+        module.register_forward_pre_hook(self.before, with_kwargs=True)
+        module.register_forward_hook(self.after)
+        setattr(module, self.maker, self.made)
+
+    def take(self, whole: torch.Tensor) -> torch.Tensor:
+        """Remember the whole and return the slices."""
+        self.whole = whole
+        if self.index.device != whole.device:
+            self.index = self.index.to(whole.device)
+        return whole.index_select(self.dim, self.index)
+
+    def before(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Replace the argument, where it was given, by its slices."""
+        if (whole := kwargs.get(self.argument)) is not None:
+            kwargs = {**kwargs, self.argument: self.take(whole)}
+        return args, kwargs
+
+    def made(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """What the maker makes, sliced."""
+        return self.take(getattr(type(self.module), self.maker)(self.module, *args, **kwargs))
+
+    def after(self, module: nn.Module, args: Any, output: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Put the whole back into the outputs."""
+        whole, self.whole = self.whole, None
+        return (*output[: self.result], whole, *output[self.result + 1 :])
+
+
+class PadsOutput(Quirk):
+    """A projection without rows gives one head of zeros instead of nothing."""
+
+    def __init__(self, width: int):
+        self.width = width
+
+    def attach(self, module: nn.Module) -> None:
+        """Hook `module` after its forward pass."""
+        module.register_forward_hook(self.after)
+
+    def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        """Zeros of the stand-in head's width."""
+        return output.new_zeros((*output.shape[:-1], self.width))
+
+
+class DropsInput(Quirk):
+    """A projection without columns ignores the stand-in head: only its bias, if any, is left."""
+
+    def attach(self, module: nn.Module) -> None:
+        """Hook `module` before its forward pass."""
+        module.register_forward_pre_hook(self.before)
+
+    def before(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        """Nothing of the first input's last dimension."""
+        return (args[0][..., :0], *args[1:])
+
+
+def install(model: nn.Module, layout: Layout) -> None:
+    """Give `model` the shapes, attributes and quirks of `layout`; values of parameters that change shape are lost.
+
+    Parameters that have their shape already keep their values, so the same call serves a model that was just cut and
+    one that was just built. Quirks of an earlier layout are removed first.
+    """
+    uninstall(model)
+    for name, shape in layout.shapes.items():
+        path, _, leaf = name.rpartition(".")
+        module = model.get_submodule(path)
+        old = getattr(module, leaf)
+        if list(old.shape) != shape:
+            empty = torch.empty(shape, dtype=old.dtype, device=old.device)
+            setattr(module, leaf, nn.Parameter(empty, requires_grad=old.requires_grad))
+        measure(module)
+    for path, values in layout.attributes.items():
+        module = model.get_submodule(path)
+        for attribute, value in values.items():
+            setattr(module, attribute, value)
+    for entry in layout.shared:
+        quirk = TakesSlices(**{key: value for key, value in entry.items() if key != "module"})
+        quirk.attach(model.get_submodule(entry["module"]))
+    for entry in layout.empty:
+        for path in entry["pads"]:
+            PadsOutput(entry["width"]).attach(model.get_submodule(path))
+        for path in entry["drops"]:
+            DropsInput().attach(model.get_submodule(path))
+
+
+def uninstall(model: nn.Module) -> None:
+    """Take off every quirk that `install` put on `model`."""
+    for module in model.modules():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in list(hooks.items()):
+                quirk = getattr(hook, "__self__", None)
+                if isinstance(quirk, Quirk):
+                    del hooks[key]
+                    module._forward_pre_hooks_with_kwargs.pop(key, None)
+                    if isinstance(quirk, TakesSlices):
+                        module.__dict__.pop(quirk.maker, None)
+
+
+def measure(module: nn.Module) -> None:
+    """Make a linear layer's or an embedding's own figures agree with its weight."""
+    if isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, nn.Embedding):
+        module.num_embeddings, module.embedding_dim = module.weight.shape
+
+
+def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:
+    """A config class of its own model type, ``prunekit-t5`` for ``t5``, so that a stock class does not claim it."""
+    if base.model_type.startswith("prunekit-"):
+        return base
+    own = {"model_type": f"prunekit-{base.model_type}", "__module__": __name__}
+    return type(f"Pruned{base.__name__}", (base,), own)
+
+
+def pruned_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
+    """The class of models that are built like `base` and then take the layout that their config carries."""
+    if issubclass(base, Pruned):
+        return base
+    assert base.config_class is not None
+    config_class = pruned_config_class(base.config_class)
+    name = f"Pruned{base.__name__}"
+    if name not in _CLASSES:
+        _CLASSES[name] = type(name, (Pruned, base), {"config_class": config_class, "__module__": __name__})
+    return _CLASSES[name]
+
+
+class Pruned:
+    """Mixed into a stock class: build, then install the config's layout."""
+
+    def __init__(self, config: PretrainedConfig, *args: Any, **kwargs: Any):
+        super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
+        install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]
+
+
+_CLASSES: dict[str, type[PreTrainedModel]] = {}

@@ -1,0 +1,111 @@
+"""Surgery: cut a live model to a plan, in place, one parameter at a time."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from prunekit.cut.compile import compile_layout, cut_config, layers_of
+from prunekit.cut.layout import FORMAT, install, measure, pruned_class, uninstall
+from prunekit.find.adapter import Adapter, Stack
+from prunekit.find.graph import DependencyGraph
+from prunekit.find.units import PruningGroup, PruningPlan, narrow
+
+
+def cut(
+    model: PreTrainedModel,
+    plan: PruningPlan,
+    adapter: Adapter,
+    graph: DependencyGraph,
+    dense_config: PretrainedConfig,
+    before: PruningPlan | None = None,
+) -> PreTrainedModel:
+    """Cut `model` to `plan`, irreversibly and in place, and return it.
+
+    `graph` and `dense_config` describe the original model and `plan` speaks of it; `before` is the plan that the live
+    model has been cut to already, if any, and `plan` must keep nothing that it dropped. Beside the model at most one
+    parameter is held twice. The result equals the model masked by the plan, and carries its layout in its config.
+    """
+    before = before or PruningPlan()
+    plan = before.then(plan)
+    plan.validate(graph.groups)
+    layout = compile_layout(adapter, dense_config, graph.groups, graph.shapes, plan)
+    final = cut_config(adapter, dense_config, graph.groups, plan)
+    uninstall(model)
+    for stack in adapter.stacks(dense_config):
+        group = layers_of(graph.groups, stack.name)
+        _drop_layers(model, stack, [before.of(group).index(number) for number in plan.of(group)])
+    _slice(model, narrow(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
+    _adopt(model, adapter, final, dense_config, plan, layout.to_dict())
+    install(model, layout)
+    return model
+
+
+def _layer_part(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, tuple[int, ...]]:
+    return {group.name: plan.of(group) for group in groups if group.path}
+
+
+def _drop_layers(model: nn.Module, stack: Stack, kept: list[int]) -> None:
+    """Keep the layers at these positions; what only the first one owns moves to the new first."""
+    layers = model.get_submodule(stack.path)
+    assert isinstance(layers, nn.ModuleList)
+    if stack.first is not None and kept[0] != 0:
+        source, target = (layers[position].get_submodule(stack.first.module) for position in (0, kept[0]))
+        setattr(target, stack.first.name, getattr(source, stack.first.name))
+    owner, _, leaf = stack.path.rpartition(".")
+    setattr(model.get_submodule(owner), leaf, nn.ModuleList(layers[position] for position in kept))
+
+
+@torch.no_grad()
+def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) -> None:
+    """Keep the planned units' indices in every parameter; `groups` describe the live model, layers dropped."""
+    for group in groups:
+        kept = plan.of(group)
+        if len(kept) == len(group):
+            continue
+        positions = torch.tensor(group.positions(kept), dtype=torch.long)
+        for piece in group.slices:
+            index = (positions[:, None] * piece.span + torch.arange(piece.span)).flatten()
+            path, _, leaf = piece.parameter.rpartition(".")
+            module = model.get_submodule(path)
+            old = getattr(module, leaf)
+            new = old.index_select(piece.dim, index.to(old.device))
+            setattr(module, leaf, nn.Parameter(new, requires_grad=old.requires_grad))
+            measure(module)
+
+
+def _adopt(
+    model: PreTrainedModel,
+    adapter: Adapter,
+    final: PretrainedConfig,
+    dense_config: PretrainedConfig,
+    plan: PruningPlan,
+    layout: dict[str, Any],
+) -> None:
+    """Turn the live model into one of the class that its checkpoint will be loaded with."""
+    kind = pruned_class(type(model))
+    stacks = adapter.stacks(dense_config)
+    dense = {key: getattr(dense_config, key, None) for stack in stacks for key in stack.depth}
+    kept = {name: list(ids) for name, ids in plan.kept.items()}
+    record = {"format": FORMAT, "base": kind.__mro__[2].__name__, "layout": layout, "plan": kept, "dense": dense}
+    model.__class__ = kind
+    own: dict[int, PretrainedConfig] = {}
+    for module in model.modules():
+        old: Any = getattr(module, "config", None)
+        if not isinstance(old, PretrainedConfig):
+            continue
+        if id(old) not in own:
+            own[id(old)] = copy.deepcopy(old)  # whoever built the model may still hold its config
+        config: Any = own[id(old)]
+        module.config = config
+        config.__class__ = kind.config_class
+        config.prunekit = record
+        for stack in stacks:
+            for key in stack.depth:
+                setattr(config, key, getattr(final, key))
+    for stack in stacks:
+        for key in stack.own_depth:
+            setattr(model.get_submodule(stack.owner).config, key, getattr(final, stack.depth[0]))

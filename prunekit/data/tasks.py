@@ -1,0 +1,181 @@
+"""What a model is asked to do: three sets of text pairs, the metrics that judge it, and how text becomes token ids."""
+
+import inspect
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
+
+from prunekit.data import files
+from prunekit.data.metrics import METRICS, Metric, metric
+from prunekit.data.spelling import hint
+from prunekit.errors import PrunekitError
+from prunekit.recipe import TaskSection
+
+log = logging.getLogger(__name__)
+
+TEXT = Features({"source": Value("string"), "target": Value("string"), "references": List(Value("string"))})
+"""The columns of a task's rows."""
+
+IDS = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")})
+"""The columns of encoded rows; `length` counts the source's tokens."""
+
+CHUNK = 1000
+"""Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Pairs of texts to learn from, to choose on and to report on. Example: 113,000 words with their phonemes.
+
+    `train`, `dev` and `test` have the columns `TEXT`: what goes in, one right answer to learn, and every answer that
+    counts as right. `metrics[0]` gives the headline. `section` says how text is cut and prefixed.
+    """
+
+    name: str
+    train: Dataset
+    dev: Dataset
+    test: Dataset
+    metrics: tuple[Metric, ...]
+    section: TaskSection
+
+
+class TaskPlugin(ABC):
+    """A task that comes with prunekit or with a plugin. Example: `prunekit.data.g2p.task.G2P`, words to phonemes.
+
+    The class docstring's first line is its `summary` in listings. `model` is a dense model that was trained on the task
+    and fits `adapter`; `defaults` are the parts of a recipe that suit it, which whatever the user says overrides.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    adapter: ClassVar[str | None] = None
+    model: ClassVar[Path | None] = None
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.summary = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+
+    @abstractmethod
+    def open(self, section: TaskSection) -> Task:
+        """The task's rows; `section` holds the lengths and the prefix that its user chose."""
+
+
+def from_files(section: TaskSection) -> Task:
+    """The task that a recipe describes by its files or data set ids; without `test`, the dev rows serve as test.
+
+    Raises `PrunekitError` in one sentence for a file that is missing or malformed, a column that is missing, misnamed
+    or not text, a row without text, an empty set, and a metric that is unknown or left out.
+    """
+    if section.train is None:
+        raise PrunekitError("There is nothing to train on; name a file or a data set with --train (task.train).")
+    return _from_files(section, section.train)
+
+
+def for_evaluation(section: TaskSection) -> Task:
+    """The same task without training rows, which `section` need not name: `train` is empty."""
+    return _from_files(section, None)
+
+
+def _from_files(section: TaskSection, train: str | None) -> Task:
+    if section.eval is None:
+        raise PrunekitError("There is nothing to evaluate on; name a file or a data set with --eval (task.eval).")
+    judges = (_chosen_metric(section),)
+    dev = _read(section.eval, ("validation", "valid", "dev", "test"), section)
+    if section.test is None:
+        log.info("No test rows were named, so %s serves as dev and as test.", section.eval)
+    test = _read(section.test, ("test",), section) if section.test else dev
+    learn = _read(train, ("train",), section) if train else dataset([], [], [])
+    return Task(section.name or Path(train or section.eval).stem, learn, dev, test, judges, section)
+
+
+def _chosen_metric(section: TaskSection) -> Metric:
+    if section.metric is None:
+        raise PrunekitError(f"Say how to score with --metric (task.metric); there are {', '.join(METRICS)}.")
+    return metric(section.metric)
+
+
+def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:
+    """The two text columns of `place` as rows of a task."""
+    source, target = (_Column(role, getattr(section, role), place) for role in ("source", "target"))
+    pairs: tuple[list[str], list[str]] = ([], [])
+    for number, row in enumerate(files.rows(place, splits), 1):
+        for column, texts in zip((source, target), pairs, strict=True):
+            texts.append(column.text(row, number))
+    if not pairs[0]:
+        raise PrunekitError(f"{place!r} has no rows; give at least one pair of texts.")
+    return dataset(pairs[0], pairs[1], [[text] for text in pairs[1]])
+
+
+def dataset(sources: Sequence[str], targets: Sequence[str], references: Sequence[Sequence[str]]) -> Dataset:
+    """An in-memory table with the columns of a task, for task plugins too."""
+    return Dataset.from_dict({"source": sources, "target": targets, "references": references}, features=TEXT)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One text column of a file, as the recipe names it. Example: the role `target`, called "summary" in x.jsonl."""
+
+    role: str
+    name: str | None
+    place: str
+
+    def text(self, row: Mapping[str, object], number: int) -> str:
+        """What `row` says here, which must be text."""
+        if self.name is None:
+            listing = ", ".join(row)
+            raise PrunekitError(f"Say with --{self.role} which column of {self.place!r} to use; there are {listing}.")
+        if self.name not in row and number == 1:
+            raise PrunekitError(f"{self.place!r} has no column {self.name!r}; {hint(self.name, row)}")
+        value = row.get(self.name)
+        here = f"Row {number} of {self.place!r}"
+        if value is None or (isinstance(value, str) and not value.strip()):
+            raise PrunekitError(f"{here} has no text in {self.name!r}; fill it or leave the row out.")
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise PrunekitError(f"{here} has a {kind} in {self.name!r}, where text is needed; write it as text.")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise PrunekitError(f"{here} has half a character in {self.name!r}; repair the row.") from error
+        return value
+
+
+def encode(rows: Dataset, tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
+    """Token ids of `rows`, in memory, with the columns `IDS`.
+
+    Sources carry the section's prefix; both sides are cut to its lengths. A multilingual tokenizer is told the
+    section's languages first and keeps them.
+    """
+    _set_languages(tokenizer, section)
+    parts = [_encoded(rows[start : start + CHUNK], tokenizer, section) for start in range(0, len(rows), CHUNK)]
+    return concatenate_datasets(parts) if parts else Dataset.from_dict({name: [] for name in IDS}, features=IDS)
+
+
+def _encoded(chunk: Mapping[str, Sequence[str]], tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
+    prefixed = [section.prefix + text for text in chunk["source"]]
+    sources = tokenizer(prefixed, truncation=True, max_length=section.source_length)["input_ids"]
+    answers = list(chunk["target"])
+    targets = tokenizer(text_target=answers, truncation=True, max_length=section.target_length)["input_ids"]
+    lengths = [len(ids) for ids in sources]
+    return Dataset.from_dict({"input_ids": sources, "labels": targets, "length": lengths}, features=IDS)
+
+
+def _set_languages(tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> None:
+    """Tell a multilingual tokenizer its languages; others have nothing to tell, which is worth a warning."""
+    for attribute, language in (("src_lang", section.source_language), ("tgt_lang", section.target_language)):
+        if language is None:
+            continue
+        if not hasattr(tokenizer, attribute):
+            log.warning("%s has no languages, so %r is not used.", type(tokenizer).__name__, language)
+            continue
+        known = getattr(tokenizer, "lang_code_to_id", None) or {language: 0}
+        if language not in known:
+            raise PrunekitError(f"{type(tokenizer).__name__} has no language {language!r}; {hint(language, known)}")
+        setattr(tokenizer, attribute, language)

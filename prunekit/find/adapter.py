@@ -1,0 +1,166 @@
+"""What an architecture tells the engine: its stacks, and the modules that are roots of heads and FFN channels."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from transformers import AutoModelForSeq2SeqLM, PretrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
+
+from prunekit.find.units import Kind
+
+
+@dataclass(frozen=True)
+class SharedInput:
+    """A tensor with one slice per head that one layer makes and hands on to the next ones, as T5 does with its bias.
+
+    `argument` is the attention's keyword, `result` the place of the tensor in its outputs, `maker` the method that
+    computes it in the layer that starts without, `dim` the dimension that counts the heads. After a cut every layer
+    takes the slices of its own heads and hands on the whole.
+    """
+
+    argument: str
+    result: int
+    maker: str
+    dim: int
+
+
+@dataclass(frozen=True)
+class Root:
+    """The module, relative to a layer, whose output rows are the units: a query projection, an FFN's first matrix."""
+
+    module: str
+    kind: Kind
+    count: str = ""
+    shared: SharedInput | None = None
+    broadcast: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """The module that `module` belongs to: the attention of a query projection."""
+        return self.module.rpartition(".")[0]
+
+
+def heads(module: str, count: str = "num_heads", shared: SharedInput | None = None, broadcast: str = "") -> Root:
+    """Attention heads, named by their query projection.
+
+    `count` is the attribute of the attention that holds the number of heads. `broadcast` names one that sizes a tensor
+    which later layers reuse whatever their own number of heads: it becomes 1.
+    """
+    return Root(module, Kind.HEADS, count, shared, (broadcast,) if broadcast else ())
+
+
+def ffn(module: str) -> Root:
+    """The channels of a feed-forward layer, named by (one of) its first matrices."""
+    return Root(module, Kind.FFN)
+
+
+@dataclass(frozen=True)
+class FirstOwned:
+    """A submodule that only the first layer of a stack has, with the flag that says so; it moves to the new first."""
+
+    module: str
+    name: str
+    flag: str
+
+
+@dataclass(frozen=True, init=False)
+class Stack:
+    """A list of equal layers.
+
+    Example: ``Stack("encoder", "model.encoder.layers", heads("self_attn.q_proj"), ffn("fc1"))``.
+
+    `depth` names the config keys that count its layers, `own_depth` those in the stack's own copy of the config, `first`
+    what only its first layer has.
+    """
+
+    name: str
+    path: str
+    roots: tuple[Root, ...]
+    depth: tuple[str, ...]
+    own_depth: tuple[str, ...]
+    first: FirstOwned | None
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        *roots: Root,
+        depth: tuple[str, ...] = (),
+        own_depth: tuple[str, ...] = (),
+        first: FirstOwned | None = None,
+    ):
+        values = (name, path, roots, depth or (f"{name}_layers",), own_depth, first)
+        for field, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, field, value)
+
+    @property
+    def owner(self) -> str:
+        """The module whose config copy `own_depth` speaks of."""
+        return self.path.rpartition(".")[0]
+
+
+class Adapter:
+    """An architecture, declared. Subclasses state `stacks`; the rest has defaults for BART-like models.
+
+    The traced couplings are the proof: a root that the trace contradicts, or a traced group that no root claims, is an
+    error that names both.
+    """
+
+    auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
+    model_types: ClassVar[tuple[str, ...]] = ()
+    """The `model_type`s of transformers that this adapter fits."""
+    cuts: ClassVar[tuple[str, ...]] = ()
+    """Parts of parameter names whose couplings are not followed, because surgery handles them by other means."""
+    keep: ClassVar[tuple[str, ...]] = ()
+    """Parts of parameter names whose traced groups are deliberately left whole."""
+    skeleton_sizes: ClassVar[Mapping[str, int]] = {
+        "d_model": 16,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 12,
+        "decoder_ffn_dim": 20,
+        "max_position_embeddings": 16,
+    }
+
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
+        """The stacks of layers, encoder first."""
+        raise NotImplementedError
+
+    def head_size(self, config: PretrainedConfig, stack: str) -> int:
+        """Rows of the query projection per head; BART's rule is ``d_model // heads``."""
+        return int(config.d_model // getattr(config, f"{stack}_attention_heads"))
+
+    def skeleton(self, config: PretrainedConfig) -> PretrainedConfig:
+        """A shallow, narrow config of the same structure: two layers a stack, a few units a group."""
+        small = copy.deepcopy(config)
+        for key, value in {**self.skeleton_sizes, "vocab_size": 24}.items():
+            setattr(small, key, value)
+        for token in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+            if isinstance(getattr(small, token, None), int):
+                setattr(small, token, min(getattr(small, token), 2))
+        small._attn_implementation = "eager"
+        return small
+
+    def example_inputs(self, config: PretrainedConfig) -> dict[str, Any]:
+        """Inputs for one traced forward pass of the skeleton: token ids of shape [1, 4]."""
+        ids = torch.tensor([[3, 4, 5, 6]])
+        return {"input_ids": ids, "decoder_input_ids": ids, "use_cache": False}
+
+    def build(self, config: PretrainedConfig, device: str = "meta") -> PreTrainedModel:
+        """A model of this config, without reading weights; on `meta` nothing is allocated."""
+        with torch.device(device), no_init_weights():
+            model: PreTrainedModel = self.auto_class.from_config(config)
+        model.tie_weights()
+        return model
+
+    def embeddings(self, model: PreTrainedModel) -> set[str]:
+        """Names of the parameters that count as embedding: tables outside the layers, looked up by token or place."""
+        inside = tuple(f"{stack.path}." for stack in self.stacks(model.config))
+        tables = ((name, m) for name, m in model.named_modules() if isinstance(m, nn.Embedding))
+        return {f"{name}.weight" for name, _ in tables if not name.startswith(inside)}

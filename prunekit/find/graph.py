@@ -1,0 +1,266 @@
+"""The dependency graph: what tracing saw, weight ties and the adapter's declarations, checked against each other."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import networkx as nx
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter, Root, Stack
+from prunekit.find.size import Size
+from prunekit.find.trace import Node, trace
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, Slice, current_name, narrow
+
+Component = frozenset[Node]
+
+
+class AdapterError(PrunekitError):
+    """An adapter's declaration and the traced couplings contradict each other."""
+
+
+@dataclass(frozen=True)
+class DependencyGraph:
+    """Couplings and the groups they make. Example: a T5-base has 62 groups, one for each attention, FFN and stack.
+
+    `graph` has one node per (parameter, dimension), with its `size`, and one edge per coupling, with `kind` ``traced``
+    or ``tie``. `shapes` holds every parameter once, ties under their first name; `parts` says where each counts:
+    ``encoder``, ``decoder``, ``embedding`` or ``head``; `ties` maps the other names of a parameter to its first.
+    """
+
+    graph: "nx.Graph[Node]"
+    groups: tuple[PruningGroup, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    parts: Mapping[str, str]
+    ties: Mapping[str, str]
+
+    @property
+    def size(self) -> Size:
+        """The size of the whole model as a function of keep-values."""
+        return Size(self.shapes, self.groups)
+
+    def size_of(self, *parts: str) -> Size:
+        """The size of some parts alone; ``size_of("encoder", "decoder")`` is the non-embedding size."""
+        return Size({name: shape for name, shape in self.shapes.items() if self.parts[name] in parts}, self.groups)
+
+    def prunable_size(self, stack: str) -> Size:
+        """What heads and FFN channels own in one stack: NASH's denominator of encoder sparsity."""
+        own = [g for g in self.groups if g.stack == stack and g.kind in (Kind.HEADS, Kind.FFN)]
+        names = set().union(*(group.parameters() for group in own))
+        return Size({name: shape for name, shape in self.shapes.items() if name in names}, self.groups)
+
+    def after(self, plan: PruningPlan) -> "DependencyGraph":
+        """The graph of the model that `plan` leaves: fewer units, smaller shapes, layers renumbered.
+
+        Groups keep their names, which count in the original model; the couplings stay those of the original.
+        """
+        groups = narrow(self.groups, plan)
+        layers = [group for group in self.groups if group.kind is Kind.LAYERS]
+        owned = set().union(*(group.parameters() for group in layers))
+        names = {name: current_name(name, layers, plan) if name in owned else name for name in self.shapes}
+        first = {name: new for name, new in names.items() if new is not None}
+        shapes = {new: list(self.shapes[name]) for name, new in first.items()}
+        for group in groups:
+            for piece in group.slices:
+                shapes[piece.parameter][piece.dim] = len(group) * piece.span
+        return replace(
+            self,
+            groups=groups,
+            shapes={name: tuple(shape) for name, shape in shapes.items()},
+            parts={new: self.parts[name] for name, new in first.items()},
+        )
+
+
+def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel | None = None) -> DependencyGraph:
+    """Find the groups of the model that `config` describes, without allocating it.
+
+    `model`, where there is one, decides which weights are tied. Raises `AdapterError` where declaration and trace
+    disagree. The cost hardly depends on the model, because only a two-layer skeleton is traced.
+    """
+    small_config = adapter.skeleton(config)
+    small = adapter.build(small_config, device="cpu")
+    stacks = adapter.stacks(config)
+    _check_paths(adapter, stacks, small)
+    traced = trace(adapter, small)
+    _check_claims(adapter, adapter.stacks(small_config), small, traced)
+    shapes, ties = _parameters(model if model is not None else adapter.build(config))
+    depths = {stack.name: int(getattr(config, stack.depth[0])) for stack in stacks}
+    components = [c for component in traced for c in _extended(component, stacks, depths)]
+    graph = _graph(components, shapes, ties)
+    groups = [
+        *_groups(adapter, config, stacks, depths, components, shapes),
+        *_streams(graph, small, stacks, shapes, ties),
+    ]
+    parts = {name: _part(name, stacks, adapter.embeddings(small)) for name in shapes}
+    return DependencyGraph(graph, tuple(groups), shapes, parts, ties)
+
+
+def _parameters(model: nn.Module) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Shapes of all parameters, each counted once, and the other names of tied ones: ``{alias: first name}``."""
+    first: dict[int, str] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    ties: dict[str, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) in first:
+            ties[name] = first[id(parameter)]
+        else:
+            first[id(parameter)] = name
+            shapes[name] = tuple(parameter.shape)
+    return shapes, ties
+
+
+def _check_paths(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module) -> None:
+    """Every declared stack and root must exist."""
+    modules = dict(small.named_modules())
+    for stack in stacks:
+        for path in (stack.path, *(f"{stack.path}.0.{root.module}" for root in stack.roots)):
+            if path not in modules:
+                raise AdapterError(
+                    f"The adapter {type(adapter).__name__} declares {path!r}, which {type(small).__name__} does not have; "
+                    "name an existing module."
+                )
+
+
+def place(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
+    """The stack and the number of the layer that a parameter lies in; None outside the layers."""
+    for stack in stacks:
+        if parameter.startswith(f"{stack.path}."):
+            number = parameter[len(stack.path) + 1 :].split(".", 1)[0]
+            return (stack, int(number)) if number.isdigit() else None
+    return None
+
+
+def _check_claims(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module, traced: Sequence[Component]) -> None:
+    """Each declared root must own one traced group inside its layer, and each such group must have an owner."""
+    name = type(adapter).__name__
+    owners: dict[Component, str] = {}
+    depths = {stack.name: len(list(small.get_submodule(stack.path).children())) for stack in stacks}
+    for stack, layer, root in _all_roots(stacks, depths):
+        here = f"{stack.path}.{layer}.{root.module}"
+        owned = next((c for c in traced if (f"{here}.weight", 0) in c), None)
+        if owned is None:
+            raise AdapterError(
+                f"The adapter {name} declares {root.kind} at {here!r}, but tracing found no group there."
+            )
+        rivals = (
+            [owners[owned]] if owned in owners else sorted(n for n, _ in owned if place(n, stacks) != (stack, layer))
+        )
+        if rivals:
+            raise AdapterError(
+                f"The adapter {name} declares {root.kind} at {here!r} as a group of their own, but tracing couples them "
+                f"with {rivals[0]!r}; declare a cut between the two, or another root."
+            )
+        owners[owned] = here
+    for component in traced:
+        places = {place(parameter, stacks) for parameter, _ in component}
+        kept = any(part in parameter for part in adapter.keep for parameter, _ in component)
+        if len(places) == 1 and None not in places and component not in owners and not kept:
+            raise AdapterError(
+                f"Tracing found a prunable group at {min(component)[0]!r} that the adapter {name} does not claim; "
+                "name a root for it, or list it under `keep`."
+            )
+
+
+def _all_roots(stacks: Iterable[Stack], depths: Mapping[str, int]) -> Iterator[tuple[Stack, int, Root]]:
+    """Every root of every layer, in the order of the model."""
+    return ((stack, layer, root) for stack in stacks for layer in range(depths[stack.name]) for root in stack.roots)
+
+
+def _extended(component: Component, stacks: Sequence[Stack], depths: Mapping[str, int]) -> list[Component]:
+    """A skeleton's component in the full model: layer 1 of the skeleton stands for every layer but the first.
+
+    A component inside one layer becomes one in each layer it stands for; one that spans layers stays one.
+    """
+
+    def copies(parameter: str) -> list[str]:
+        if (at := place(parameter, stacks)) is None:
+            return [parameter]
+        stack, layer = at
+        rest = parameter[len(f"{stack.path}.{layer}.") :]
+        return [f"{stack.path}.{n}.{rest}" for n in range(depths[stack.name]) if min(n, 1) == layer]
+
+    nodes = [[(name, dim) for name in copies(parameter)] for parameter, dim in sorted(component)]
+    places = {place(parameter, stacks) for parameter, _ in component}
+    if len(places) == 1 and None not in places:
+        return [frozenset(layer) for layer in zip(*nodes, strict=True)]
+    return [frozenset(node for group in nodes for node in group)]
+
+
+def _graph(
+    components: Iterable[Component], shapes: Mapping[str, tuple[int, ...]], ties: Mapping[str, str]
+) -> "nx.Graph[Node]":
+    """One node per parameter dimension; each component is a star around its first node, each tie an edge."""
+    graph: nx.Graph[Node] = nx.Graph()
+    for name, shape in {**shapes, **{alias: shapes[first] for alias, first in ties.items()}}.items():
+        graph.add_nodes_from(((name, dim), {"size": size}) for dim, size in enumerate(shape))
+    for component in components:
+        hub, *others = sorted(node for node in component if node in graph)
+        graph.add_edges_from(((hub, node) for node in others), kind="traced")
+    for alias, first in ties.items():
+        graph.add_edges_from((((first, dim), (alias, dim)) for dim in range(len(shapes[first]))), kind="tie")
+    return graph
+
+
+def _groups(
+    adapter: Adapter,
+    config: PretrainedConfig,
+    stacks: Sequence[Stack],
+    depths: Mapping[str, int],
+    components: Iterable[Component],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> Iterator[PruningGroup]:
+    """Heads and FFN channels of every layer, then each stack's layers."""
+    owner = {node: component for component in components for node in component}
+    for stack, layer, root in _all_roots(stacks, depths):
+        weight = f"{stack.path}.{layer}.{root.module}.weight"
+        size = adapter.head_size(config, stack.name) if root.kind is Kind.HEADS else 1
+        units = shapes[weight][0] // size
+        slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in sorted(owner[weight, 0]))
+        attentions = [other for other in stack.roots if other.kind is Kind.HEADS]
+        label = f"{('self', 'cross')[attentions.index(root)]}.heads" if root.kind is Kind.HEADS else "ffn"
+        yield PruningGroup(
+            f"{stack.name}.{layer}.{label}", root.kind, stack.name, tuple(range(units)), slices, layer=layer
+        )
+    for stack in stacks:
+        yield _layers(stack, depths[stack.name], shapes)
+
+
+def _layers(stack: Stack, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> PruningGroup:
+    """The layers of a stack; what only the first layer has moves to the new first one, so no layer owns it."""
+    shared = f".{stack.first.module}.{stack.first.name}." if stack.first else None
+    covers = tuple(
+        tuple(name for name in shapes if name.startswith(f"{stack.path}.{n}.") and not (shared and shared in name))
+        for n in range(depth)
+    )
+    name = f"{stack.name}.layers"
+    return PruningGroup(name, Kind.LAYERS, stack.name, tuple(range(depth)), covers=covers, path=stack.path)
+
+
+def _streams(
+    graph: "nx.Graph[Node]",
+    small: PreTrainedModel,
+    stacks: Sequence[Stack],
+    shapes: Mapping[str, tuple[int, ...]],
+    ties: Mapping[str, str],
+) -> Iterator[PruningGroup]:
+    """What runs through the whole model: the hidden dimensions of the residual stream, and the vocabulary."""
+    table = next(name for name, m in small.named_modules() if m is small.get_input_embeddings())
+    for component in nx.connected_components(graph):
+        nodes = sorted(node for node in component if node[0] not in ties)
+        crossing = {at[0].name for name, _ in nodes if (at := place(name, stacks)) is not None}
+        units = graph.nodes[nodes[0]]["size"]
+        slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in nodes)
+        if (f"{table}.weight", 0) in component:
+            yield PruningGroup("vocabulary", Kind.VOCABULARY, "", tuple(range(units)), slices, prunable=False)
+        elif crossing and len({place(name, stacks) for name, _ in nodes}) > 1:
+            label = "hidden" if len(crossing) > 1 else f"{min(crossing)}.hidden"
+            stack = "" if len(crossing) > 1 else min(crossing)
+            yield PruningGroup(label, Kind.HIDDEN, stack, tuple(range(units)), slices, prunable=False)
+
+
+def _part(name: str, stacks: Sequence[Stack], embeddings: set[str]) -> str:
+    """Where a parameter counts: ``embedding``, the stack it belongs to, or ``head`` for what is left."""
+    if name in embeddings:
+        return "embedding"
+    return next((stack.name for stack in stacks if name.startswith(f"{stack.owner}.")), "head")

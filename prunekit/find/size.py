@@ -1,0 +1,102 @@
+"""How large a model is as a function of what is kept: one polynomial for counts, expectations and prices."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prunekit.find.units import PruningGroup, PruningPlan
+
+Factor = tuple[str, int]
+"""A group's sum of keep-values (unit -1) or the keep-value of one of its units."""
+
+
+class Size:
+    """Parameters as a multilinear function of keep-values, from real tensor shapes.
+
+    A parameter's size is the product of its dimensions, where a dimension that a group divides counts
+    ``span * sum(keep)``, times the keep-value of the layer it lies in. Groups that slice the same tensor therefore
+    multiply. 0/1 gives exact counts, probabilities give the expected size under independent gates, and `prices` per
+    element turn the count into seconds or bytes.
+
+    Example: ``q.weight`` of shape [768, 768] with 12 heads, 9.5 of them expected to stay, counts 9.5 * 64 * 768.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        groups: Iterable[PruningGroup],
+        prices: Mapping[str, float] | None = None,
+    ):
+        self.groups = {group.name: group for group in groups}
+        spans: dict[tuple[str, int], tuple[str, int]] = {}
+        layers: dict[str, Factor] = {}
+        for group in self.groups.values():
+            for piece in group.slices:
+                spans[piece.parameter, piece.dim] = (group.name, piece.span)
+            for position, names in enumerate(group.covers):
+                layers.update((name, (group.name, position)) for name in names)
+        self.terms: Counter[tuple[Factor, ...]] = Counter()
+        for name, shape in shapes.items():
+            amount: Any = 1 if prices is None else prices[name]
+            factors = [layers[name]] if name in layers else []
+            for dim, length in enumerate(shape):
+                if (name, dim) in spans:
+                    group_name, span = spans[name, dim]
+                    factors.append((group_name, -1))
+                    amount *= span
+                else:
+                    amount *= length
+            self.terms[tuple(sorted(factors))] += amount
+        self.names = {name for term in self.terms for name, _ in term}
+
+    def __call__(self, keep: Mapping[str, Any]) -> Any:
+        """The size for keep-values per group: a sequence or tensor of one value per unit, in the order of the ids.
+
+        Groups that `keep` leaves out stay whole. Tensors give a differentiable scalar, numbers an exact count.
+        """
+        sums = {name: _total(keep[name]) if name in keep else len(self.groups[name]) for name in self.names}
+        total: Any = 0
+        for factors, amount in self.terms.items():
+            product: Any = amount
+            for name, position in factors:
+                product = product * (sums[name] if position < 0 else keep[name][position] if name in keep else 1)
+            total = total + product
+        return total
+
+    def counted(self, counts: Mapping[str, int]) -> int:
+        """The exact size with this many units left per group of slices; the others are whole."""
+        return int(self({name: _Count(count) for name, count in counts.items()}))
+
+    def of(self, plan: PruningPlan) -> int:
+        """The exact size that `plan` leaves; what a dropped layer holds counts nothing, whatever its groups keep."""
+        return int(self(keep_values(self.groups.values(), plan)))
+
+    @property
+    def whole(self) -> int:
+        """The size when everything is kept."""
+        return int(self({}))
+
+
+def keep_values(groups: Iterable[PruningGroup], plan: PruningPlan) -> dict[str, list[int]]:
+    """0/1 per unit for every group that `plan` names."""
+    return {
+        group.name: [int(unit in kept) for unit in group.ids]
+        for group in groups
+        if group.name in plan.kept and (kept := set(plan.of(group))) is not None
+    }
+
+
+def sparsity(size: Size, plan: PruningPlan) -> float:
+    """The share of `size` that `plan` removes, 0 to 1; 0 where there was nothing."""
+    return 1 - size.of(plan) / size.whole if size.whole else 0.0
+
+
+class _Count(int):
+    """Keep-values of which only the sum matters."""
+
+    def sum(self) -> int:
+        return int(self)
+
+
+def _total(values: Any) -> Any:
+    return values.sum() if hasattr(values, "sum") else sum(values)

@@ -1,0 +1,25 @@
+"""The hard-concrete distribution (Louizos et al., 2018): random gates that are often exactly 0 or exactly 1."""
+
+import math
+
+import torch
+from torch import Tensor
+
+LOW, HIGH = -0.1, 1.1
+"""The stretch interval; what falls outside [0, 1] is clipped onto it."""
+TEMPERATURE = 2 / 3
+LIMIT = -math.log(0.01)
+"""log-alpha is kept within +-4.605, as the reference implementations of CoFi and NASH do."""
+EPSILON = 1e-6
+
+
+def sample(log_alpha: Tensor, uniform: Tensor) -> Tensor:
+    """Gates ``clip(1.2 * sigmoid((logit(u) + log_alpha) / b) - 0.1)`` for uniform noise u of the same shape."""
+    noise = uniform.clamp(EPSILON, 1 - EPSILON)
+    stretched = torch.sigmoid((torch.logit(noise) + log_alpha) / TEMPERATURE) * (HIGH - LOW) + LOW
+    return stretched.clamp(0, 1)
+
+
+def keep_probability(log_alpha: Tensor) -> Tensor:
+    """P(gate > 0) = ``sigmoid(log_alpha - b * log(0.1 / 1.1))``, within [1e-6, 1 - 1e-6]; 0.8318 at log_alpha 0."""
+    return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH)).clamp(EPSILON, 1 - EPSILON)

@@ -1,0 +1,127 @@
+"""Equivalence: does the cut model compute what the masked one computed?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from prunekit.cut.surgery import cut
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph
+from prunekit.find.units import PruningGroup, PruningPlan, narrow
+from prunekit.learn.masks import masked
+
+TOLERANCE = 1e-5
+"""Largest difference of a logit, relative to the largest logit (float32)."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a model did on a few fixed batches: logits [batch, tokens, vocabulary], greedy tokens and their scores."""
+
+    logits: tuple[Tensor, ...]
+    tokens: tuple[Tensor, ...]
+    scores: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """How far two traces are apart. `tokens_equal` forgives a flip where the top two scores were within tolerance."""
+
+    max_abs_diff: float
+    max_rel_diff: float
+    tokens_equal: bool
+
+    def worse(self, other: "Equivalence") -> "Equivalence":
+        """The worse of both in each respect."""
+        return Equivalence(
+            max(self.max_abs_diff, other.max_abs_diff),
+            max(self.max_rel_diff, other.max_rel_diff),
+            self.tokens_equal and other.tokens_equal,
+        )
+
+
+@torch.inference_mode()
+def observe(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_tokens: int = 12) -> Trace:
+    """Run `model` in evaluation mode on teacher-forced batches, and let it generate from the same inputs."""
+    training = model.training
+    model.train(False)
+    generator: Any = model
+    logits, tokens, scores = [], [], []
+    for batch in batches:
+        inputs = {key: value for key, value in batch.items() if key in ("input_ids", "attention_mask")}
+        forced = {key: value for key, value in batch.items() if key != "index"}
+        logits.append(model(**forced, use_cache=False).logits.float().cpu())
+        output = generator.generate(
+            **inputs,
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            num_beams=1,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        tokens.append(output.sequences.cpu())
+        scores.append(torch.stack(output.logits, dim=1).float().cpu())
+    model.train(training)
+    return Trace(tuple(logits), tuple(tokens), tuple(scores))
+
+
+def compare(one: Trace, other: Trace) -> Equivalence:
+    """Differences of `other` from `one`."""
+    largest = max(float(values.abs().max()) for values in one.logits)
+    difference = max(float((a - b).abs().max()) for a, b in zip(one.logits, other.logits, strict=True))
+    same = all(
+        _same_tokens(a, b, scores, TOLERANCE * max(largest, 1e-30))
+        for a, b, scores in zip(one.tokens, other.tokens, one.scores, strict=True)
+    )
+    return Equivalence(difference, difference / max(largest, 1e-30), same)
+
+
+def _same_tokens(one: Tensor, other: Tensor, scores: Tensor, tolerance: float) -> bool:
+    """Whether each row agrees up to its first flip, if any, and that flip was a tie within `tolerance`."""
+    start = one.shape[1] - scores.shape[1]
+    for row in range(len(one)):
+        width = min(one.shape[1], other.shape[1])
+        different = (one[row, :width] != other[row, :width]).nonzero()
+        if len(different) == 0 and one.shape == other.shape:
+            continue
+        first = int(different[0]) if len(different) else width
+        if first - start >= scores.shape[1]:
+            return False
+        top = scores[row, first - start].topk(2).values
+        if float(top[0] - top[1]) > 2 * tolerance:
+            return False
+    return True
+
+
+def cut_checked(
+    model: PreTrainedModel,
+    plan: PruningPlan,
+    adapter: Adapter,
+    graph: DependencyGraph,
+    dense_config: Any,
+    before: PruningPlan,
+    batches: Sequence[dict[str, Any]],
+) -> Equivalence:
+    """Cut `model` in place to `before.then(plan)`, and prove on `batches` that it computes what the masked model did.
+
+    Raises `PrunekitError` where logits differ by more than the tolerance or tokens flip: the result is then no good.
+    """
+    groups: Sequence[PruningGroup] = narrow(graph.groups, before)
+    names = {group.name for group in groups}
+    local = PruningPlan({name: ids for name, ids in before.then(plan).kept.items() if name in names})
+    with masked(model, groups, local):
+        expected = observe(model, batches)
+    cut(model, plan, adapter, graph, dense_config, before)
+    result = compare(expected, observe(model, batches))
+    if result.max_rel_diff > TOLERANCE or not result.tokens_equal:
+        tokens = "equal" if result.tokens_equal else "different"
+        raise PrunekitError(
+            f"The cut model differs from the masked one (logits by {result.max_rel_diff:.1e} of the largest, tokens "
+            f"{tokens}); the adapter {type(adapter).__name__} is wrong for this model."
+        )
+    return result

@@ -1,0 +1,139 @@
+"""How good a model is at a task: it generates an answer for every row, and the task's metrics score the answers."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from prunekit.data.metrics import Metric
+from prunekit.data.spelling import hint
+from prunekit.data.tasks import encode
+from prunekit.errors import PrunekitError
+from prunekit.recipe import TaskSection
+
+Progress = Callable[[int, int], None]
+"""Told after every step how much is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a model scored. Example: ``Quality({"exact_match": 0.66, "per": 0.09}, ("S P IY D", ...), 41.0)``.
+
+    `scores` are fractions by metric name, the headline first; `predictions` stand in the rows' order; `seconds` are
+    wall seconds for generating and scoring.
+    """
+
+    scores: Mapping[str, float]
+    predictions: tuple[str, ...]
+    seconds: float
+
+
+def evaluate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Dataset,
+    metrics: Sequence[Metric],
+    section: TaskSection,
+    generation: Mapping[str, Any],
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> Quality:
+    """Generate for every row and score against its `references`."""
+    start = time.perf_counter()
+    predictions = predict(model, tokenizer, rows, section, generation, batch, progress)
+    scores = {metric.name: metric.score(predictions, rows["references"][:]) for metric in metrics}
+    return Quality(scores, tuple(predictions), time.perf_counter() - start)
+
+
+def predict(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Dataset,
+    section: TaskSection,
+    generation: Mapping[str, Any],
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> list[str]:
+    """One generated text per row, in the rows' order.
+
+    `generation` overrides the model's own generation config; unless it limits the length, at most
+    ``section.target_length`` new tokens are made. Rows of like length share a batch, the longest first, so that a
+    batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does not exist.
+    """
+    ids: list[list[int]] = encode(rows, tokenizer, section)["input_ids"][:]
+    order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+    generator: Any = model  # transformers declares `generate` on the classes of single architectures only
+    texts = [""] * len(ids)
+    with evaluating(model), generating(model, _config(model, section, generation)):
+        for start in range(0, len(order), batch):
+            chunk = order[start : start + batch]
+            inputs = _padded([ids[row] for row in chunk], tokenizer.pad_token_id or 0, model.device)
+            answers = generator.generate(**inputs)
+            decoded = tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            for row, text in zip(chunk, decoded, strict=True):
+                texts[row] = text.strip()
+            if progress:
+                progress(start + len(chunk), len(order))
+    return texts
+
+
+def _padded(ids: Sequence[Sequence[int]], padding: int, device: torch.device) -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask` of shape [rows, longest], padded on the right."""
+    rows = [torch.tensor(row) for row in ids]
+    padded = pad_sequence(rows, batch_first=True, padding_value=padding)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    return {"input_ids": padded.to(device), "attention_mask": mask.to(device)}
+
+
+def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str, Any]) -> GenerationConfig:
+    """A copy of the model's generation config with `overrides` and a limit of length."""
+    config: Any = copy.deepcopy(model.generation_config)
+    limits = {"max_length": None, "max_new_tokens": section.target_length}
+    if "max_length" in overrides or "max_new_tokens" in overrides:
+        limits = {"max_length": None, "max_new_tokens": None}  # whatever the model brought must not compete
+    try:
+        unknown = config.update(**{**limits, **overrides})
+    except ValueError as error:
+        raise PrunekitError(f"The generation settings do not work: {' '.join(str(error).split())}") from error
+    if unknown:
+        name = min(unknown)
+        known = [key for key in config.to_dict() if not key.startswith("_")]
+        raise PrunekitError(f"There is no generation setting {name!r}; {hint(name, known)}")
+    if (config.num_return_sequences or 1) != 1:
+        raise PrunekitError(
+            f"num_return_sequences is {config.num_return_sequences}, but one answer a row is scored; leave it out."
+        )
+    result: GenerationConfig = config
+    return result
+
+
+@contextmanager
+def generating(model: PreTrainedModel, config: GenerationConfig) -> Iterator[None]:
+    """Let `model` generate by `config` alone; handed to `generate`, it would be filled up from the model's own."""
+    before = model.generation_config
+    model.generation_config = config
+    try:
+        yield
+    finally:
+        model.generation_config = before
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout off and no gradients inside; every module's own mode is restored."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

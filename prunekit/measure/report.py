@@ -1,0 +1,193 @@
+"""What came of a run: `report.json` for programs, `report.html` and a table in the terminal for people."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from rich.table import Table
+
+from prunekit.errors import PrunekitError
+from prunekit.measure.environment import environment
+from prunekit.measure.sections import (
+    EquivalenceSection,
+    LatencySection,
+    LayersSection,
+    ParametersSection,
+    QualitySection,
+    ReportSection,
+    Sample,
+    SecondsSection,
+    SparsitySection,
+    TimingSection,
+    WidthsSection,
+)
+
+__all__ = ["Report", "environment", "table"]
+
+
+class Report(ReportSection):
+    """Everything a run found out. Example: 2 of 12 decoder layers left, 3.0x the speed, 91% of the word accuracy.
+
+    A part that was not measured is None: `quality` without test rows, `latency` without workloads, `equivalence`
+    where nothing was cut.
+    """
+
+    adapter: str
+    strategy: str | None
+    task: str | None
+    seed: int
+    environment: dict[str, str | int]
+    parameters: ParametersSection
+    sparsity: SparsitySection
+    layers: LayersSection
+    widths: WidthsSection
+    quality: QualitySection | None = None
+    latency: LatencySection | None = None
+    equivalence: EquivalenceSection | None = None
+    seconds: SecondsSection = SecondsSection()
+    samples: tuple[Sample, ...] = ()
+
+    def write(self, directory: Path | str) -> None:
+        """Write `report.json` and `report.html` into `directory`, whole or not at all."""
+        folder = Path(directory)
+        texts = {"report.json": self.model_dump_json(indent=2) + "\n", "report.html": self.html()}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in texts.items():
+                _replace(folder / name, text)
+        except OSError as error:
+            raise PrunekitError(f"The report cannot be written into {str(folder)!r}: {error.strerror}.") from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Report":
+        """Read a `report.json`."""
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+    def html(self) -> str:
+        """A page that needs nothing but itself."""
+        pages = jinja2.Environment(
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        pages.filters |= {style.__name__: style for style in (count, factor, figure, percent, seconds, workload)}
+        template = (files("prunekit.measure") / "report.html.j2").read_text(encoding="utf-8")
+        return pages.from_string(template).render(report=self, title=title(self))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write beside `path` and rename, so that nobody ever reads half a file."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def table(report: Report) -> Table:
+    """The report for a terminal, some 70 characters wide: dense beside pruned."""
+    result = Table(title=title(report), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    result.add_column("", no_wrap=True)
+    result.add_column("dense", justify="right", header_style="dim")
+    result.add_column("pruned", justify="right", header_style="dim")
+    result.add_column("")
+    for row in (*_quality_rows(report), *_speed_rows(report), *_size_rows(report), *_check_rows(report)):
+        result.add_row(*row)
+    return result
+
+
+Row = tuple[str, str, str, str]
+
+
+def _quality_rows(report: Report) -> Iterator[Row]:
+    quality = report.quality
+    if quality is None:
+        return
+    kept = "" if quality.retained is None else f"{percent(quality.retained)} kept"
+    yield quality.metric, figure(quality.dense), figure(quality.pruned), kept
+    for name, pair in quality.others.items():
+        yield name, figure(pair.dense), figure(pair.pruned), ""
+
+
+def _speed_rows(report: Report) -> Iterator[Row]:
+    for timing in report.latency.workloads if report.latency else ():
+        yield (
+            workload(timing),
+            seconds(timing.dense_s),
+            seconds(timing.pruned_s),
+            f"{factor(timing.speedup)} (wall {factor(timing.wall_speedup)})",
+        )
+
+
+def _size_rows(report: Report) -> Iterator[Row]:
+    parameters, layers, sparsity = report.parameters, report.layers, report.sparsity
+    yield "parameters", count(parameters.dense), count(parameters.pruned), f"{percent(sparsity.total)} fewer"
+    for part, pruned in parameters.by_part.items():
+        yield f"  {part}", count(parameters.dense_by_part[part]), count(pruned), ""
+    for stack, dense, kept in (
+        ("encoder", layers.encoder_dense, layers.encoder_kept),
+        ("decoder", layers.decoder_dense, layers.decoder_kept),
+    ):
+        numbers = "" if len(kept) == dense else f"kept {', '.join(map(str, kept))}"
+        yield f"{stack} layers", str(dense), str(len(kept)), numbers
+    for kind, before, after in (
+        ("heads", report.widths.dense_heads, report.widths.heads),
+        ("ffn", report.widths.dense_ffn, report.widths.ffn),
+    ):
+        for place, widths in after.items():
+            numbers = "" if widths == before[place] else _listing(widths)
+            yield f"{place} {kind}", count(sum(before[place])), count(sum(widths)), numbers
+    for denominator, share in sparsity.model_dump().items():
+        yield f"sparsity, {denominator}", "", percent(share), ""
+
+
+def _listing(widths: Sequence[int]) -> str:
+    """One number a layer, or the range where they would fill the terminal."""
+    return " ".join(map(str, widths)) if len(widths) <= 12 else f"{min(widths)} to {max(widths)} a layer"
+
+
+def _check_rows(report: Report) -> Iterator[Row]:
+    if report.equivalence is not None:
+        tokens = "tokens equal" if report.equivalence.tokens_equal else "TOKENS DIFFER"
+        yield "masked = cut", "", "", f"max diff {report.equivalence.max_abs_diff:.1e}, {tokens}"
+
+
+def title(report: Report) -> str:
+    """``nash on g2p (t5)``"""
+    task = f" on {report.task}" if report.task else ""
+    return f"{report.strategy or 'A given plan'}{task} ({report.adapter})"
+
+
+def workload(timing: TimingSection) -> str:
+    """``batch 1, 9+9 tokens``, with beams where there are several."""
+    work = timing.workload
+    beams = f", {work.beams} beams" if work.beams > 1 else ""
+    return f"batch {work.batch}, {work.source}+{work.new_tokens} tokens{beams}"
+
+
+def count(number: int) -> str:
+    """1,234,567"""
+    return f"{number:,}"
+
+
+def percent(share: float) -> str:
+    """0.912 as 91.2%"""
+    return f"{100 * share:.1f}%"
+
+
+def figure(score: float) -> str:
+    """A metric's fraction as a percentage with two digits."""
+    return f"{100 * score:.2f}%"
+
+
+def factor(ratio: float) -> str:
+    """3.04x"""
+    return f"{ratio:.2f}x"
+
+
+def seconds(value: float) -> str:
+    """Milliseconds below a second."""
+    return f"{1000 * value:.1f} ms" if value < 1 else f"{value:.2f} s"

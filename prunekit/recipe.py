@@ -1,0 +1,203 @@
+"""Recipe: everything that defines a run, as plain data: read from YAML, overridden by flags, refused if unknown."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from prunekit.errors import PrunekitError
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskSection(Section):
+    """On what: a task plugin by `name`, or files (JSONL, CSV, Parquet or a `datasets` id) with two text columns."""
+
+    name: str | None = None
+    train: str | None = None
+    eval: str | None = None
+    test: str | None = None
+    source: str | None = None
+    target: str | None = None
+    metric: str | None = None
+    prefix: str = ""
+    source_length: PositiveInt = 128
+    target_length: PositiveInt = 128
+    source_language: str | None = None
+    target_language: str | None = None
+
+
+class TrainingSection(Section):
+    """How every training of the run goes: the strategy's, the teacher's and the recovery."""
+
+    batch: PositiveInt = 16
+    accumulate: PositiveInt = 1
+    learning_rate: PositiveFloat = 3e-5
+    warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps")
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    clip: PositiveFloat = 1.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    save_every: PositiveInt = Field(500, description="steps between resumable checkpoints")
+    log_every: PositiveInt = 20
+
+
+class DistillationSection(Section):
+    """Weights of the loss terms; a term with weight 0 is not computed. See `prunekit.learn.distill`."""
+
+    cross_entropy: float = Field(1.0, ge=0)
+    logits: float = Field(0.5, ge=0)
+    encoder_hidden: float = Field(0.001, ge=0)
+    decoder_hidden: float = Field(0.0, ge=0)
+    temperature: PositiveFloat = 2.0
+
+
+class PhaseSection(Section):
+    """A training phase that belongs to the recipe, not to the strategy: recovery after the cut, or the teacher's."""
+
+    steps: int = Field(0, ge=0)
+    learning_rate: PositiveFloat | None = None
+    distillation: DistillationSection = DistillationSection(logits=0.0, encoder_hidden=0.0)
+
+
+class Workload(Section):
+    """One generation to time: rows at once, source tokens, exactly this many new tokens, beams."""
+
+    batch: PositiveInt = 1
+    source: PositiveInt = 128
+    new_tokens: PositiveInt = 32
+    beams: PositiveInt = 1
+
+
+class MeasureSection(Section):
+    """What is measured at the end. The first workload gives the report's headline."""
+
+    workloads: tuple[Workload, ...] = (Workload(), Workload(batch=8))
+    batch: PositiveInt = Field(32, description="examples generated at once when quality is measured")
+    least_quality: float = Field(0.01, ge=0, description="a dense model that scores less on dev is refused")
+    repeats: PositiveInt = 7
+    threads: PositiveInt = 1
+    eval_examples: PositiveInt | None = Field(None, description="cap on test examples; all when left out")
+    dev_examples: PositiveInt = Field(500, description="examples behind the dev figures during training")
+
+
+class Recipe(Section):
+    """One run. `Recipe.load` reads YAML, `override` applies ``key=value`` pairs, `dump` writes what was resolved."""
+
+    adapter: str | None = None
+    strategy: str = "nash"
+    options: dict[str, Any] = Field(default_factory=dict, description="the strategy's own fields")
+    plan: str | None = Field(None, description="a plan file to apply instead of asking a strategy")
+    model: str | None = Field(None, description="directory or hub id; the built-in example when left out")
+    trust_remote_code: bool = False
+    output: str = "outputs/run"
+    seed: int = 0
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    round_to: PositiveInt = 8
+    task: TaskSection = TaskSection()
+    generation: dict[str, Any] = Field(default_factory=dict, description="overrides of the generation config")
+    training: TrainingSection = TrainingSection()
+    teacher: PhaseSection = PhaseSection()
+    recovery: PhaseSection = PhaseSection()
+    measure: MeasureSection = MeasureSection()
+
+    @classmethod
+    def parse(cls, data: Any) -> "Recipe":
+        """Validate parsed YAML; raises `PrunekitError` naming the first bad key."""
+        if not isinstance(data, dict):
+            raise PrunekitError("A recipe is a YAML mapping of keys to values; this one is not.")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise PrunekitError(first_problem(error, cls)) from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Recipe":
+        """Read a YAML file."""
+        return cls.parse(read_yaml(path))
+
+    def dump(self) -> str:
+        """YAML that `load` reads back to an equal recipe."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """A recipe's keys and values as they stand in a YAML file, or one sentence on why there are none."""
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PrunekitError(f"The recipe {str(path)!r} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PrunekitError(f"The recipe {str(path)!r} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise PrunekitError(f"The recipe {str(path)!r} is not a YAML mapping of keys to values; see examples/.")
+    return data
+
+
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested mappings as one, in which `above` wins key by key."""
+    both = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
+            both[key] = over(below[key], above[key])
+    return both
+
+
+def override(data: dict[str, Any], pairs: list[str]) -> dict[str, Any]:
+    """`data` with ``a.b=value`` pairs laid over it; values are read as YAML, so ``training.batch=32`` is a number."""
+    result = dict(data)
+    for pair in pairs:
+        key, found, text = pair.partition("=")
+        if not found or not key:
+            raise PrunekitError(f"--set takes key=value, for example --set training.batch=32; got {pair!r}.")
+        *outer, last = key.split(".")
+        place = result
+        for name in outer:
+            inner = place.get(name)
+            place[name] = dict(inner) if isinstance(inner, dict) else {}
+            place = place[name]
+        try:
+            place[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise PrunekitError(f"--set {pair!r}: the value is not valid YAML; put it in quotes.") from error
+    return result
+
+
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """One sentence for the first thing pydantic refused, with the nearest allowed key where one was misspelt."""
+    problem = error.errors()[0]
+    misspelt = problem["type"] == "extra_forbidden"
+    path, allowed = _followed(model, problem["loc"], misspelt)
+    if not misspelt:
+        return f"{path or model.__name__}: {problem['msg']} (got {problem.get('input')!r})."
+    near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}."
+    return f"There is no key {path!r} here; {hint}"
+
+
+def _followed(model: type[BaseModel], loc: tuple[int | str, ...], to_the_end: bool) -> tuple[str, list[str]]:
+    """A pydantic location as a dotted path, without its marks for alternatives of a type, and the last model's keys."""
+    path: list[str] = []
+    for part in loc:
+        if isinstance(part, int) and path:
+            path.append(str(part))
+        elif part in model.model_fields:
+            path.append(str(part))
+            model = _section(model.model_fields[part].annotation) or model
+        elif to_the_end:
+            path.append(str(part))
+    return ".".join(path), list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds, by itself or many of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section(inner))), None)

@@ -1,0 +1,23 @@
+"""Random plans for property tests: irregular widths, empty sub-layers, layer selections with and without the first."""
+
+from collections.abc import Iterable
+
+from hypothesis import strategies as st
+
+from prunekit.find.units import Kind, PruningGroup, PruningPlan
+
+
+def units(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
+    """Some of a group's units, perhaps all; perhaps none, unless the units are layers."""
+    choice = st.lists(st.booleans(), min_size=len(group), max_size=len(group)).map(
+        lambda keep: tuple(unit for unit, kept in zip(group.ids, keep, strict=True) if kept)
+    )
+    if group.kind is Kind.LAYERS:
+        return choice.map(lambda kept: kept or group.ids[-1:])
+    return st.one_of(choice, choice, choice, st.just(()), st.just(group.ids))
+
+
+def plans(groups: Iterable[PruningGroup]) -> "st.SearchStrategy[PruningPlan]":
+    """Plans for any groups; what cannot be cut yet stays whole. Example: ``@given(plan=plans(graph.groups))``."""
+    prunable = {group.name: units(group) for group in groups if group.prunable}
+    return st.fixed_dictionaries(prunable).map(PruningPlan)

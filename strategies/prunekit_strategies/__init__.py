@@ -1,0 +1,1 @@
+"""The strategies that come with prunekit: one file per method."""

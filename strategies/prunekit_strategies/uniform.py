@@ -1,0 +1,57 @@
+"""Uniform pruning: the same share everywhere, by a score that needs little or no training."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from prunekit import HardGates, PruningPlan, Strategy, checked_layers, hookimpl, meet_evenly
+
+
+class Uniform(Strategy):
+    """Drop the weakest units of every group, the same share everywhere, at once or step by step while training."""
+
+    encoder_sparsity: float = Field(0.3, ge=0, lt=1, description="share of the encoder's heads and channels to remove")
+    decoder_sparsity: float = Field(0.0, ge=0, lt=1, description="share of the decoder's heads and channels to remove")
+    encoder_layers: int | list[int] | None = Field(None, description="encoder layers to keep: how many, or which")
+    decoder_layers: int | list[int] | None = Field(None, description="decoder layers to keep: how many, or which")
+    importance: Literal["magnitude", "first_order"] = Field("magnitude", description="how units are scored")
+    rounds: int = Field(1, ge=1, description="cuts on the way to the target; 1 is one shot")
+    steps: int = Field(0, ge=0, description="training steps in all, shared by the rounds")
+
+    def upfront(self, problem):
+        wanted = {"encoder": self.encoder_layers, "decoder": self.decoder_layers}
+        return PruningPlan(
+            {
+                f"{stack}.layers": checked_layers(problem, stack, value)
+                for stack, value in wanted.items()
+                if value is not None
+            }
+        )
+
+    def plan(self, problem, bench):
+        groups = problem.widths("encoder", "decoder")
+        plan = PruningPlan()
+        for done in range(1, self.rounds + 1):
+            scores = bench.scores(groups, by=self.importance)
+            plan = self.thinned(problem, scores, plan, done / self.rounds)
+            bench.train(gates=HardGates(groups, plan), steps=self.steps // self.rounds)
+        return plan
+
+    def thinned(self, problem, scores, before, share):
+        """The plan at this share of the way; a unit that went in an earlier round never returns."""
+        plan = PruningPlan()
+        for stack, sparsity in (("encoder", self.encoder_sparsity), ("decoder", self.decoder_sparsity)):
+            if sparsity:
+                groups, size = problem.widths(stack), problem.sizes[stack]
+                spent = {g.name: scores[g.name].clone() for g in groups}
+                for group in groups:
+                    gone = set(group.ids) - set(before.of(group))
+                    spent[group.name][group.positions(gone)] = float("-inf")
+                largest = size.whole - share * (size.whole - problem.largest(stack, sparsity))
+                plan = plan.then(meet_evenly(groups, spent, size, largest, problem.round_to))
+        return plan
+
+
+@hookimpl
+def prunekit_strategy():
+    return Uniform

@@ -1,0 +1,74 @@
+"""``prunekit list``: what is installed, with every option of every strategy, and the broken with their reason."""
+
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from prunekit import PrunekitError, Strategy, plugins
+from prunekit.commands.list import options_of, type_in_words
+
+
+def rows(table):
+    """The cells of a rich table, row by row."""
+    return list(zip(*([str(cell) for cell in column.cells] for column in table.columns), strict=True))
+
+
+def test_everything_that_is_installed_is_listed(prunekit):
+    result = prunekit("list")
+    assert result.exit_code == 0
+    for kind in (plugins.ADAPTERS, plugins.STRATEGIES, plugins.TASKS):
+        for name in plugins.names(kind):
+            assert any(line.startswith(f"{name} ") for line in result.stdout.splitlines()), name
+    for row in plugins.catalogue(plugins.STRATEGIES):
+        for option in row.plugin.model_fields:
+            assert option in result.stdout
+
+
+def test_one_kind_alone(prunekit):
+    result = prunekit("list", "adapters")
+    assert "mt5" in result.stdout
+    assert "nash" not in result.stdout
+
+
+def test_a_broken_plugin_does_not_kill_the_list(prunekit, monkeypatch):
+    real = plugins._only
+
+    def only(kind, entries):
+        if entries[0].name == "mt5":
+            raise PrunekitError("It is broken.")
+        return real(kind, entries)
+
+    monkeypatch.setattr(plugins, "_only", only)
+    result = prunekit("list", "adapters")
+    assert result.exit_code == 0
+    assert [line.split()[:4] for line in result.stdout.splitlines() if line.startswith("mt5")] == [
+        ["mt5", "It", "is", "broken."]
+    ]
+    assert any(line.startswith("t5 ") and "broken" not in line for line in result.stdout.splitlines())
+
+
+class Example(Strategy):
+    """An example."""
+
+    share: float = Field(0.5, ge=0, lt=1, description="how much")
+    layers: int | list[int] | None = Field(None, description="which")
+    by: Literal["size", "age"] = "size"
+    needed: int
+
+
+def test_options_with_type_default_and_description():
+    assert rows(options_of("example", Example)) == [
+        ("share", "0.5", "how much (float, >= 0, < 1)"),
+        ("layers", "", "which (int or list of int)"),
+        ("by", "size", "(size or age)"),
+        ("needed", "required", "(int)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [(int, "int"), (list[str], "list of str"), (tuple[int, ...], "list of int"), (str | None, "str"), (list, "list")],
+)
+def test_types_in_words(annotation, words):
+    assert type_in_words(annotation) == words

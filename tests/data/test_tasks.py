@@ -1,0 +1,139 @@
+import json
+import logging
+
+import pytest
+from transformers import ByT5Tokenizer, MBartTokenizer
+
+from prunekit.data.tasks import CHUNK, Task, TaskPlugin, dataset, encode, for_evaluation, from_files
+from prunekit.errors import PrunekitError
+from prunekit.recipe import TaskSection
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Writes rows as JSONL and says where."""
+
+    def write(*rows, name="pairs.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return str(tmp_path / name)
+
+    return write
+
+
+def section(path: str | None, **more) -> TaskSection:
+    return TaskSection(**{"train": path, "eval": path, "source": "a", "target": "b", "metric": "wer", **more})
+
+
+ROW = {"a": "one", "b": "eins", "c": 1}
+
+
+def test_files_become_a_task(place, caplog):
+    learn = place(ROW, {"a": "two", "b": "zwei"}, name="numbers.jsonl")
+    dev, test = place(ROW, name="dev.jsonl"), place({"a": "three", "b": "drei"}, name="test.jsonl")
+    task = from_files(section(learn, eval=dev, test=test))
+    assert task.name == "numbers"
+    assert task.train[:] == {
+        "source": ["one", "two"],
+        "target": ["eins", "zwei"],
+        "references": [["eins"], ["zwei"]],
+    }
+    assert (task.dev["source"][:], task.test["source"][:]) == (["one"], ["three"])
+    assert [metric.name for metric in task.metrics] == ["wer"]
+
+
+def test_without_test_rows_dev_serves_and_the_log_says_so(place, caplog):
+    with caplog.at_level(logging.INFO, "prunekit"):
+        task = from_files(section(place(ROW)))
+    assert task.test[:] == task.dev[:]
+    assert "serves as dev and as test" in caplog.text
+
+
+def test_an_evaluation_needs_no_training_rows(place):
+    task = for_evaluation(section(None, eval=place(ROW)))
+    assert (len(task.train), task.train.column_names) == (0, ["source", "target", "references"])
+    assert task.test["target"][:] == ["eins"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "sentence"),
+    [
+        ([ROW], {"train": None}, "nothing to train on; name .* --train"),
+        ([ROW], {"eval": None}, "nothing to evaluate on; name .* --eval"),
+        ([ROW], {"train": "missing.jsonl"}, "There is no file 'missing.jsonl'"),
+        ([ROW], {"metric": None}, "Say how to score with --metric .* cer, exact_match, per, wer"),
+        ([ROW], {"metric": "weer"}, "no metric 'weer'; did you mean 'wer'"),
+        ([ROW], {"source": None}, "Say with --source which column .* there are a, b, c"),
+        ([{"source": "x", "b": "y"}], {"source": "sorce"}, "no column 'sorce'; did you mean 'source'.*source, b"),
+        ([ROW], {"target": "zzz"}, "no column 'zzz'; there are a, b, c"),
+        ([], {}, "has no rows"),
+        ([ROW, {"a": "x", "b": None}], {}, "Row 2 of .* has no text in 'b'"),
+        ([ROW, {"a": "x", "b": " "}], {}, "Row 2 of .* has no text in 'b'"),
+        ([ROW, {"a": "x"}], {}, "Row 2 of .* has no text in 'b'"),
+        ([ROW, {"a": None, "b": "x"}], {}, "Row 2 of .* has no text in 'a'"),
+        ([ROW], {"target": "c"}, "Row 1 of .* has a int in 'c', where text is needed"),
+        ([{"a": ["x"], "b": "y"}], {}, "Row 1 of .* has a list in 'a', where text is needed"),
+        ([{"a": "\ud83d", "b": "y"}], {}, "Row 1 of .* has half a character in 'a'"),
+    ],
+)
+def test_bad_input_gets_one_sentence(place, rows, changes, sentence):
+    with pytest.raises(PrunekitError, match=sentence) as caught:
+        from_files(section(place(*rows), **changes))
+    assert "\n" not in str(caught.value)
+
+
+def bytes_of(text: str) -> list[int]:
+    """ByT5's ids: every byte plus 3, then the end of sequence."""
+    return [byte + 3 for byte in text.encode()] + [1]
+
+
+def test_encoding_prefixes_cuts_and_counts():
+    rows = dataset(["ab", "é" * 9], ["x", "y" * 9], [["x"], ["y"]])
+    encoded = encode(rows, ByT5Tokenizer(), TaskSection(prefix="p: ", source_length=8, target_length=4))
+    assert encoded["input_ids"][:] == [bytes_of("p: ab"), bytes_of("p: éé")]
+    assert encoded["labels"][:] == [bytes_of("x"), bytes_of("yyy")]
+    assert encoded["length"][:] == [6, 8]
+    assert encoded.cache_files == []
+
+
+@pytest.mark.parametrize("number", [0, 1, CHUNK, CHUNK + 1])
+def test_encoding_keeps_rows_in_order_whatever_their_number(number):
+    texts = [str(n) for n in range(number)]
+    encoded = encode(dataset(texts, texts, [[text] for text in texts]), ByT5Tokenizer(), TaskSection())
+    assert encoded["labels"][:] == [bytes_of(text) for text in texts]
+    assert encoded.column_names == ["input_ids", "labels", "length"]
+
+
+def test_a_multilingual_tokenizer_is_told_its_languages():
+    tokenizer = MBartTokenizer()
+    rows = dataset(["x"], ["y"], [["y"]])
+    encoded = encode(rows, tokenizer, TaskSection(source_language="ro_RO", target_language="de_DE"))
+    ends = [tokenizer.convert_ids_to_tokens(encoded[column][0][-1]) for column in ("input_ids", "labels")]
+    assert ends == ["ro_RO", "de_DE"]
+
+
+def test_a_language_that_does_not_exist_gets_a_hint():
+    rows = dataset(["x"], ["y"], [["y"]])
+    with pytest.raises(PrunekitError, match="no language 'de_D'; did you mean 'de_DE'"):
+        encode(rows, MBartTokenizer(), TaskSection(target_language="de_D"))
+
+
+def test_languages_for_a_tokenizer_without_any_are_worth_a_warning(caplog):
+    encode(dataset(["x"], ["y"], [["y"]]), ByT5Tokenizer(), TaskSection(source_language="de_DE"))
+    assert "ByT5Tokenizer has no languages, so 'de_DE' is not used" in caplog.text
+
+
+def test_a_task_plugin_is_summed_up_by_its_first_line():
+    class Numbers(TaskPlugin):
+        """Digits to words.
+
+        And more.
+        """
+
+        name = "numbers"
+
+        def open(self, section: TaskSection) -> Task:
+            rows = dataset(["1"], ["one"], [["one"]])
+            return Task(self.name, rows, rows, rows, (), section)
+
+    assert (Numbers.summary, Numbers.model, Numbers.adapter, Numbers.defaults) == ("Digits to words.", None, None, {})
+    assert Numbers().open(TaskSection()).name == "numbers"
