@@ -48,6 +48,7 @@ class Workplace:
         self.check()
         self.work.mkdir(parents=True, exist_ok=True)
         write_text(self.work / "recipe.yaml", self.recipe.dump())
+        self.journal.touch()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """Model directories small enough to build in a moment, as a user would have them on disk."""
 
+import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,18 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
+    PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
+
+from prunekit.cut.surgery import cut
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph, discover
+from prunekit.find.units import PruningPlan
+from prunekit.testing import FAMILIES, tiny
 
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 
@@ -62,3 +72,52 @@ def pairs(tmp_path) -> Path:
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps({"a": text, "b": " ".join(reversed(text.split()))}) + "\n" for text in texts))
     return path
+
+
+@dataclass(frozen=True)
+class Case:
+    """A tiny model of one family with its graph; tests leave `model` as it is and cut copies."""
+
+    family: str
+    adapter: Adapter
+    config: PretrainedConfig
+    model: PreTrainedModel
+    graph: DependencyGraph
+
+    def cut(self, plan, model=None, before=None):
+        """A cut copy of `model`, which is the dense one unless `before` says what it was cut to already."""
+        copied = copy.deepcopy(self.model if model is None else model)
+        return cut(copied, plan, self.adapter, self.graph, self.config, before)
+
+
+_CASES: dict[str, Case] = {}
+
+
+def _case(family):
+    if family not in _CASES:
+        adapter, config, model = tiny(family)
+        _CASES[family] = Case(family, adapter, config, model, discover(adapter, config, model))
+    return _CASES[family]
+
+
+@pytest.fixture(scope="session")
+def case():
+    """The case of a family, by name; made once."""
+    return _case
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def every(request):
+    """The case of each family in turn."""
+    return _case(request.param)
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """Three inputs, padded right, not at all and left, with labels padded by -100."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, 60, (3, 7), generator=generator)
+    labels = torch.randint(3, 60, (3, 6), generator=generator)
+    mask = torch.ones_like(ids)
+    mask[0, 4:], mask[2, :2], labels[1, 4:] = 0, 0, -100
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}

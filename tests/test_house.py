@@ -34,6 +34,7 @@ FLOORS = {
     "plugins": LINE,
     "pretrained": LINE,
     "subject": LINE,
+    "verdict": LINE,
     "workplace": LINE,
     "__main__": EDGE,
     "cli": EDGE,

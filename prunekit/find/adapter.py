@@ -73,8 +73,8 @@ class Stack:
 
     Example: ``Stack("encoder", "model.encoder.layers", heads("self_attn.q_proj"), ffn("fc1"))``.
 
-    `depth` names the config keys that count its layers, `own_depth` those in the stack's own copy of the config, `first`
-    what only its first layer has.
+    `depth` names the config keys that count its layers, `own_depth` those in the stack's own copy of the config,
+    `first` what only its first layer has.
     """
 
     name: str

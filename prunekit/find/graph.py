@@ -7,17 +7,11 @@ import networkx as nx
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.errors import PrunekitError
-from prunekit.find.adapter import Adapter, Root, Stack
+from prunekit.find.adapter import Adapter, Stack
+from prunekit.find.claims import AdapterError, Component, all_roots, check_claims, check_paths, place
 from prunekit.find.size import Size
 from prunekit.find.trace import Node, trace
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, Slice, current_name, narrow
-
-Component = frozenset[Node]
-
-
-class AdapterError(PrunekitError):
-    """An adapter's declaration and the traced couplings contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +75,9 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     small_config = adapter.skeleton(config)
     small = adapter.build(small_config, device="cpu")
     stacks = adapter.stacks(config)
-    _check_paths(adapter, stacks, small)
+    check_paths(adapter, stacks, small)
     traced = trace(adapter, small)
-    _check_claims(adapter, adapter.stacks(small_config), small, traced)
+    check_claims(adapter, adapter.stacks(small_config), small, traced)
     shapes, ties = _parameters(model if model is not None else adapter.build(config))
     depths = {stack.name: int(getattr(config, stack.depth[0])) for stack in stacks}
     components = [c for component in traced for c in _extended(component, stacks, depths)]
@@ -108,63 +102,6 @@ def _parameters(model: nn.Module) -> tuple[dict[str, tuple[int, ...]], dict[str,
             first[id(parameter)] = name
             shapes[name] = tuple(parameter.shape)
     return shapes, ties
-
-
-def _check_paths(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module) -> None:
-    """Every declared stack and root must exist."""
-    modules = dict(small.named_modules())
-    for stack in stacks:
-        for path in (stack.path, *(f"{stack.path}.0.{root.module}" for root in stack.roots)):
-            if path not in modules:
-                raise AdapterError(
-                    f"The adapter {type(adapter).__name__} declares {path!r}, which {type(small).__name__} does not have; "
-                    "name an existing module."
-                )
-
-
-def place(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
-    """The stack and the number of the layer that a parameter lies in; None outside the layers."""
-    for stack in stacks:
-        if parameter.startswith(f"{stack.path}."):
-            number = parameter[len(stack.path) + 1 :].split(".", 1)[0]
-            return (stack, int(number)) if number.isdigit() else None
-    return None
-
-
-def _check_claims(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module, traced: Sequence[Component]) -> None:
-    """Each declared root must own one traced group inside its layer, and each such group must have an owner."""
-    name = type(adapter).__name__
-    owners: dict[Component, str] = {}
-    depths = {stack.name: len(list(small.get_submodule(stack.path).children())) for stack in stacks}
-    for stack, layer, root in _all_roots(stacks, depths):
-        here = f"{stack.path}.{layer}.{root.module}"
-        owned = next((c for c in traced if (f"{here}.weight", 0) in c), None)
-        if owned is None:
-            raise AdapterError(
-                f"The adapter {name} declares {root.kind} at {here!r}, but tracing found no group there."
-            )
-        rivals = (
-            [owners[owned]] if owned in owners else sorted(n for n, _ in owned if place(n, stacks) != (stack, layer))
-        )
-        if rivals:
-            raise AdapterError(
-                f"The adapter {name} declares {root.kind} at {here!r} as a group of their own, but tracing couples them "
-                f"with {rivals[0]!r}; declare a cut between the two, or another root."
-            )
-        owners[owned] = here
-    for component in traced:
-        places = {place(parameter, stacks) for parameter, _ in component}
-        kept = any(part in parameter for part in adapter.keep for parameter, _ in component)
-        if len(places) == 1 and None not in places and component not in owners and not kept:
-            raise AdapterError(
-                f"Tracing found a prunable group at {min(component)[0]!r} that the adapter {name} does not claim; "
-                "name a root for it, or list it under `keep`."
-            )
-
-
-def _all_roots(stacks: Iterable[Stack], depths: Mapping[str, int]) -> Iterator[tuple[Stack, int, Root]]:
-    """Every root of every layer, in the order of the model."""
-    return ((stack, layer, root) for stack in stacks for layer in range(depths[stack.name]) for root in stack.roots)
 
 
 def _extended(component: Component, stacks: Sequence[Stack], depths: Mapping[str, int]) -> list[Component]:
@@ -212,10 +149,10 @@ def _groups(
 ) -> Iterator[PruningGroup]:
     """Heads and FFN channels of every layer, then each stack's layers."""
     owner = {node: component for component in components for node in component}
-    for stack, layer, root in _all_roots(stacks, depths):
+    for stack, layer, root in all_roots(stacks, depths):
         weight = f"{stack.path}.{layer}.{root.module}.weight"
         size = adapter.head_size(config, stack.name) if root.kind is Kind.HEADS else 1
-        units = shapes[weight][0] // size
+        units = _count(adapter, size, weight, shapes[weight][0])
         slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in sorted(owner[weight, 0]))
         attentions = [other for other in stack.roots if other.kind is Kind.HEADS]
         label = f"{('self', 'cross')[attentions.index(root)]}.heads" if root.kind is Kind.HEADS else "ffn"
@@ -224,6 +161,16 @@ def _groups(
         )
     for stack in stacks:
         yield _layers(stack, depths[stack.name], shapes)
+
+
+def _count(adapter: Adapter, size: int, weight: str, rows: int) -> int:
+    """How many units of `size` rows a weight has."""
+    if size < 1 or rows % size:
+        raise AdapterError(
+            f"The adapter {type(adapter).__name__} gives heads of {size} rows to {weight!r}, which has {rows} rows; "
+            "correct its `head_size`."
+        )
+    return rows // size
 
 
 def _layers(stack: Stack, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> PruningGroup:

@@ -22,8 +22,8 @@ class Problem:
 
     `groups` are those of the model at hand. `sizes` maps ``encoder``, ``decoder`` (heads and FFN channels of that
     stack), ``non_embedding`` and ``total`` to size functions of the model at hand, `whole` to the original model's
-    parameters, so that sparsity is always measured against the original. `round_to` is the rounding of FFN widths that the
-    hardware asks for: 8 keeps widths at multiples of 8.
+    parameters, so that sparsity is always measured against the original. `round_to` is the rounding of FFN widths that
+    the hardware asks for: 8 keeps widths at multiples of 8.
     """
 
     groups: tuple[PruningGroup, ...]

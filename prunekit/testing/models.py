@@ -84,8 +84,8 @@ def untie(model: PreTrainedModel) -> None:
 def enlarge(model: nn.Module, seed: int = 0) -> None:
     """Random weights, biases and norms, in the order of their names, so large that every one of them matters."""
     generator = torch.Generator().manual_seed(seed)
-    for _, tensor in sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items()):
+    for name, tensor in sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items()):
         if tensor.is_floating_point():
             noise = torch.randn(tensor.shape, generator=generator)
-            norm = tensor.dim() == 1 and bool((tensor == 1).all())
+            norm = "norm" in name and name.endswith("weight")
             tensor.copy_(1 + 0.3 * noise if norm else 0.3 * noise)

@@ -1,0 +1,127 @@
+"""Was it worth it: both models' quality and speed, and the report on the whole run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from datasets import Dataset
+from transformers import PreTrainedModel
+
+from prunekit.data.metrics import retained
+from prunekit.data.tasks import Task
+from prunekit.find.units import PruningPlan
+from prunekit.measure.environment import environment
+from prunekit.measure.equivalence import Equivalence
+from prunekit.measure.latency import Timing, compare
+from prunekit.measure.quality import Progress, Quality, evaluate
+from prunekit.measure.report import Report
+from prunekit.measure.sections import (
+    EquivalenceSection,
+    LatencySection,
+    LayersSection,
+    ParametersSection,
+    QualityPair,
+    QualitySection,
+    Sample,
+    SecondsSection,
+    SparsitySection,
+    WidthsSection,
+)
+from prunekit.recipe import Recipe
+from prunekit.subject import Subject
+
+SAMPLES = 12
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Both models on the test rows, and on the clock."""
+
+    dense: Quality
+    pruned: Quality
+    timings: tuple[Timing, ...]
+
+
+def quality_of(
+    model: PreTrainedModel, subject: Subject, recipe: Recipe, rows: Dataset, progress: Progress | None = None
+) -> Quality:
+    """What `model` scores on `rows` of the subject's task."""
+    task = subject.task
+    batch = recipe.measure.batch
+    return evaluate(model, subject.tokenizer, rows, task.metrics, task.section, recipe.generation, batch, progress)
+
+
+def first(rows: Dataset, count: int | None) -> Dataset:
+    """The first `count` rows, or all."""
+    return rows if count is None or count >= len(rows) else rows.select(range(count))
+
+
+def judge(
+    dense: PreTrainedModel,
+    pruned: PreTrainedModel,
+    subject: Subject,
+    recipe: Recipe,
+    listen: Callable[[str], Progress | None],
+) -> Verdict:
+    """Quality on the test rows, then speed; `listen` gives the progress display of a stage."""
+    wanted = recipe.measure
+    rows = first(subject.task.test, wanted.eval_examples)
+    before = quality_of(dense, subject, recipe, rows, listen("test, dense"))
+    after = quality_of(pruned, subject, recipe, rows, listen("test, pruned"))
+    timings = compare(
+        dense, pruned, wanted.workloads, wanted.repeats, wanted.threads, recipe.seed, progress=listen("speed")
+    )
+    return Verdict(before, after, timings)
+
+
+def report_on(
+    verdict: Verdict,
+    subject: Subject,
+    recipe: Recipe,
+    plan: PruningPlan,
+    equivalence: Equivalence | None,
+    seconds: dict[str, float],
+) -> Report:
+    """Everything found out, as the contract asks."""
+    graph = subject.graph
+    return Report(
+        adapter=subject.name,
+        strategy=None if recipe.plan else recipe.strategy,
+        task=subject.task.name,
+        seed=recipe.seed,
+        environment=environment(),
+        parameters=ParametersSection.of(graph, plan),
+        sparsity=SparsitySection.of(graph, plan),
+        layers=LayersSection.of(graph.groups, plan),
+        widths=WidthsSection.of(graph.groups, plan),
+        quality=_quality(verdict, subject.task),
+        latency=LatencySection.over(verdict.timings) if verdict.timings else None,
+        equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
+        seconds=SecondsSection(**seconds),
+        samples=_samples(verdict, subject.task),
+    )
+
+
+def _quality(verdict: Verdict, task: Task) -> QualitySection:
+    head, *rest = task.metrics
+    dense, pruned = verdict.dense.scores, verdict.pruned.scores
+    return QualitySection(
+        metric=head.name,
+        higher_is_better=head.higher_is_better,
+        dense=dense[head.name],
+        pruned=pruned[head.name],
+        retained=retained(head, dense[head.name], pruned[head.name]),
+        examples=len(verdict.dense.predictions),
+        others={metric.name: QualityPair(dense=dense[metric.name], pruned=pruned[metric.name]) for metric in rest},
+    )
+
+
+def _samples(verdict: Verdict, task: Task) -> tuple[Sample, ...]:
+    """The first test rows with both models' answers."""
+    rows = first(task.test, SAMPLES)
+    answers = zip(
+        rows["source"], rows["references"], verdict.dense.predictions, verdict.pruned.predictions, strict=False
+    )
+    return tuple(
+        Sample(source=source, reference=" | ".join(references), dense=dense, pruned=pruned)
+        for source, references, dense, pruned in answers
+    )

@@ -1,0 +1,270 @@
+"""The dependency graph: its groups against brute force and published counts, its couplings against wrong adapters."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from transformers import BartConfig, MT5Config, T5Config
+
+from prunekit.find.adapter import Stack, ffn, heads
+from prunekit.find.claims import AdapterError
+from prunekit.find.graph import discover
+from prunekit.find.trace import trace
+from prunekit.find.units import Kind, PruningPlan
+from prunekit.learn.masks import masked
+
+T5_BASE = T5Config(d_model=768, d_kv=64, d_ff=3072, num_heads=12, num_layers=12, num_decoder_layers=12, vocab_size=32128)
+
+
+def prunable(graph):
+    return [group for group in graph.groups if group.prunable]
+
+
+@pytest.fixture(scope="module")
+def t5_base(case):
+    return discover(case("t5").adapter, T5_BASE)
+
+
+def test_t5_base_has_the_published_counts(t5_base):
+    assert len(prunable(t5_base)) == 62
+    assert [len(t5_base.size_of(part).terms) > 0 for part in ("encoder", "decoder", "embedding", "head")] == [1, 1, 1, 0]
+    assert t5_base.prunable_size("encoder").whole == 84_934_656
+    assert t5_base.prunable_size("decoder").whole == 12 * 9_437_184
+    assert t5_base.size_of("embedding").whole == 32_128 * 768
+    assert t5_base.size.whole == 222_903_552  # the 223M of t5-base
+
+
+def test_the_narrow_encoder_and_shallow_decoder_of_the_reference(t5_base):
+    """Four of 12 decoder layers leave 113.25M - 8 * 9.437M in the decoder."""
+    plan = PruningPlan({"decoder.layers": (0, 3, 7, 11)})
+    assert t5_base.prunable_size("decoder").of(plan) == 4 * 9_437_184
+    assert t5_base.prunable_size("encoder").of(plan) == 84_934_656
+
+
+def test_bart_base(case):
+    config = BartConfig(
+        d_model=768,
+        encoder_layers=6,
+        decoder_layers=6,
+        encoder_attention_heads=12,
+        decoder_attention_heads=12,
+        encoder_ffn_dim=3072,
+        decoder_ffn_dim=3072,
+    )
+    graph = discover(case("bart").adapter, config)
+    attention, channels = 4 * 768 * 768 + 3 * 768, 2 * 768 * 3072 + 3072
+    assert graph.prunable_size("encoder").whole == 6 * (attention + channels) == 42_499_584
+    assert graph.prunable_size("decoder").whole == 6 * (2 * attention + channels)
+    assert graph.size.whole == 139_420_416  # the 139M of bart-base
+    assert len(prunable(graph)) == 6 * 2 + 6 * 3 + 2
+
+
+@pytest.mark.parametrize(("family", "config_class"), [("t5-gated", T5Config), ("mt5", MT5Config)])
+def test_heads_that_do_not_divide_the_width(case, family, config_class):
+    """Both v1.1-small and mT5-small have 6 heads of 64 over a width of 512, and gated channels."""
+    sizes = {"d_model": 512, "d_kv": 64, "num_heads": 6, "d_ff": 1024, "num_layers": 8, "num_decoder_layers": 8}
+    graph = discover(case(family).adapter, config_class(**sizes, feed_forward_proj="gated-gelu", vocab_size=100))
+    assert len(prunable(graph)) == 42
+    assert graph.prunable_size("encoder").whole == 8 * (786_432 + 3 * 512 * 1024)
+    group = next(g for g in graph.groups if g.name == "encoder.3.self.heads")
+    kept = PruningPlan({group.name: group.ids[1:]})
+    assert graph.size.whole - graph.size.of(kept) == 4 * 512 * 64
+
+
+def test_every_parameter_counts_once(every):
+    unique = {id(p): p.numel() for p in every.model.parameters()}
+    assert every.graph.size.whole == sum(unique.values())
+    assert set(every.graph.parts) == set(every.graph.shapes)
+    untied = every.family == "t5-gated-untied"
+    assert (every.graph.size_of("head").whole == 60 * 32) == untied
+
+
+def nonzero(model, batch, groups, plan):
+    """For every parameter: where its gradient is not exactly zero while `plan` masks the model."""
+    with masked(model, groups, plan):
+        logits = model(**batch).logits
+        direction = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
+        names, parameters = zip(*model.named_parameters(), strict=True)
+        gradients = torch.autograd.grad((logits * direction).sum(), parameters, materialize_grads=True)
+    return {name: gradient != 0 for name, gradient in zip(names, gradients, strict=True)}
+
+
+def owned(group, shapes, position):
+    """Everywhere that the unit at a position owns, as boolean arrays."""
+    result = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in shapes.items()}
+    for piece in group.slices:
+        result[piece.parameter].narrow(piece.dim, position * piece.span, piece.span).fill_(True)
+    for name in group.covers[position] if group.covers else ():
+        result[name].fill_(True)
+    return result
+
+
+def smooth(model):
+    """A copy without ReLU, whose channels switch on and off as others change."""
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        if isinstance(getattr(module, "act", None), nn.ReLU):
+            module.act = nn.GELU()
+    return copied
+
+
+def test_a_units_slices_are_exactly_what_falls_silent_without_it(every, batch):
+    """Gradients tell which elements matter; those that stop mattering must be those that surgery removes.
+
+    A bias of keys shifts all scores of a query alike: it never matters, and its gradient is rounding noise.
+    """
+    model, graph = smooth(every.model), every.graph
+    before = nonzero(model, batch, graph.groups, PruningPlan())
+    for group in prunable(graph):
+        unit = group.ids[-1]
+        after = nonzero(model, batch, graph.groups, PruningPlan({group.name: tuple(set(group.ids) - {unit})}))
+        mine = owned(group, graph.shapes, len(group) - 1)
+        for name in graph.shapes:
+            assert not (mine[name] & after[name]).any(), (group.name, name)
+            if not name.endswith("k_proj.bias"):
+                assert torch.equal(before[name] & ~after[name], mine[name] & before[name]), (group.name, name)
+                assert before[name].any()
+
+
+def test_layers_beyond_the_skeleton_are_as_a_full_trace_finds_them(every):
+    """The skeleton has two layers a stack, the model three and four."""
+    full = set(trace(every.adapter, every.adapter.build(eager(every.config), "cpu")))
+    ours = {frozenset((s.parameter, s.dim) for s in g.slices): g for g in every.graph.groups if g.layer is not None}
+    assert set(ours) <= full
+    assert {group.layer for group in ours.values()} == {0, 1, 2, 3}
+
+
+def eager(config):
+    plain = copy.deepcopy(config)
+    plain._attn_implementation = "eager"
+    return plain
+
+
+def test_ties_and_streams_are_found(every):
+    graph = every.graph
+    kinds = {group.name: group.kind for group in graph.groups if not group.prunable}
+    assert kinds == {"hidden": Kind.HIDDEN, "vocabulary": Kind.VOCABULARY}
+    hidden = next(group for group in graph.groups if group.name == "hidden")
+    assert len(hidden) == 32
+    touched = {piece.parameter for piece in hidden.slices}
+    assert {name.rpartition(".")[0].split(".")[-1] for name in touched} >= {"shared"}
+    tied = {id(p) for p in every.model.parameters()}
+    assert len(tied) == len(graph.shapes)
+    for alias, first in graph.ties.items():
+        assert every.model.get_parameter(alias) is every.model.get_parameter(first)
+
+
+def test_a_graph_after_a_plan_describes_the_cut_model(every):
+    plan = PruningPlan({"decoder.layers": (1, 3), "decoder.3.ffn": (0, 4), "encoder.0.self.heads": ()})
+    small, after = every.cut(plan), every.graph.after(plan)
+    assert after.shapes == {name: tuple(p.shape) for name, p in small.named_parameters()}
+    assert set(after.parts) == set(after.shapes)
+
+
+class Wrong:
+    """Makes adapters that declare the given roots of a decoder in place of the right ones."""
+
+    def __init__(self, case, family):
+        self.base = case(family)
+
+    def __call__(self, change, **attributes):
+        base = type(self.base.adapter)
+
+        def stacks(adapter, config):
+            return tuple(change(stack) for stack in base.stacks(adapter, config))
+
+        return discover(type("Wrong", (base,), {"stacks": stacks, **attributes})(), self.base.config)
+
+
+@pytest.fixture(params=["t5", "t5-gated", "bart"])
+def wrong(request, case):
+    return Wrong(case, request.param)
+
+
+def with_roots(stack, roots):
+    return Stack(stack.name, stack.path, *roots, depth=stack.depth, own_depth=stack.own_depth, first=stack.first)
+
+
+def only(name, change):
+    """Change the roots of one stack."""
+    return lambda stack: with_roots(stack, change(list(stack.roots))) if stack.name == name else stack
+
+
+def test_the_right_roots_pass(wrong):
+    assert prunable(wrong(lambda stack: stack))
+
+
+@pytest.mark.parametrize("family", ["t5", "t5-gated", "mt5"])
+def test_a_position_bias_that_is_not_cut(case, family):
+    with pytest.raises(
+        AdapterError,
+        match=r"Wrong declares heads at 'encoder\.block\.0\.layer\.0\.SelfAttention\.q' as a group of their own, "
+        r"but tracing couples them with 'encoder\.block\.\d\.[^']*SelfAttention[^']*'; declare a cut",
+    ):
+        Wrong(case, family)(lambda stack: stack, cuts=())
+
+
+def test_a_forgotten_cross_attention(wrong):
+    with pytest.raises(
+        AdapterError, match=r"prunable group at '[^']*decoder[^']*(EncDecA|encoder_a)tt[^']*' that the adapter Wrong does"
+    ):
+        wrong(only("decoder", lambda roots: [roots[0], roots[2]]))
+
+
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_a_forgotten_feed_forward(wrong, stack):
+    with pytest.raises(
+        AdapterError, match=rf"prunable group at '[^']*{stack}[^']*(DenseReluDense|fc1)[^']*' that the adapter Wrong"
+    ):
+        wrong(only(stack, lambda roots: roots[:-1]))
+
+
+def test_a_group_that_is_deliberately_kept_needs_no_root(wrong):
+    graph = wrong(only("encoder", lambda roots: roots[:-1]), keep=("DenseReluDense", "fc1"))
+    assert {group.stack for group in graph.groups if group.kind is Kind.FFN} == {"decoder"}
+
+
+def test_a_misspelt_root(wrong):
+    with pytest.raises(
+        AdapterError, match=r"Wrong declares '[^']*0\.self_attention\.query', which \w+Generation does not have; name an"
+    ):
+        wrong(only("encoder", lambda roots: [heads("self_attention.query"), *roots[1:]]))
+
+
+def test_a_misspelt_stack(wrong):
+    with pytest.raises(AdapterError, match=r"Wrong declares 'encoder\.blocks', which \w+ does not have"):
+        wrong(lambda stack: copied(stack, path="encoder.blocks") if stack.name == "encoder" else stack)
+
+
+def copied(stack, path):
+    return Stack(stack.name, path, *stack.roots, depth=stack.depth, own_depth=stack.own_depth, first=stack.first)
+
+
+def test_a_root_that_another_root_owns(wrong):
+    """Keys go with their queries: a second declaration of the same group names the first."""
+
+    def twice(roots):
+        key = replace(roots[0], module=roots[0].module.replace("q_proj", "k_proj").replace("tion.q", "tion.k"))
+        assert key != roots[0]
+        return [*roots, key]
+
+    with pytest.raises(AdapterError, match=r"declares heads at '([^']*)k(_proj)?' .* couples them with '\1q(_proj)?'"):
+        wrong(only("decoder", twice))
+
+
+def test_a_root_on_the_residual_stream(wrong):
+    """The second matrix of an FFN puts out hidden dimensions, which belong to no layer alone."""
+
+    def second(roots):
+        last = roots[-1].module
+        return [*roots[:-1], ffn(last.replace("wi_0", "wo").replace("wi", "wo").replace("fc1", "fc2"))]
+
+    with pytest.raises(AdapterError, match=r"declares ffn at '[^']*(wo|fc2)' as a group of their own, .* couples them with"):
+        wrong(only("encoder", second))
+
+
+def test_heads_that_do_not_fit_their_projection(wrong):
+    with pytest.raises(AdapterError, match=r"Wrong gives heads of 5 .* which has (24|32) rows"):
+        wrong(lambda stack: stack, head_size=lambda adapter, config, stack: 5)
