@@ -43,6 +43,7 @@ class TrainingSection(Section):
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps")
     optimizer: Literal["adamw", "muon"] = "adamw"
     clip: PositiveFloat = 1.0
+    dropout: float | None = Field(None, ge=0, lt=1, description="rate while training; the model's own when left out")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     save_every: PositiveInt = Field(500, description="steps between resumable checkpoints")
     log_every: PositiveInt = 20

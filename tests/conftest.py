@@ -74,7 +74,7 @@ def pairs(tmp_path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """A tiny model of one family with its graph; tests leave `model` as it is and cut copies."""
 
@@ -83,6 +83,9 @@ class Case:
     config: PretrainedConfig
     model: PreTrainedModel
     graph: DependencyGraph
+
+    def __repr__(self):
+        return f"<the tiny {self.family}>"
 
     def cut(self, plan, model=None, before=None):
         """A cut copy of `model`, which is the dense one unless `before` says what it was cut to already."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.layout import FORMAT, pruned_class, pruned_config_class
@@ -16,6 +16,7 @@ from prunekit.files import replacing
 from prunekit.find.units import PruningPlan
 
 PREFIX = "prunekit-"
+_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 
 
 def save(model: PreTrainedModel, directory: Path, tokenizer: Any = None) -> None:
@@ -62,12 +63,25 @@ def load_config(directory: Path | str) -> PretrainedConfig:
 def from_pretrained(directory: Path | str, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """Load a model that prunekit saved; logits are identical to those before saving.
 
-    `dtype` None keeps the dtype of the file. Raises `PrunekitError` where the weights are damaged or do not fill the
+    `dtype` None keeps the dtypes of the file. Raises `PrunekitError` where the weights are damaged or do not fill the
     model exactly.
     """
     config = load_config(directory)
     kind = pruned_class(getattr(transformers, config.prunekit["base"]))
-    return load_weights(kind, directory, config=config, dtype=dtype or config.dtype or torch.float32)
+    model = load_weights(kind, directory, config=config, dtype=dtype or config.dtype or torch.float32)
+    if dtype is None:
+        _keep_dtypes(model, Path(directory))
+    return model
+
+
+def _keep_dtypes(model: PreTrainedModel, directory: Path) -> None:
+    """Give every parameter the dtype it was saved in: transformers widens some of T5's to float32 in a float16 model."""
+    live = dict(model.named_parameters(remove_duplicate=False))
+    for path in directory.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            for name in live.keys() & set(file.keys()):
+                if live[name].dtype != _DTYPES.get(file.get_slice(name).get_dtype()):
+                    live[name].data = file.get_tensor(name)
 
 
 def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrainedModel:

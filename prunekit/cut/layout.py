@@ -91,8 +91,8 @@ class PadsOutput(Quirk):
         module.register_forward_hook(self.after)
 
     def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """Zeros of the stand-in head's width."""
-        return output.new_zeros((*output.shape[:-1], self.width))
+        """Zeros of the stand-in head's width; padded, so that gradients of zero reach whatever lies before."""
+        return nn.functional.pad(output, (0, self.width))
 
 
 class DropsInput(Quirk):

@@ -15,6 +15,7 @@ from transformers.trainer_utils import get_last_checkpoint, set_seed
 from prunekit.find.units import PruningGroup
 from prunekit.learn import importance
 from prunekit.learn.distill import Distillation
+from prunekit.learn.dropout import dropout_at
 from prunekit.learn.gates import Gates
 from prunekit.learn.importance import Criterion
 from prunekit.learn.masks import Masks
@@ -117,7 +118,8 @@ class Bench:
         )
         try:
             checkpoint = get_last_checkpoint(str(place)) if place.exists() else None  # type: ignore[no-untyped-call]
-            trainer.train(resume_from_checkpoint=checkpoint)
+            with dropout_at(self.model, around.section.dropout):
+                trainer.train(resume_from_checkpoint=checkpoint)
         finally:
             trainer.release()
             if masks is not None:

@@ -72,8 +72,8 @@ def meet(
 ) -> PruningPlan:
     """The plan that drops chunks in order of priority until `size` is at most `largest`, and no more than needed.
 
-    The target is met from above: after the greedy pass every chunk that can come back without missing it does, the most
-    valuable first, so that what is removed too much is less than any one chunk that could return. A chunk never goes
+    The target is met from above: after the greedy pass every chunk that can come back without missing it does, in the
+    reverse order of priority, so that what is removed too much is less than any one chunk that could return. A chunk never goes
     before a weaker one of its own group.
     """
     order = _in_group_order(
@@ -86,16 +86,22 @@ def meet(
             break
         counts[chunk.group] -= len(chunk.units)
         gone[chunk.group].append(chunk)
-    while back := _returnable(gone, counts, size, largest):
+    while back := _returnable(gone, counts, size, largest, priority):
         counts[back.group] += len(back.units)
         gone[back.group].pop()
     dropped = {name: {unit for chunk in parts for unit in chunk.units} for name, parts in gone.items()}
     return PruningPlan({group.name: tuple(set(group.ids) - dropped[group.name]) for group in groups})
 
 
-def _returnable(gone: Mapping[str, list[Chunk]], counts: Mapping[str, int], size: Size, largest: float) -> Chunk | None:
-    """The most valuable chunk, among the last ones to go of each group, that fits under `largest` again."""
-    last = sorted((parts[-1] for parts in gone.values() if parts), key=lambda chunk: -chunk.score)
+def _returnable(
+    gone: Mapping[str, list[Chunk]],
+    counts: Mapping[str, int],
+    size: Size,
+    largest: float,
+    priority: Callable[[Chunk], tuple[float, ...]],
+) -> Chunk | None:
+    """The chunk of least priority, among the last ones to go of each group, that fits under `largest` again."""
+    last = sorted((parts[-1] for parts in gone.values() if parts), key=priority, reverse=True)
     for chunk in last:
         if size.counted({**counts, chunk.group: counts[chunk.group] + len(chunk.units)}) <= largest:
             return chunk

@@ -1,0 +1,103 @@
+"""The interpreter of layouts: data alone turns a stock model into the cut one, and back off it comes."""
+
+import copy
+import json
+
+import pytest
+import torch
+
+from prunekit.cut.compile import compile_layout, cut_config
+from prunekit.cut.layout import Layout, install, pruned_class, pruned_config_class, uninstall
+from prunekit.find.units import PruningPlan
+from prunekit.testing import untie
+
+PLAN = PruningPlan(
+    {
+        "encoder.0.self.heads": (),
+        "encoder.2.self.heads": (0, 3),
+        "encoder.2.ffn": (),
+        "decoder.layers": (1, 2),
+        "decoder.1.self.heads": (3,),
+        "decoder.2.cross.heads": (),
+    }
+)
+
+
+def stock_of(case):
+    """A stock model with the layers that the plan leaves, at its own random weights."""
+    stock = type(case.model)(cut_config(case.adapter, case.config, case.graph.groups, PLAN)).eval()
+    if case.family == "t5-gated-untied":
+        untie(stock)
+    return stock
+
+
+def layout_of(case):
+    """The layout as it comes out of a config file."""
+    layout = compile_layout(case.adapter, case.config, case.graph.groups, case.graph.shapes, PLAN)
+    return Layout(**json.loads(json.dumps(layout.to_dict())))
+
+
+def logits(model, batch):
+    with torch.inference_mode():
+        return model(**batch).logits
+
+
+def hooks(model):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def test_a_stock_model_with_the_layout_takes_the_cut_models_weights(every, batch):
+    small = every.cut(PLAN)
+    stock = stock_of(every)
+    install(stock, layout_of(every))
+    loaded = stock.load_state_dict(small.state_dict())
+    assert not loaded.missing_keys
+    assert torch.equal(logits(stock, batch), logits(small, batch))
+
+
+def test_every_shape_that_differs_is_in_the_layout(every):
+    small = every.cut(PLAN)
+    stock = stock_of(every)
+    usual = {name: list(parameter.shape) for name, parameter in stock.named_parameters()}
+    other = {n: list(p.shape) for n, p in small.named_parameters() if list(p.shape) != usual[n]}
+    assert layout_of(every).shapes == other
+    assert [0, 32] in other.values()
+    assert [32, 0] in other.values()
+
+
+def test_installing_again_changes_nothing(every, batch):
+    small = every.cut(PLAN)
+    expected, count = logits(small, batch), hooks(small)
+    install(small, layout_of(every))
+    assert hooks(small) == count > 0
+    assert torch.equal(logits(small, batch), expected)
+
+
+def test_nothing_is_left_after_uninstalling(every, batch):
+    model = copy.deepcopy(every.model)
+    layout = layout_of(every)
+    plain = {path: dict(vars(model.get_submodule(path))) for path in layout.attributes}
+    install(model, Layout(shared=layout.shared, empty=layout.empty))
+    assert hooks(model) > 0
+    uninstall(model)
+    assert hooks(model) == 0
+    assert not any(m._forward_pre_hooks_with_kwargs for m in model.modules())
+    assert {path: vars(model.get_submodule(path)).keys() for path in plain} == {p: v.keys() for p, v in plain.items()}
+    assert torch.equal(logits(model, batch), logits(every.model, batch))
+
+
+def test_other_peoples_hooks_stay(case):
+    model = copy.deepcopy(case("t5").model)
+    model.encoder.register_forward_hook(lambda *_: None)
+    uninstall(model)
+    assert hooks(model) == 1
+
+
+@pytest.mark.parametrize("family", ["t5", "mt5", "bart"])
+def test_a_pruned_class_has_a_model_type_of_its_own(case, family):
+    base = type(case(family).model)
+    pruned = pruned_class(base)
+    assert issubclass(pruned, base)
+    assert pruned.config_class.model_type == f"prunekit-{base.config_class.model_type}"
+    assert pruned_class(base) is pruned_class(pruned) is pruned
+    assert pruned_config_class(pruned.config_class) is pruned.config_class
