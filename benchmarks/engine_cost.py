@@ -56,7 +56,9 @@ def surgery() -> None:
     plan = PruningPlan({**kept, "decoder.layers": (0, 5, 11)})
     before, start = megabytes(), time.process_time()
     cut(model, plan, adapter, graph, config)
-    print(f"surgery   t5-base  {graph.size.whole:,} -> {sum(p.numel() for p in model.parameters()):,} parameters", end=" ")
+    print(
+        f"surgery   t5-base  {graph.size.whole:,} -> {sum(p.numel() for p in model.parameters()):,} parameters", end=" "
+    )
     print(f"{time.process_time() - start:6.2f} CPU-s {megabytes() - before:6.0f} MB")
 
 

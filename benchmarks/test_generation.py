@@ -1,6 +1,6 @@
 """`generate`, dense and pruned, side by side: group the table by adapter and read the ratios.
 
-    pytest benchmarks --benchmark-group-by=param:family
+pytest benchmarks --benchmark-group-by=param:family
 """
 
 import pytest

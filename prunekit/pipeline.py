@@ -15,10 +15,11 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 from prunekit.find.units import Kind, PruningPlan, narrow
 from prunekit.learn.bench import Bench, Surroundings
-from prunekit.learn.distill import Distillation
+from prunekit.learn.distill import Distillation, TeacherCache
 from prunekit.learn.rows import Rows
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training import Collator, Teacher
+from prunekit.measure.card import card
 from prunekit.measure.equivalence import Equivalence, cut_checked
 from prunekit.measure.report import Report
 from prunekit.measure.workload import check
@@ -63,7 +64,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
         verdict = judge(line.dense, line.model, line.subject, recipe, line.listener)
     report = report_on(verdict, line.subject, recipe, line.done, line.equivalence, place.seconds())
     write_text(place.directory / "plan.json", line.done.to_json())
-    checkpoint.save(line.model, place.directory / "model", line.subject.tokenizer)
+    checkpoint.save(line.model, place.directory / "model", line.subject.tokenizer, card(report))
     report.write(place.directory)
     place.close()
     return report
@@ -107,6 +108,7 @@ class Line:
         self.original = copy.deepcopy(checkpoint.dense_config(self.model.config))
         self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
         self.equivalence: Equivalence | None = None
+        self.cache = TeacherCache()
         check(self.model, recipe.measure.workloads)
         task, tokenizer = subject.task, subject.tokenizer
         rows = Rows(encode(task.train, tokenizer, task.section))
@@ -173,7 +175,8 @@ class Line:
     def _teacher(self) -> Teacher:
         """The dense model, with the layers of it that are still left in the live one."""
         whole = (g for g in narrow(self.subject.graph.groups, self.start) if g.kind is Kind.LAYERS)
-        return Teacher(self.dense, {g.stack: [f"{g.path}.{n}" for n in g.positions(self.done.of(g))] for g in whole})
+        layers = {g.stack: [f"{g.path}.{n}" for n in g.positions(self.done.of(g))] for g in whole}
+        return Teacher(self.dense, layers, self.cache)
 
     def _phase(self, name: str, phase: PhaseSection, teacher: Teacher | None) -> None:
         losses = Distillation(**phase.distillation.model_dump())

@@ -21,7 +21,6 @@ from transformers import (
 from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
-from prunekit.find.units import PruningPlan
 from prunekit.testing import FAMILIES, tiny
 
 SPECIAL = ["<pad>", "</s>", "<unk>"]

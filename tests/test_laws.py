@@ -140,7 +140,7 @@ def test_a_run_catches_an_adapter_that_leaves_the_position_table_behind(case, ba
             return tuple(unfounded(stack) for stack in super().stacks(config))
 
     assert checked(t5, Forgetful(), PruningPlan({"decoder.layers": (0, 2)}), batch).tokens_equal
-    with pytest.raises(PrunekitError, match="differs from the masked one .* the adapter Forgetful is wrong"):
+    with pytest.raises(PrunekitError, match=r"differs from the masked one .* the adapter Forgetful is wrong"):
         checked(t5, Forgetful(), PruningPlan({"decoder.layers": (1, 2)}), batch)
 
 
@@ -149,20 +149,20 @@ def unfounded(stack):
     return type(stack)(stack.name, stack.path, *stack.roots, depth=stack.depth, own_depth=stack.own_depth)
 
 
-def trace(best, second, flipped=False):
-    """One input, one new token: its logits, the token and the scores of the two candidates."""
-    scores = torch.tensor([[[best, second]]])
-    return Trace((scores,), (torch.tensor([[0, int(flipped)]]),), (scores,))
+def trace(scores, token, logits=(1.0, -4.0)):
+    """One input: its logits under teacher forcing, the one token it generated and the scores of the two candidates."""
+    return Trace((torch.tensor([[logits]]),), (torch.tensor([[0, token]]),), (torch.tensor([[scores]]),))
 
 
 def test_a_flip_counts_only_where_the_top_two_are_apart():
-    assert compare(trace(1.0, 1.0 - 1e-6), trace(1.0 - 1e-6, 1.0, flipped=True)).tokens_equal
-    assert not compare(trace(1.0, 0.9), trace(0.9, 1.0, flipped=True)).tokens_equal
-    assert compare(trace(1.0, 0.9), trace(1.0, 0.9)).tokens_equal
+    close, apart = trace((1.0, 1.0 - 1e-6), 0), trace((1.0, 0.9), 0)
+    assert compare(close, trace((1.0 - 1e-6, 1.0), 1)).tokens_equal
+    assert not compare(apart, trace((0.9, 1.0), 1)).tokens_equal
+    assert compare(apart, apart).tokens_equal
 
 
 def test_differences_are_told_in_units_of_the_largest_logit():
-    result = compare(trace(-4.0, 1.0), trace(-4.0, 1.5))
+    result = compare(trace((1.0, 0.9), 0), trace((1.0, 0.9), 0, logits=(1.5, -4.0)))
     assert (result.max_abs_diff, result.max_rel_diff) == (0.5, 0.125)
 
 

@@ -105,7 +105,9 @@ def test_a_pruned_model_is_pruned_again_in_the_original_numbers(t5_directory, pa
     second = PruningPlan.load(tmp_path / "two/plan.json")
     for name, ids in second.kept.items():
         assert set(ids) <= set(first.kept.get(name, ids))
-    assert report.parameters.pruned == sum(p.numel() for p in prunekit.from_pretrained(tmp_path / "two/model").parameters())
+    assert report.parameters.pruned == sum(
+        p.numel() for p in prunekit.from_pretrained(tmp_path / "two/model").parameters()
+    )
     again = run(recipe(t5_directory, pairs, tmp_path / "file", plan=str(tmp_path / "two/plan.json")))
     assert again.parameters.pruned == report.parameters.pruned
     assert again.strategy is None

@@ -19,12 +19,14 @@ PREFIX = "prunekit-"
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 
 
-def save(model: PreTrainedModel, directory: Path, tokenizer: Any = None) -> None:
-    """Write config, safetensors, plan and, where given, the tokenizer; `directory` appears whole or not at all."""
+def save(model: PreTrainedModel, directory: Path, tokenizer: Any = None, card: str | None = None) -> None:
+    """Write config, safetensors, plan and, where given, tokenizer and card; `directory` appears whole or not at all."""
     with replacing(directory) as draft:
         model.save_pretrained(draft)
         if tokenizer is not None:
             tokenizer.save_pretrained(draft)
+        if card is not None:
+            (draft / "README.md").write_text(card, encoding="utf-8")
         if (plan := plan_of(model)) is not None:
             (draft / "plan.json").write_text(plan.to_json(), encoding="utf-8")
 
@@ -75,7 +77,7 @@ def from_pretrained(directory: Path | str, dtype: torch.dtype | None = None) -> 
 
 
 def _keep_dtypes(model: PreTrainedModel, directory: Path) -> None:
-    """Give every parameter the dtype it was saved in: transformers widens some of T5's to float32 in a float16 model."""
+    """Give parameters the dtypes they were saved in: transformers widens some of a float16 T5's to float32."""
     live = dict(model.named_parameters(remove_duplicate=False))
     for path in directory.glob("*.safetensors"):
         with safe_open(path, "pt") as file:

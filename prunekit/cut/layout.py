@@ -1,4 +1,4 @@
-"""The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs only torch and transformers."""
+"""The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs torch and transformers."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any

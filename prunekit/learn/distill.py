@@ -89,6 +89,10 @@ def hidden_distance(student: Sequence[Tensor], teacher: Sequence[Tensor], real: 
     return torch.stack(per_layer).mean()
 
 
+Key = tuple[int, float]
+"""A training example's number and the temperature at which the teacher was asked."""
+
+
 class TeacherCache:
     """The teacher's log-probabilities per training example, kept in 16 bit so that later epochs need no teacher.
 
@@ -98,10 +102,10 @@ class TeacherCache:
 
     def __init__(self, limit: int = 2_000_000_000):
         self.limit = limit
-        self.rows: dict[int, Tensor] = {}
+        self.rows: dict[Key, Tensor] = {}
         self.bytes = 0
 
-    def get(self, keys: Sequence[int], tokens: int) -> Tensor | None:
+    def get(self, keys: Sequence[Key], tokens: int) -> Tensor | None:
         """Log-probabilities [batch, tokens, vocabulary] if every example is known, zeros where it is shorter."""
         if any(key not in self.rows for key in keys):
             return None
@@ -111,7 +115,7 @@ class TeacherCache:
             place[: len(row)] = row
         return result
 
-    def put(self, keys: Sequence[int], labels: Tensor, values: Tensor) -> None:
+    def put(self, keys: Sequence[Key], labels: Tensor, values: Tensor) -> None:
         """Remember the rows' real tokens; does nothing once the limit is reached."""
         if self.bytes > self.limit:
             return

@@ -44,7 +44,7 @@ def first_order(
     device = next(model.parameters()).device
     gates = {group.name: torch.ones(len(group), device=device, requires_grad=True) for group in groups}
     totals = {name: torch.zeros(len(gate)) for name, gate in gates.items()}
-    training, masks = model.training, Masks(model, groups)
+    training, masks, count = model.training, Masks(model, groups), 0
     masks.values.update(gates)
     model.eval()
     try:
@@ -52,7 +52,8 @@ def first_order(
             gradients = torch.autograd.grad(loss(model, batch), list(gates.values()))
             for name, gradient in zip(gates, gradients, strict=True):
                 totals[name] += gradient.abs().cpu()
+            count += 1
     finally:
         masks.remove()
         model.train(training)
-    return totals
+    return {name: total / max(count, 1) for name, total in totals.items()}

@@ -73,8 +73,8 @@ def meet(
     """The plan that drops chunks in order of priority until `size` is at most `largest`, and no more than needed.
 
     The target is met from above: after the greedy pass every chunk that can come back without missing it does, in the
-    reverse order of priority, so that what is removed too much is less than any one chunk that could return. A chunk never goes
-    before a weaker one of its own group.
+    reverse order of priority, so that what is removed too much is less than any one chunk that could return. A chunk
+    never goes before a weaker one of its own group.
     """
     order = _in_group_order(
         sorted((c for g in groups for c in chunks(g, scores[g.name], round_to)), key=lambda c: (priority(c), c.group))

@@ -48,11 +48,11 @@ class Collator:
 class Teacher:
     """The dense model as it was, asked for log-probabilities and hidden states."""
 
-    def __init__(self, model: PreTrainedModel, layers: Mapping[str, list[str]]):
+    def __init__(self, model: PreTrainedModel, layers: Mapping[str, list[str]], cache: TeacherCache | None = None):
         model.train(False)
         self.model = model.requires_grad_(False)
         self.layers = layers
-        self.cache = TeacherCache()
+        self.cache = cache if cache is not None else TeacherCache()
 
 
 class PruningTrainer(Seq2SeqTrainer):
@@ -108,7 +108,7 @@ class PruningTrainer(Seq2SeqTrainer):
         """The terms that look at the teacher."""
         assert self.teacher is not None
         wanted, labels = self.distillation, inputs["labels"]
-        keys = index.tolist() if index is not None and not wanted.hidden else None
+        keys = [(row, wanted.temperature) for row in index.tolist()] if index is not None and not wanted.hidden else []
         known = self.teacher.cache.get(keys, labels.shape[1]) if keys else None
         if known is None:
             with torch.no_grad():

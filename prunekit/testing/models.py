@@ -71,12 +71,14 @@ def tiny(family: str, seed: int = 0) -> Tiny:
     if family.endswith("-untied"):
         untie(model)
     enlarge(model, seed)
-    return Tiny(adapter, config, model.eval())
+    model.train(False)
+    return Tiny(adapter, config, model)
 
 
 def untie(model: PreTrainedModel) -> None:
     """Give the output projection a matrix of its own."""
-    head: Any = model.get_output_embeddings()
+    live: Any = model
+    head = live.get_output_embeddings()
     head.weight = nn.Parameter(head.weight.detach().clone())
 
 

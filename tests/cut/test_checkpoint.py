@@ -47,7 +47,7 @@ for directory in sorted(path.parent for path in place.glob("*/config.json")):
     assert not model.training
     with torch.inference_mode():
         answers[directory.name + ".logits"] = model(**batch).logits
-        for name, way in {"beam": {"num_beams": 4}, "greedy": {"num_beams": 1}, "uncached": {"use_cache": False}}.items():
+        for name, way in {"beam": {"num_beams": 4}, "greedy": {}, "uncached": {"use_cache": False}}.items():
             ids = model.generate(**words, **way, max_new_tokens=8, min_new_tokens=8, no_repeat_ngram_size=1)
             answers[f"{directory.name}.{name}"] = ids
 save_file({name: value.contiguous() for name, value in answers.items()}, place / "answers.safetensors")
@@ -67,7 +67,7 @@ def cuts(case):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, cuts, batch):
-    """A directory with a checkpoint of every family, and one dense one cut to nothing less."""
+    """A directory with a checkpoint of every family."""
     directory = tmp_path_factory.mktemp("checkpoints")
     for family, model in cuts.items():
         checkpoint.save(model, directory / family)
@@ -93,7 +93,7 @@ def copied(place, tmp_path):
 def test_a_fresh_process_computes_the_same(cuts, answers, batch, family):
     assert torch.equal(answers[f"{family}.logits"], logits(cuts[family], batch))
     words = {key: batch[key] for key in ("input_ids", "attention_mask")}
-    for name, way in {"beam": {"num_beams": 4}, "greedy": {"num_beams": 1}, "uncached": {"use_cache": False}}.items():
+    for name, way in {"beam": {"num_beams": 4}, "greedy": {}, "uncached": {"use_cache": False}}.items():
         ids = cuts[family].generate(**words, **way, max_new_tokens=8, min_new_tokens=8, no_repeat_ngram_size=1)
         assert torch.equal(answers[f"{family}.{name}"], ids), name
 
@@ -148,7 +148,7 @@ def test_a_dense_model_is_saved_without_a_plan(case, tmp_path):
 def test_weights_that_are_cut_short(copied, share):
     weights = copied / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[: int(share * weights.stat().st_size)])
-    with pytest.raises(PrunekitError, match="weights in '.*copy' are damaged or cut short"):
+    with pytest.raises(PrunekitError, match=r"weights in '.*copy' are damaged or cut short"):
         checkpoint.from_pretrained(copied)
 
 
@@ -160,7 +160,7 @@ def rewritten(directory, change):
 
 def test_a_missing_tensor_is_never_made_up(copied):
     rewritten(copied, lambda tensors: tensors.pop("decoder.block.1.layer.2.DenseReluDense.wo.weight"))
-    with pytest.raises(PrunekitError, match=r"do not fit their config: missing decoder\.block\.1\.layer\.2.*wo\.weight"):
+    with pytest.raises(PrunekitError, match=r"their config: missing decoder\.block\.1\.layer\.2.*wo\.weight"):
         checkpoint.from_pretrained(copied)
 
 

@@ -15,7 +15,8 @@ from prunekit.find.trace import trace
 from prunekit.find.units import Kind, PruningPlan
 from prunekit.learn.masks import masked
 
-T5_BASE = T5Config(d_model=768, d_kv=64, d_ff=3072, num_heads=12, num_layers=12, num_decoder_layers=12, vocab_size=32128)
+_DEPTH = {"num_layers": 12, "num_decoder_layers": 12}
+T5_BASE = T5Config(d_model=768, d_kv=64, d_ff=3072, num_heads=12, **_DEPTH, vocab_size=32128)
 
 
 def prunable(graph):
@@ -29,7 +30,7 @@ def t5_base(case):
 
 def test_t5_base_has_the_published_counts(t5_base):
     assert len(prunable(t5_base)) == 62
-    assert [len(t5_base.size_of(part).terms) > 0 for part in ("encoder", "decoder", "embedding", "head")] == [1, 1, 1, 0]
+    assert t5_base.size_of("head").whole == 0
     assert t5_base.prunable_size("encoder").whole == 84_934_656
     assert t5_base.prunable_size("decoder").whole == 12 * 9_437_184
     assert t5_base.size_of("embedding").whole == 32_128 * 768
@@ -148,8 +149,8 @@ def test_ties_and_streams_are_found(every):
     assert kinds == {"hidden": Kind.HIDDEN, "vocabulary": Kind.VOCABULARY}
     hidden = next(group for group in graph.groups if group.name == "hidden")
     assert len(hidden) == 32
-    touched = {piece.parameter for piece in hidden.slices}
-    assert {name.rpartition(".")[0].split(".")[-1] for name in touched} >= {"shared"}
+    assert all(every.graph.shapes[piece.parameter][piece.dim] == 32 * piece.span for piece in hidden.slices)
+    assert any(piece.parameter.endswith("shared.weight") for piece in hidden.slices)
     tied = {id(p) for p in every.model.parameters()}
     assert len(tied) == len(graph.shapes)
     for alias, first in graph.ties.items():
@@ -208,7 +209,7 @@ def test_a_position_bias_that_is_not_cut(case, family):
 
 def test_a_forgotten_cross_attention(wrong):
     with pytest.raises(
-        AdapterError, match=r"prunable group at '[^']*decoder[^']*(EncDecA|encoder_a)tt[^']*' that the adapter Wrong does"
+        AdapterError, match=r"prunable group at '[^']*decoder[^']*(EncDecA|encoder_a)tt[^']*' that the adapter Wrong"
     ):
         wrong(only("decoder", lambda roots: [roots[0], roots[2]]))
 
@@ -228,7 +229,7 @@ def test_a_group_that_is_deliberately_kept_needs_no_root(wrong):
 
 def test_a_misspelt_root(wrong):
     with pytest.raises(
-        AdapterError, match=r"Wrong declares '[^']*0\.self_attention\.query', which \w+Generation does not have; name an"
+        AdapterError, match=r"Wrong declares '[^']*0\.self_attention\.query', which \w+Generation does not have"
     ):
         wrong(only("encoder", lambda roots: [heads("self_attention.query"), *roots[1:]]))
 
@@ -261,7 +262,7 @@ def test_a_root_on_the_residual_stream(wrong):
         last = roots[-1].module
         return [*roots[:-1], ffn(last.replace("wi_0", "wo").replace("wi", "wo").replace("fc1", "fc2"))]
 
-    with pytest.raises(AdapterError, match=r"declares ffn at '[^']*(wo|fc2)' as a group of their own, .* couples them with"):
+    with pytest.raises(AdapterError, match=r"declares ffn at '[^']*(wo|fc2)' as a group of their own, .* couples"):
         wrong(only("encoder", second))
 
 

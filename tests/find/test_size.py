@@ -13,7 +13,7 @@ from prunekit.find.units import Kind, PruningGroup, PruningPlan, Slice
 
 SHAPES = {"e": (5, 3), "0.q": (4, 3), "0.b": (4,), "0.o": (3, 4), "1.w": (6, 3), "1.n": (3,), "head": (5,)}
 GROUPS = (
-    PruningGroup("hidden", Kind.HIDDEN, "", (0, 1, 2), tuple(Slice(n, d) for n, d in (("e", 1), ("0.q", 1), ("1.n", 0)))),
+    PruningGroup("hidden", Kind.HIDDEN, "", (0, 1, 2), (Slice("e", 1), Slice("0.q", 1), Slice("1.n", 0))),
     PruningGroup("heads", Kind.HEADS, "s", (0, 1), (Slice("0.q", 0, 2), Slice("0.b", 0, 2), Slice("0.o", 1, 2))),
     PruningGroup("layers", Kind.LAYERS, "s", (0, 1), covers=(("0.q", "0.b", "0.o"), ("1.w", "1.n")), path="s"),
 )
@@ -62,7 +62,8 @@ def test_zeros_and_ones_give_exact_integers():
     assert size.whole == sum(int(np.prod(shape)) for shape in SHAPES.values())
     plan = PruningPlan({"hidden": (0, 2), "heads": (1,), "layers": (0,)})
     assert size.of(plan) == multiplied_out({"hidden": [1, 0, 1], "heads": [0, 1], "layers": [1, 0]})
-    assert size.counted({"hidden": 2, "heads": 1}) == multiplied_out({"hidden": [1, 1, 0], "heads": [1, 0], "layers": [1, 1]})
+    counted = multiplied_out({"hidden": [1, 1, 0], "heads": [1, 0], "layers": [1, 1]})
+    assert size.counted({"hidden": 2, "heads": 1}) == counted
     assert sparsity(size, plan) == pytest.approx(1 - size.of(plan) / size.whole)
 
 

@@ -110,7 +110,8 @@ def test_with_steps_of_one_the_miss_is_less_than_one_unit(scores, target):
 
 @thorough
 @given(
-    flat=st.lists(st.floats(0, 1, width=32), min_size=12, max_size=12, unique=True), target=st.integers(100, 100 + 12 * 5)
+    flat=st.lists(st.floats(0, 1, width=32), min_size=12, max_size=12, unique=True),
+    target=st.integers(100, 100 + 12 * 5),
 )
 def test_units_of_one_price_compete_all_together(flat, target):
     """Where units cost the same, what stays is simply the best of all."""

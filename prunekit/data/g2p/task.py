@@ -28,8 +28,18 @@ class G2P(TaskPlugin):
     model: ClassVar[Path | None] = g2p.MODEL
     defaults: ClassVar[Mapping[str, Any]] = {
         "task": {"source_length": 40, "target_length": 40},
-        "training": {"batch": 256},
+        "options": {
+            "decoder_layers": [1, 6],  # examples/g2p/choose_layers.py
+            "encoder_sparsity": 0.2,
+            "steps": 200,
+            "gate_learning_rate": 0.1,
+            "logits": 0.0,  # the teacher's twelve layers would take half of a run this short
+            "encoder_hidden": 0.0,
+        },
+        "training": {"batch": 256, "learning_rate": 1e-3, "warmup": 0.05, "dropout": 0.0},
+        "recovery": {"steps": 700, "learning_rate": 1.5e-3},
         "measure": {
+            "batch": 256,
             "workloads": [
                 {"batch": 1, "source": TOKENS, "new_tokens": TOKENS},
                 {"batch": 32, "source": TOKENS, "new_tokens": TOKENS},

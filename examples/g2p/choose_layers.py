@@ -1,0 +1,41 @@
+"""Which decoder layers to start from: the dev loss of every pair of layers, before any training.
+
+    python examples/g2p/choose_layers.py
+
+Prints the five best pairs, and the evenly spaced one for comparison. Nothing is cut: layers are masked.
+"""
+
+from itertools import combinations
+
+import torch
+
+from prunekit import PruningPlan
+from prunekit.data.tasks import encode
+from prunekit.learn.masks import masked
+from prunekit.learn.rows import Rows
+from prunekit.learn.training import Collator
+from prunekit.subject import open_subject, resolve
+
+EXAMPLES = 192
+
+
+@torch.inference_mode()
+def main() -> None:
+    torch.set_num_threads(1)
+    subject = open_subject(resolve({"adapter": "t5"}))
+    rows = Rows(encode(subject.task.dev.select(range(EXAMPLES)), subject.tokenizer, subject.task.section))
+    batch = Collator(subject.tokenizer, subject.model)([rows[n] for n in range(len(rows))])
+    del batch["index"]
+
+    def loss(layers: tuple[int, ...]) -> float:
+        with masked(subject.model, subject.graph.groups, PruningPlan({"decoder.layers": layers})):
+            return float(subject.model(**batch, use_cache=False).loss)
+
+    print(f"all twelve layers: {loss(tuple(range(12))):.3f}")
+    losses = {pair: loss(pair) for pair in combinations(range(12), 2)}
+    for pair in [*sorted(losses, key=losses.__getitem__)[:5], (0, 11)]:
+        print(f"layers {pair}: {losses[pair]:.3f}")
+
+
+if __name__ == "__main__":
+    main()

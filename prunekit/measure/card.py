@@ -1,0 +1,48 @@
+"""The model card that lies beside a pruned checkpoint: what it is, what it costs, how to load it."""
+
+from prunekit.measure.report import Report, count, factor, figure, percent, title, workload
+
+TEMPLATE = """---
+library_name: prunekit
+tags: [prunekit, pruning, {adapter}]
+---
+# {title}, pruned by prunekit
+
+| | dense | pruned |
+|---|---|---|
+{rows}
+
+Sparsity: encoder heads and channels {encoder}, non-embedding {non_embedding}, total {total}.
+Layers left: encoder {encoder_layers}, decoder {decoder_layers} (numbers of the dense model). `plan.json` says which
+heads and channels stay.
+
+```python
+import prunekit
+
+model = prunekit.from_pretrained("this/directory")
+```
+"""
+
+
+def card(report: Report) -> str:
+    """Markdown with the report's figures."""
+    return TEMPLATE.format(
+        adapter=report.adapter,
+        title=title(report),
+        rows="\n".join(_rows(report)),
+        encoder=percent(report.sparsity.encoder),
+        non_embedding=percent(report.sparsity.non_embedding),
+        total=percent(report.sparsity.total),
+        encoder_layers=", ".join(map(str, report.layers.encoder_kept)),
+        decoder_layers=", ".join(map(str, report.layers.decoder_kept)),
+    )
+
+
+def _rows(report: Report) -> list[str]:
+    rows = [f"| parameters | {count(report.parameters.dense)} | {count(report.parameters.pruned)} |"]
+    if (quality := report.quality) is not None:
+        rows.append(f"| {quality.metric} | {figure(quality.dense)} | {figure(quality.pruned)} |")
+        rows += [f"| {name} | {figure(pair.dense)} | {figure(pair.pruned)} |" for name, pair in quality.others.items()]
+    for timing in report.latency.workloads if report.latency else ():
+        rows.append(f"| speed, {workload(timing)} ({timing.device}) | 1x | {factor(timing.speedup)} |")
+    return rows
