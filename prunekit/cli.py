@@ -1,6 +1,7 @@
 """The command line: parse and print, nothing else. Every error ends here, as one sentence."""
 
 import errno
+import os
 import traceback
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from prunekit.commands.inspect import inspect
 from prunekit.commands.list import list_plugins
 from prunekit.commands.run import run
 from prunekit.errors import PrunekitError
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin cost a busy machine most of its time
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

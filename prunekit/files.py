@@ -16,9 +16,15 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         draft = workshop / target.name
         yield draft
+        old = workshop / "old"
         if target.is_dir():
-            os.replace(target, workshop / "old")
-        os.replace(draft, target)
+            os.replace(target, old)
+        try:
+            os.replace(draft, target)
+        except BaseException:
+            if old.exists():
+                os.replace(old, target)
+            raise
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
 

@@ -23,7 +23,7 @@ PLAN = PruningPlan(
         "encoder.1.self.heads": (),
         "encoder.1.ffn": (0, 3, 4),
         "encoder.2.ffn": (),
-        "decoder.layers": (1, 3),
+        "decoder.layers": (1, 2, 3),
         "decoder.1.self.heads": (0, 2, 3),
         "decoder.1.cross.heads": (),
         "decoder.3.self.heads": (),
@@ -103,6 +103,17 @@ def test_saving_what_was_loaded_gives_the_same_files(place, tmp_path, family):
     checkpoint.save(checkpoint.from_pretrained(place / family), tmp_path / "again")
     for name in ("model.safetensors", "config.json", "plan.json"):
         assert (tmp_path / "again" / name).read_bytes() == (place / family / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_loaded_model_has_the_configs_of_the_one_that_was_saved(place, cuts, family):
+    """In every module: stacks keep copies of their own, with their own number of layers."""
+    loaded = checkpoint.from_pretrained(place / family)
+    for (name, one), (_, other) in zip(cuts[family].named_modules(), loaded.named_modules(), strict=True):
+        if hasattr(one, "config"):
+            saved, found = one.config.to_dict(), other.config.to_dict()
+            known = saved.keys() - {"architectures", "dtype", "_name_or_path"}
+            assert {key: saved[key] for key in known} == {key: found.get(key) for key in known}, name
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -242,6 +253,24 @@ def test_a_first_save_that_fails_leaves_nothing(cuts, tmp_path):
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save(cuts["bart"], tmp_path / "model", Unsaveable())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_is_interrupted_at_the_last_moment_brings_the_old_directory_back(
+    place, cuts, tmp_path, monkeypatch
+):
+    target = shutil.copytree(place / "t5", tmp_path / "model")
+    before, rename = contents(target), os.replace
+
+    def interrupted(source, destination):
+        if destination == target and source.name != "old":
+            raise KeyboardInterrupt
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(cuts["bart"], target)
+    assert contents(target) == before
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_saving_over_a_checkpoint_replaces_it_whole(place, cuts, tmp_path, batch):

@@ -6,8 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from prunekit.cut.checkpoint import dense_config, plan_of
+from prunekit.cut.surgery import cut
 from prunekit.find.units import PlanError, PruningPlan, narrow
 from prunekit.learn.masks import masked
 from prunekit.testing import plans
@@ -66,13 +68,19 @@ def test_a_copy_behaves_the_same_and_lives_alone(small, batch):
     assert torch.equal(logits(small, batch), expected)
 
 
-def test_the_dense_model_and_its_config_are_left_alone(every, batch):
-    before, config = logits(every.model, batch), every.config.to_dict()
-    live = copy.deepcopy(every.model)
-    live.config = every.config
-    every.cut(PLAN, live)
-    assert every.config.to_dict() == config
-    assert torch.equal(logits(every.model, batch), before)
+def test_whoever_holds_the_dense_config_keeps_it_as_it_was(every):
+    config = copy.deepcopy(every.config)
+    live = every.adapter.build(config, "cpu")
+    before = config.to_dict()
+    cut(live, PLAN, every.adapter, every.graph, config)
+    assert config.to_dict() == before
+    assert live.config is not config
+
+
+def test_layers_know_their_own_widths(small):
+    for module in small.modules():
+        if isinstance(module, nn.Linear):
+            assert (module.out_features, module.in_features) == tuple(module.weight.shape)
 
 
 @settings(derandomize=True, deadline=None, max_examples=6)

@@ -45,6 +45,7 @@ def test_the_noise_depends_on_the_seed_and_the_step_alone():
     assert torch.equal(flat(copy.deepcopy(gates(seed=3, initial=0.0)).draw(7)), first)
     assert not torch.equal(flat(one.draw(8)), first)
     assert not torch.equal(flat(gates(seed=4, initial=0.0).draw(7)), first)
+    assert not torch.equal(flat(gates(seed=4, initial=0.0).draw(6)), first)
 
 
 def test_drawing_leaves_the_global_generator_alone():
