@@ -1,7 +1,5 @@
 """What came of a run: `report.json` for programs, `report.html` and a table in the terminal for people."""
 
-import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +8,7 @@ import jinja2
 from rich.table import Table
 
 from prunekit.errors import PrunekitError
+from prunekit.files import write_text
 from prunekit.measure.environment import environment
 from prunekit.measure.sections import (
     EquivalenceSection,
@@ -57,7 +56,7 @@ class Report(ReportSection):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
-                _replace(folder / name, text)
+                write_text(folder / name, text)
         except OSError as error:
             raise PrunekitError(f"The report cannot be written into {str(folder)!r}: {error.strerror}.") from error
 
@@ -74,17 +73,6 @@ class Report(ReportSection):
         pages.filters |= {style.__name__: style for style in (count, factor, figure, percent, seconds, workload)}
         template = (files("prunekit.measure") / "report.html.j2").read_text(encoding="utf-8")
         return pages.from_string(template).render(report=self, title=title(self))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside `path` and rename, so that nobody ever reads half a file."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def table(report: Report) -> Table:

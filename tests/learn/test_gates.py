@@ -84,14 +84,14 @@ def test_the_penalty_is_the_lagrangian_written_out():
         learned.multipliers[0] = torch.tensor([-0.7, 2.0])
         learned.log_alpha[:4] = torch.tensor([-3.0, 0.0, 2.0, 4.0])
     gap = 1 - (keep_probability(learned.log_alpha) * PRICES).sum().item() / WHOLE - 0.4
-    assert float(learned.penalty(0)) == pytest.approx(-0.7 * gap + 2.0 * gap**2, abs=1e-6)
+    assert learned.penalty(0).item() == pytest.approx(-0.7 * gap + 2.0 * gap**2, abs=1e-6)
 
 
 def test_the_penalty_follows_the_schedule():
     learned = HardConcreteGates([HEADS, WIDE], [constraint(0.4, warmup=100)], 0)
     with torch.no_grad():
         learned.multipliers[0] = torch.tensor([1.0, 0.0])
-    rise = float(learned.penalty(0) - learned.penalty(50))
+    rise = (learned.penalty(0) - learned.penalty(50)).item()
     assert rise == pytest.approx(0.2, abs=1e-6)
     assert learned.figures(50)["encoder_target"] == pytest.approx(0.2)
     assert learned.figures(50)["encoder_sparsity"] == pytest.approx(1 - float(keep_probability(torch.tensor(4.6))))
@@ -99,7 +99,7 @@ def test_the_penalty_follows_the_schedule():
 
 def test_the_penalty_starts_at_nothing():
     learned = gates()
-    assert float(learned.penalty(0)) == 0
+    assert learned.penalty(0).item() == 0
     learned.penalty(0).backward()
     assert not learned.log_alpha.grad.any()
 
