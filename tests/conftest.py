@@ -11,6 +11,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
+    MT5Config,
+    MT5ForConditionalGeneration,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -45,6 +47,15 @@ def t5_directory(tmp_path_factory, letters) -> Path:
     sizes = {"d_model": 16, "d_kv": 4, "num_heads": 4, "d_ff": 24, "num_layers": 2, "num_decoder_layers": 3}
     config = T5Config(vocab_size=32, **sizes, initializer_factor=3.0, decoder_start_token_id=0)
     return _saved(tmp_path_factory.mktemp("t5"), T5ForConditionalGeneration(config), letters)
+
+
+@pytest.fixture(scope="session")
+def mt5_directory(tmp_path_factory, letters) -> Path:
+    """An mT5, which is gated, with 2 layers on either side."""
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "d_kv": 4, "num_heads": 4, "d_ff": 24, "num_layers": 2, "num_decoder_layers": 2}
+    config = MT5Config(vocab_size=32, **sizes, decoder_start_token_id=0)
+    return _saved(tmp_path_factory.mktemp("mt5"), MT5ForConditionalGeneration(config), letters)
 
 
 @pytest.fixture(scope="session")

@@ -113,10 +113,11 @@ def test_a_pruned_model_is_pruned_again_in_the_original_numbers(t5_directory, pa
     assert again.strategy is None
 
 
-@pytest.mark.parametrize("importance", ["magnitude", "first_order"])
-def test_uniform_works_gradually_on_bart(bart_directory, pairs, tmp_path, importance):
+@pytest.mark.parametrize(("family", "importance"), [("bart", "magnitude"), ("bart", "first_order"), ("mt5", "magnitude")])
+def test_uniform_works_gradually(request, pairs, tmp_path, family, importance):
     options = {"encoder_sparsity": 0.3, "decoder_sparsity": 0.4, "importance": importance, "rounds": 2, "steps": 4}
-    report = run(recipe(bart_directory, pairs, tmp_path / "run", strategy="uniform", options=options))
+    directory = request.getfixturevalue(f"{family}_directory")
+    report = run(recipe(directory, pairs, tmp_path / "run", strategy="uniform", options=options))
     assert 0.3 <= report.sparsity.encoder < 0.45
     heads, channels = report.widths.heads["encoder.self"], report.widths.ffn["encoder"]
     assert max(heads) - min(heads) <= 1

@@ -120,6 +120,7 @@ class TeacherCache:
         if self.bytes > self.limit:
             return
         for key, label, value in zip(keys, labels, values, strict=True):
-            row = value[: int((label != -100).nonzero().max()) + 1].half().cpu().clone()
+            real = (label != -100).nonzero()
+            row = value[: int(real.max()) + 1 if len(real) else 0].half().cpu().clone()
             self.rows[key] = row
             self.bytes += row.numel() * 2
