@@ -113,7 +113,9 @@ def test_a_pruned_model_is_pruned_again_in_the_original_numbers(t5_directory, pa
     assert again.strategy is None
 
 
-@pytest.mark.parametrize(("family", "importance"), [("bart", "magnitude"), ("bart", "first_order"), ("mt5", "magnitude")])
+@pytest.mark.parametrize(
+    ("family", "importance"), [("bart", "magnitude"), ("bart", "first_order"), ("mt5", "magnitude")]
+)
 def test_uniform_works_gradually(request, pairs, tmp_path, family, importance):
     options = {"encoder_sparsity": 0.3, "decoder_sparsity": 0.4, "importance": importance, "rounds": 2, "steps": 4}
     directory = request.getfixturevalue(f"{family}_directory")

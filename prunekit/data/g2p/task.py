@@ -43,7 +43,7 @@ class G2P(TaskPlugin):
             "workloads": [
                 {"batch": 1, "source": TOKENS, "new_tokens": TOKENS},
                 {"batch": 32, "source": TOKENS, "new_tokens": TOKENS},
-            ]
+            ],
         },
     }
 
