@@ -8,7 +8,7 @@ from transformers import PretrainedConfig
 
 from prunekit.cut.layout import Layout
 from prunekit.find.adapter import Adapter, Root, Stack
-from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
 
 
 def layers_of(groups: Iterable[PruningGroup], stack: str) -> PruningGroup:
@@ -36,10 +36,14 @@ def compile_layout(
     """The layout of the model that `plan` leaves of the dense one with `config`, `groups` and `shapes`."""
     left = {group.name: group for group in narrow(groups, plan)}
     full = {group.name: group for group in groups}
+    layers = [group for group in groups if group.kind is Kind.LAYERS]
     layout = Layout()
     for name, group in left.items():
         if len(group) < len(full[name]) and group.slices:
-            _shape(layout, group, full[name], shapes)
+            _shape(layout, len(group), full[name], shapes, layers, plan)
+        if group.lookups and len(group) < len(left[group.within]):
+            index = left[group.within].positions(group.ids)
+            layout.gathers.extend({"module": path, "index": index} for path in group.lookups)
     for stack in adapter.stacks(config):
         for position, number in enumerate(plan.of(layers_of(groups, stack.name))):
             attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
@@ -52,11 +56,19 @@ def compile_layout(
     return layout
 
 
-def _shape(layout: Layout, group: PruningGroup, original: PruningGroup, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Record the dimensions that the group's remaining units leave."""
-    for piece, before in zip(group.slices, original.slices, strict=True):
-        shape = layout.shapes.setdefault(piece.parameter, list(shapes[before.parameter]))
-        shape[piece.dim] = len(group) * piece.span
+def _shape(
+    layout: Layout,
+    count: int,
+    original: PruningGroup,
+    shapes: Mapping[str, tuple[int, ...]],
+    layers: Sequence[PruningGroup],
+    plan: PruningPlan,
+) -> None:
+    """Record the dimensions that `count` remaining units of a group leave."""
+    for piece in original.slices:
+        if (name := current_name(piece.parameter, layers, plan)) is not None:
+            shape = layout.shapes.setdefault(name, list(shapes[piece.parameter]))
+            shape[piece.dim] = count * piece.span
 
 
 def _attention(

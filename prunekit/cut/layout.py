@@ -17,6 +17,7 @@ class Layout:
     `shapes` holds every parameter shape that the stock model does not have, `attributes` what to set on which module,
     `shared` the inputs from which a module takes only some slices while handing on the whole, and `empty` the
     attentions without a head, which run with one stand-in head of zeros so that caches keep counting positions.
+    `gathers` holds embeddings whose output is a selection of their columns, because what follows is narrower.
     Example: ``Layout(shapes={"encoder.block.0.layer.0.SelfAttention.q.weight": [96, 128], ...})``.
     """
 
@@ -24,6 +25,7 @@ class Layout:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     shared: list[dict[str, Any]] = field(default_factory=list)
     empty: list[dict[str, Any]] = field(default_factory=list)
+    gathers: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a config."""
@@ -107,6 +109,23 @@ class DropsInput(Quirk):
         return (args[0][..., :0], *args[1:])
 
 
+class GathersOutput(Quirk):
+    """The module's output is narrowed to some of its last dimension."""
+
+    def __init__(self, index: list[int]):
+        self.index = torch.tensor(index, device="cpu")
+
+    def attach(self, module: nn.Module) -> None:
+        """Hook `module` after its forward pass."""
+        module.register_forward_hook(self.after)
+
+    def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        """The selected columns."""
+        if self.index.device != output.device:
+            self.index = self.index.to(output.device)
+        return output.index_select(-1, self.index)
+
+
 def install(model: nn.Module, layout: Layout) -> None:
     """Give `model` the shapes, attributes and quirks of `layout`; values of parameters that change shape are lost.
 
@@ -114,14 +133,11 @@ def install(model: nn.Module, layout: Layout) -> None:
     one that was just built. Quirks of an earlier layout are removed first.
     """
     uninstall(model)
+    owners = holders(model)
     for name, shape in layout.shapes.items():
-        path, _, leaf = name.rpartition(".")
-        module = model.get_submodule(path)
-        old = getattr(module, leaf)
+        old = model.get_parameter(name)
         if list(old.shape) != shape:
-            empty = torch.empty(shape, dtype=old.dtype, device=old.device)
-            setattr(module, leaf, nn.Parameter(empty, requires_grad=old.requires_grad))
-        measure(module)
+            put(owners, old, torch.empty(shape, dtype=old.dtype, device=old.device))
     for path, values in layout.attributes.items():
         module = model.get_submodule(path)
         for attribute, value in values.items():
@@ -134,6 +150,8 @@ def install(model: nn.Module, layout: Layout) -> None:
             PadsOutput(entry["width"]).attach(model.get_submodule(path))
         for path in entry["drops"]:
             DropsInput().attach(model.get_submodule(path))
+    for entry in layout.gathers:
+        GathersOutput(entry["index"]).attach(model.get_submodule(entry["module"]))
 
 
 def uninstall(model: nn.Module) -> None:
@@ -149,12 +167,37 @@ def uninstall(model: nn.Module) -> None:
                         module.__dict__.pop(quirk.maker, None)
 
 
+Holders = dict[int, list[tuple[nn.Module, str]]]
+"""The modules that hold a parameter, each with the name it has there, by the parameter's identity."""
+
+
+def holders(model: nn.Module) -> Holders:
+    """Who holds which parameter; a tied one has several holders."""
+    found: Holders = {}
+    for module in model.modules():
+        for leaf, parameter in module._parameters.items():
+            if parameter is not None:
+                found.setdefault(id(parameter), []).append((module, leaf))
+    return found
+
+
+def put(owners: Holders, old: nn.Parameter, values: torch.Tensor) -> None:
+    """Replace a parameter by `values` wherever it is held, so that ties stay."""
+    new = nn.Parameter(values, requires_grad=old.requires_grad)
+    owners[id(new)] = owners.pop(id(old))
+    for module, leaf in owners[id(new)]:
+        setattr(module, leaf, new)
+        measure(module)
+
+
 def measure(module: nn.Module) -> None:
-    """Make a linear layer's or an embedding's own figures agree with its weight."""
+    """Make a layer's own figures agree with its weight."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
     elif isinstance(module, nn.Embedding):
         module.num_embeddings, module.embedding_dim = module.weight.shape
+    elif isinstance(module, nn.LayerNorm):
+        module.normalized_shape = tuple(module.weight.shape)
 
 
 def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.compile import compile_layout, cut_config, layers_of
-from prunekit.cut.layout import FORMAT, install, measure, pruned_class, uninstall
+from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, uninstall
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import PruningGroup, PruningPlan, narrow
@@ -62,6 +62,7 @@ def _drop_layers(model: nn.Module, stack: Stack, kept: list[int]) -> None:
 @torch.no_grad()
 def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) -> None:
     """Keep the planned units' indices in every parameter; `groups` describe the live model, layers dropped."""
+    owners = holders(model)
     for group in groups:
         kept = plan.of(group)
         if len(kept) == len(group):
@@ -69,12 +70,8 @@ def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) 
         positions = torch.tensor(group.positions(kept), dtype=torch.long)
         for piece in group.slices:
             index = (positions[:, None] * piece.span + torch.arange(piece.span)).flatten()
-            path, _, leaf = piece.parameter.rpartition(".")
-            module = model.get_submodule(path)
-            old = getattr(module, leaf)
-            new = old.index_select(piece.dim, index.to(old.device))
-            setattr(module, leaf, nn.Parameter(new, requires_grad=old.requires_grad))
-            measure(module)
+            old = model.get_parameter(piece.parameter)
+            put(owners, old, old.index_select(piece.dim, index.to(old.device)))
 
 
 def _adopt(

@@ -115,6 +115,9 @@ class Adapter:
     """The `model_type`s of transformers that this adapter fits."""
     cuts: ClassVar[tuple[str, ...]] = ()
     """Parts of parameter names whose couplings are not followed, because surgery handles them by other means."""
+    gathers: ClassVar[tuple[str, ...]] = ("encoder.embed_tokens",)
+    """Ends of the paths of embeddings whose columns may be gathered at lookup, so that the stack behind them can be
+    narrower than the table it shares."""
     keep: ClassVar[tuple[str, ...]] = ()
     """Parts of parameter names whose traced groups are deliberately left whole."""
     skeleton_sizes: ClassVar[Mapping[str, int]] = {

@@ -84,7 +84,7 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     graph = _graph(components, shapes, ties)
     groups = [
         *_groups(adapter, config, stacks, depths, components, shapes),
-        *_streams(graph, small, stacks, shapes, ties),
+        *_streams(graph, adapter, small, stacks, components, shapes, ties),
     ]
     parts = {name: _part(name, stacks, adapter.embeddings(small)) for name in shapes}
     return DependencyGraph(graph, tuple(groups), shapes, parts, ties)
@@ -186,24 +186,63 @@ def _layers(stack: Stack, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> 
 
 def _streams(
     graph: "nx.Graph[Node]",
+    adapter: Adapter,
     small: PreTrainedModel,
     stacks: Sequence[Stack],
+    components: Sequence[Component],
     shapes: Mapping[str, tuple[int, ...]],
     ties: Mapping[str, str],
 ) -> Iterator[PruningGroup]:
     """What runs through the whole model: the hidden dimensions of the residual stream, and the vocabulary."""
     table = next(name for name, m in small.named_modules() if m is small.get_input_embeddings())
     for component in nx.connected_components(graph):
-        nodes = sorted(node for node in component if node[0] not in ties)
-        crossing = {at[0].name for name, _ in nodes if (at := place(name, stacks)) is not None}
-        units = graph.nodes[nodes[0]]["size"]
-        slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in nodes)
+        crossing = {at[0].name for name, _ in component if (at := place(name, stacks)) is not None}
         if (f"{table}.weight", 0) in component:
-            yield PruningGroup("vocabulary", Kind.VOCABULARY, "", tuple(range(units)), slices, prunable=False)
-        elif crossing and len({place(name, stacks) for name, _ in nodes}) > 1:
-            label = "hidden" if len(crossing) > 1 else f"{min(crossing)}.hidden"
+            yield replace(_stream("vocabulary", "", component, graph, shapes, ties, Kind.VOCABULARY), prunable=False)
+        elif crossing and len({place(name, stacks) for name, _ in component if name not in ties}) > 1:
             stack = "" if len(crossing) > 1 else min(crossing)
-            yield PruningGroup(label, Kind.HIDDEN, stack, tuple(range(units)), slices, prunable=False)
+            hidden = _stream("hidden" if not stack else f"{stack}.hidden", stack, component, graph, shapes, ties)
+            inner = [
+                replace(_stream(f"{name}.hidden", name, part, graph, shapes, ties), within="hidden", lookups=lookups)
+                for name, part, lookups in _gathered(adapter, stacks, component, components, ties)
+            ]
+            apart = {(piece.parameter, piece.dim) for group in inner for piece in group.slices}
+            outside = tuple(piece for piece in hidden.slices if (piece.parameter, piece.dim) not in apart)
+            yield from (replace(hidden, slices=outside), *inner)
+
+
+def _stream(
+    label: str,
+    stack: str,
+    component: Iterable[Node],
+    graph: "nx.Graph[Node]",
+    shapes: Mapping[str, tuple[int, ...]],
+    ties: Mapping[str, str],
+    kind: Kind = Kind.HIDDEN,
+) -> PruningGroup:
+    """One group of everything in a component, tied parameters once."""
+    nodes = sorted(component)
+    units = graph.nodes[nodes[0]]["size"]
+    slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in nodes if name not in ties)
+    return PruningGroup(label, kind, stack, tuple(range(units)), slices)
+
+
+def _gathered(
+    adapter: Adapter,
+    stacks: Sequence[Stack],
+    component: set[Node],
+    components: Iterable[Component],
+    ties: Mapping[str, str],
+) -> Iterator[tuple[str, Component, tuple[str, ...]]]:
+    """The parts of a component that hang on the rest by a tied table alone, at lookups that the adapter lets gather."""
+    for part in components:
+        lookups = tuple(
+            name.removesuffix(".weight")
+            for name, dim in sorted(part)
+            if dim == 1 and name in ties and name.removesuffix(".weight").endswith(adapter.gathers)
+        )
+        if lookups and part < component:
+            yield next(s.name for s in stacks if lookups[0].startswith(f"{s.owner}.")), part, lookups
 
 
 def _part(name: str, stacks: Sequence[Stack], embeddings: set[str]) -> str:

@@ -1,7 +1,7 @@
 """How large a model is as a function of what is kept: one polynomial for counts, expectations and prices."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prunekit.find.units import PruningGroup, PruningPlan
@@ -54,7 +54,7 @@ class Size:
 
         Groups that `keep` leaves out stay whole. Tensors give a differentiable scalar, numbers an exact count.
         """
-        sums = {name: _total(keep[name]) if name in keep else len(self.groups[name]) for name in self.names}
+        sums = {name: self._sum(name, keep) for name in self.names}
         total: Any = 0
         for factors, amount in self.terms.items():
             product: Any = amount
@@ -63,9 +63,26 @@ class Size:
             total = total + product
         return total
 
-    def counted(self, counts: Mapping[str, int]) -> int:
-        """The exact size with this many units left per group of slices; the others are whole."""
-        return int(self({name: _Count(count) for name, count in counts.items()}))
+    def _sum(self, name: str, keep: Mapping[str, Any]) -> Any:
+        """How much of a group is kept; a unit within another counts as the product of both keep-values."""
+        group = self.groups[name]
+        own, outer = keep.get(name), keep.get(group.within)
+        if outer is None:
+            return len(group) if own is None else _total(own)
+        if len(group) < len(self.groups[group.within]):
+            at = self.groups[group.within].positions(group.ids)
+            outer = outer[at] if hasattr(outer, "sum") else [outer[position] for position in at]
+        if own is None:
+            return _total(outer)
+        return _total(own * outer if hasattr(own, "sum") else [a * b for a, b in zip(own, outer, strict=True)])
+
+    def counted(self, counts: Mapping[str, int], layers: Mapping[str, Sequence[int]] | None = None) -> int:
+        """The exact size with this many units left per group of slices, and these 0/1 per layer; the others are whole.
+
+        Counts say nothing about which units are left, so a group within another that is counted too has as many as
+        the smaller of both.
+        """
+        return int(self({**(layers or {}), **{name: _Count(count) for name, count in counts.items()}}))
 
     def of(self, plan: PruningPlan) -> int:
         """The exact size that `plan` leaves; what a dropped layer holds counts nothing, whatever its groups keep."""
@@ -96,6 +113,12 @@ class _Count(int):
 
     def sum(self) -> int:
         return int(self)
+
+    def __mul__(self, other: int) -> "_Count":
+        return _Count(min(self, other))
+
+    def __getitem__(self, positions: list[int]) -> "_Count":
+        return _Count(min(self, len(positions)))
 
 
 def _total(values: Any) -> Any:

@@ -43,6 +43,10 @@ class PruningGroup:
 
     `ids` are the units' numbers in the original model. They equal the positions until a model has been cut: a model
     with heads 0, 2 and 3 left has ids (0, 2, 3) at positions 0, 1 and 2.
+
+    A group may lie `within` another: its units live only while those of the same number in the outer group do. The
+    encoder's hidden dimensions lie within ``hidden``, those of the whole model, and `lookups` names the embeddings from
+    which a narrower encoder gathers its columns.
     """
 
     name: str
@@ -54,6 +58,8 @@ class PruningGroup:
     path: str = ""
     layer: int | None = None
     prunable: bool = True
+    within: str = ""
+    lookups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,8 +96,10 @@ class PruningPlan:
         return hash(tuple(self.kept.items()))
 
     def of(self, group: PruningGroup) -> tuple[int, ...]:
-        """The numbers of the units of `group` that stay."""
-        return self.kept.get(group.name, group.ids)
+        """The numbers of the units of `group` that stay; what left the group it lies within is gone here too."""
+        ids = self.kept.get(group.name, group.ids)
+        outer = self.kept.get(group.within)
+        return ids if outer is None else tuple(unit for unit in ids if unit in set(outer))
 
     def then(self, later: "PruningPlan") -> "PruningPlan":
         """The plan that keeps what both keep: `later` may speak of the original model or of what this plan left."""
@@ -120,8 +128,11 @@ class PruningPlan:
                     f"The plan keeps unit {unknown[0]} of {name!r}, which has only {_spelled(group.ids)}; "
                     "is it a plan for another model?"
                 )
-            if not ids and group.kind is not Kind.HEADS and group.kind is not Kind.FFN:
-                raise PlanError(f"The plan leaves nothing of {name!r}; keep at least one of its {len(group)} units.")
+        for group in known.values():
+            if group.ids and not self.of(group) and group.kind not in (Kind.HEADS, Kind.FFN):
+                raise PlanError(
+                    f"The plan leaves nothing of {group.name!r}; keep at least one of its {len(group)} units."
+                )
 
     def to_json(self) -> str:
         """One group a line, sorted by name."""

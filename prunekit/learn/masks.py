@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunekit.errors import PrunekitError
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
 Values = Mapping[str, Tensor]
@@ -16,20 +17,27 @@ Values = Mapping[str, Tensor]
 class Masks:
     """Hooks that multiply the units of `groups` by the keep-values in `values`, which may change between passes.
 
-    Heads and FFN channels are multiplied where they are consumed: at the input of the output projection. There a unit
-    with value 0 contributes nothing, biases included, which is what cutting it means. A layer with value z gives
-    ``z * f(x) + (1 - z) * x``, so that a dropped one is the identity for pre-norm and post-norm models alike.
+    Every unit is multiplied where it is consumed, at the inputs of the matrices that read it: there a unit with value 0
+    contributes nothing, biases included, which is what cutting it means. Norms over hidden dimensions take their mean
+    and variance over what is kept, ``sum(z * x) / sum(z)``, in every family. A layer with value z gives
+    ``z * f(x) + (1 - z) * x``, so that a dropped one is the identity for pre-norm and post-norm models alike. A group
+    without keep-values, and with none for the group it lies within, costs nothing.
     """
 
     def __init__(self, model: nn.Module, groups: Sequence[PruningGroup]):
         self.values: dict[str, Tensor] = {}
         self._handles: list[Any] = []
+        self._groups = {group.name: group for group in groups}
+        readers = _by_weight(model)
         for group in groups:
             for piece in group.slices:
-                path, _, leaf = piece.parameter.rpartition(".")
-                if piece.dim == 1 and leaf == "weight":
-                    hook = self._multiply(group.name, piece.span)
-                    self._handles.append(model.get_submodule(path).register_forward_pre_hook(hook))
+                parameter = model.get_parameter(piece.parameter)
+                for module in readers.get(id(parameter), ()):
+                    if piece.dim == 1 and isinstance(module, nn.Linear):
+                        hook = self._multiply(group, piece.span)
+                        self._handles.append(module.register_forward_pre_hook(hook))
+                    elif parameter.dim() == 1 and group.kind is Kind.HIDDEN:
+                        self._handles.append(module.register_forward_hook(self._norm(group, module)))
             if group.kind is Kind.LAYERS:
                 for position, layer in enumerate(model.get_submodule(group.path).children()):
                     skip = self._skip(group.name, position)
@@ -40,12 +48,36 @@ class Masks:
         for handle in self._handles:
             handle.remove()
 
-    def _multiply(self, name: str, span: int) -> Any:
+    def _kept(self, group: PruningGroup) -> Tensor | None:
+        """The keep-values of a group, with those of the group it lies within; None where neither has any."""
+        own, outer = self.values.get(group.name), self.values.get(group.within)
+        if outer is not None and len(group) < len(outer):
+            outer = outer[self._groups[group.within].positions(group.ids)]
+        return outer if own is None else own if outer is None else own * outer
+
+    def _multiply(self, group: PruningGroup, span: int) -> Any:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-            if (value := self.values.get(name)) is None:
+            if (value := self._kept(group)) is None:
                 return None
             wide = value.repeat_interleave(span) if span > 1 else value
             return (args[0] * wide.to(args[0].dtype), *args[1:])
+
+        return hook
+
+    def _norm(self, group: PruningGroup, norm: nn.Module) -> Any:
+        eps = _epsilon(norm)
+
+        def hook(module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+            if (value := self._kept(group)) is None:
+                return None
+            exact = torch.promote_types(args[0].dtype, torch.float32)
+            x, share = args[0].to(exact), (value / value.sum()).to(exact)
+            if isinstance(module, nn.LayerNorm):
+                x = x - (x * share).sum(dim=-1, keepdim=True)
+            x = x * torch.rsqrt((x.square() * share).sum(dim=-1, keepdim=True) + eps) * module.weight.to(exact)
+            if getattr(module, "bias", None) is not None:
+                x = x + module.bias.to(exact)
+            return x.to(output.dtype)
 
         return hook
 
@@ -60,6 +92,23 @@ class Masks:
             return (mixed, *rest) if isinstance(output, tuple) else mixed
 
         return hook
+
+
+def _by_weight(model: nn.Module) -> dict[int, list[nn.Module]]:
+    """The modules that have a parameter as their weight, tied ones too, by the parameter's identity."""
+    found: dict[int, list[nn.Module]] = {}
+    for module in model.modules():
+        if isinstance(weight := getattr(module, "weight", None), nn.Parameter):
+            found.setdefault(id(weight), []).append(module)
+    return found
+
+
+def _epsilon(norm: nn.Module) -> float:
+    """The constant under a norm's root, by either of the names in use."""
+    for name in ("eps", "variance_epsilon"):
+        if (value := getattr(norm, name, None)) is not None:
+            return float(value)
+    raise PrunekitError(f"Hidden dimensions cannot be masked in {type(norm).__name__}, which is no norm known here.")
 
 
 def plan_values(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Random plans for property tests: irregular widths, empty sub-layers, layer selections with and without the first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hypothesis import strategies as st
 
@@ -12,12 +12,21 @@ def units(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
     choice = st.lists(st.booleans(), min_size=len(group), max_size=len(group)).map(
         lambda keep: tuple(unit for unit, kept in zip(group.ids, keep, strict=True) if kept)
     )
-    if group.kind is Kind.LAYERS:
-        return choice.map(lambda kept: kept or group.ids[-1:])
+    if group.kind in (Kind.LAYERS, Kind.HIDDEN):
+        some = choice.map(lambda kept: kept or group.ids[-1:])
+        return some if group.kind is Kind.LAYERS else st.one_of(some, st.just(group.ids))
     return st.one_of(choice, choice, choice, st.just(()), st.just(group.ids))
 
 
 def plans(groups: Iterable[PruningGroup]) -> "st.SearchStrategy[PruningPlan]":
     """Plans for any groups; what cannot be cut yet stays whole. Example: ``@given(plan=plans(graph.groups))``."""
-    prunable = {group.name: units(group) for group in groups if group.prunable}
-    return st.fixed_dictionaries(prunable).map(PruningPlan)
+    groups = [group for group in groups if group.prunable]
+    return st.fixed_dictionaries({group.name: units(group) for group in groups}).map(
+        lambda kept: _fitting(PruningPlan(kept), groups)
+    )
+
+
+def _fitting(plan: PruningPlan, groups: Sequence[PruningGroup]) -> PruningPlan:
+    """The plan without the hidden dimensions of a stack where none of them is left in the whole model."""
+    lost = {group.name for group in groups if group.kind is Kind.HIDDEN and not plan.of(group)}
+    return PruningPlan({name: ids for name, ids in plan.kept.items() if name not in lost})

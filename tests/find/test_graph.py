@@ -29,7 +29,7 @@ def t5_base(case):
 
 
 def test_t5_base_has_the_published_counts(t5_base):
-    assert len(prunable(t5_base)) == 62
+    assert len(prunable(t5_base)) == 12 * 2 + 12 * 3 + 2 + 2  # sub-layers, stacks, hidden dimensions
     assert t5_base.size_of("head").whole == 0
     assert t5_base.prunable_size("encoder").whole == 84_934_656
     assert t5_base.prunable_size("decoder").whole == 12 * 9_437_184
@@ -59,7 +59,7 @@ def test_bart_base(case):
     assert graph.prunable_size("encoder").whole == 6 * (attention + channels) == 42_499_584
     assert graph.prunable_size("decoder").whole == 6 * (2 * attention + channels)
     assert graph.size.whole == 139_420_416  # the 139M of bart-base
-    assert len(prunable(graph)) == 6 * 2 + 6 * 3 + 2
+    assert len(prunable(graph)) == 6 * 2 + 6 * 3 + 2 + 2
 
 
 @pytest.mark.parametrize(("family", "config_class"), [("t5-gated", T5Config), ("mt5", MT5Config)])
@@ -67,7 +67,7 @@ def test_heads_that_do_not_divide_the_width(case, family, config_class):
     """Both v1.1-small and mT5-small have 6 heads of 64 over a width of 512, and gated channels."""
     sizes = {"d_model": 512, "d_kv": 64, "num_heads": 6, "d_ff": 1024, "num_layers": 8, "num_decoder_layers": 8}
     graph = discover(case(family).adapter, config_class(**sizes, feed_forward_proj="gated-gelu", vocab_size=100))
-    assert len(prunable(graph)) == 42
+    assert len(prunable(graph)) == 8 * 2 + 8 * 3 + 2 + 2
     assert graph.prunable_size("encoder").whole == 8 * (786_432 + 3 * 512 * 1024)
     group = next(g for g in graph.groups if g.name == "encoder.3.self.heads")
     kept = PruningPlan({group.name: group.ids[1:]})
@@ -92,11 +92,12 @@ def nonzero(model, batch, groups, plan):
     return {name: gradient != 0 for name, gradient in zip(names, gradients, strict=True)}
 
 
-def owned(group, shapes, position):
-    """Everywhere that the unit at a position owns, as boolean arrays."""
-    result = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in shapes.items()}
-    for piece in group.slices:
-        result[piece.parameter].narrow(piece.dim, position * piece.span, piece.span).fill_(True)
+def owned(group, graph, position):
+    """Everywhere that the unit at a position owns, as boolean arrays; what lies within its group goes with it."""
+    result = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in graph.shapes.items()}
+    for part in (group, *(inner for inner in graph.groups if inner.within == group.name)):
+        for piece in part.slices:
+            result[piece.parameter].narrow(piece.dim, position * piece.span, piece.span).fill_(True)
     for name in group.covers[position] if group.covers else ():
         result[name].fill_(True)
     return result
@@ -114,17 +115,19 @@ def smooth(model):
 def test_a_units_slices_are_exactly_what_falls_silent_without_it(every, batch):
     """Gradients tell which elements matter; those that stop mattering must be those that surgery removes.
 
-    A bias of keys shifts all scores of a query alike: it never matters, and its gradient is rounding noise.
+    A bias of keys shifts all scores of a query alike: it never matters, and its gradient is rounding noise. The table
+    of a narrowed encoder keeps its columns, which the decoder reads.
     """
     model, graph = smooth(every.model), every.graph
     before = nonzero(model, batch, graph.groups, PruningPlan())
     for group in prunable(graph):
         unit = group.ids[-1]
         after = nonzero(model, batch, graph.groups, PruningPlan({group.name: tuple(set(group.ids) - {unit})}))
-        mine = owned(group, graph.shapes, len(group) - 1)
+        mine = owned(group, graph, len(group) - 1)
         for name in graph.shapes:
             assert not (mine[name] & after[name]).any(), (group.name, name)
-            if not name.endswith("k_proj.bias"):
+            shared = group.lookups and name == graph.ties[f"{group.lookups[0]}.weight"]
+            if not name.endswith("k_proj.bias") and not shared:
                 assert torch.equal(before[name] & ~after[name], mine[name] & before[name]), (group.name, name)
                 assert before[name].any()
 
@@ -145,12 +148,16 @@ def eager(config):
 
 def test_ties_and_streams_are_found(every):
     graph = every.graph
-    kinds = {group.name: group.kind for group in graph.groups if not group.prunable}
-    assert kinds == {"hidden": Kind.HIDDEN, "vocabulary": Kind.VOCABULARY}
-    hidden = next(group for group in graph.groups if group.name == "hidden")
-    assert len(hidden) == 32
-    assert all(every.graph.shapes[piece.parameter][piece.dim] == 32 * piece.span for piece in hidden.slices)
+    streams = {group.name: group for group in graph.groups if group.kind in (Kind.HIDDEN, Kind.VOCABULARY)}
+    assert sorted(streams) == ["encoder.hidden", "hidden", "vocabulary"]
+    hidden, inner = streams["hidden"], streams["encoder.hidden"]
+    assert (len(hidden), len(inner), inner.within) == (32, 32, "hidden")
+    assert all(graph.shapes[piece.parameter][piece.dim] == 32 for group in (hidden, inner) for piece in group.slices)
     assert any(piece.parameter.endswith("shared.weight") for piece in hidden.slices)
+    if "bart" not in every.family:  # whose projections are as wide as the model
+        widths = sum(shape.count(32) for shape in graph.shapes.values())
+        assert len(hidden.slices) + len(inner.slices) == widths
+    assert [every.model.get_submodule(path).weight.shape[1] for path in inner.lookups] == [32]
     tied = {id(p) for p in every.model.parameters()}
     assert len(tied) == len(graph.shapes)
     for alias, first in graph.ties.items():

@@ -12,8 +12,10 @@ HEADS = PruningGroup(
 LAYERS = PruningGroup(
     "decoder.layers", Kind.LAYERS, "decoder", (0, 1, 2), covers=(("d.0.q",), ("d.1.q",), ("d.2.q", "d.2.o")), path="d"
 )
-HIDDEN = PruningGroup("hidden", Kind.HIDDEN, "", (0, 1), (Slice("e", 1),), prunable=False)
-GROUPS = (HEADS, LAYERS, HIDDEN)
+HIDDEN = PruningGroup("hidden", Kind.HIDDEN, "", (0, 1), (Slice("e", 1),))
+INNER = PruningGroup("encoder.hidden", Kind.HIDDEN, "encoder", (0, 1), (Slice("e.q", 1),), within="hidden")
+WORDS = PruningGroup("vocabulary", Kind.VOCABULARY, "", (0, 1), (Slice("e", 0),), prunable=False)
+GROUPS = (HEADS, LAYERS, HIDDEN, INNER, WORDS)
 
 any_plan = plans(GROUPS)
 quick = settings(derandomize=True, deadline=None, max_examples=30)
@@ -72,7 +74,8 @@ def test_a_plan_that_is_not_there(tmp_path):
         ({"encoder.9.ffn": (0,)}, "names the group 'encoder.9.ffn', which this model does not have"),
         ({"decoder.2.self.heads": (0, 4)}, "keeps unit 4 of 'decoder.2.self.heads', which has only units 0 to 3"),
         ({"decoder.layers": ()}, "leaves nothing of 'decoder.layers'; keep at least one of its 3 units"),
-        ({"hidden": (0,)}, "prunes 'hidden', whose hidden cannot be cut yet"),
+        ({"vocabulary": (0,)}, "prunes 'vocabulary', whose vocabulary cannot be cut yet"),
+        ({"hidden": (0,), "encoder.hidden": (1,)}, "leaves nothing of 'encoder.hidden'; keep at least one"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_in_one_sentence(kept, sentence):
@@ -87,24 +90,31 @@ def test_a_random_plan_fits(plan):
 
 
 def test_attentions_may_lose_every_head():
-    PruningPlan({"decoder.2.self.heads": (), "hidden": (0, 1)}).validate(GROUPS)
+    PruningPlan({"decoder.2.self.heads": (), "vocabulary": (0, 1)}).validate(GROUPS)
 
 
 def test_layers_are_renumbered():
     plan = PruningPlan({"decoder.layers": (0, 2)})
     assert [current_name(f"d.{n}.q", GROUPS, plan) for n in range(3)] == ["d.0.q", None, "d.1.q"]
     assert current_name("e", GROUPS, plan) == "e"
-    heads, layers, _ = narrow(GROUPS, plan)
+    heads, layers, *_ = narrow(GROUPS, plan)
     assert heads.slices == (Slice("d.1.q", 0, 8), Slice("d.1.o", 1, 8))
     assert (layers.ids, layers.covers) == ((0, 2), (("d.0.q",), ("d.1.q", "d.1.o")))
 
 
 def test_units_keep_their_numbers():
-    heads, _, _ = narrow(GROUPS, PruningPlan({"decoder.2.self.heads": (0, 2, 3)}))
+    heads, *_ = narrow(GROUPS, PruningPlan({"decoder.2.self.heads": (0, 2, 3)}))
     assert heads.ids == (0, 2, 3)
     assert heads.positions((3, 0)) == [0, 2]
 
 
 def test_groups_in_dropped_layers_are_gone():
     left = narrow(GROUPS, PruningPlan({"decoder.layers": (0,)}))
-    assert [group.name for group in left] == ["decoder.layers", "hidden"]
+    assert [group.name for group in left] == ["decoder.layers", "hidden", "encoder.hidden", "vocabulary"]
+
+
+def test_what_leaves_a_group_leaves_the_groups_within_it():
+    plan = PruningPlan({"hidden": (1,)})
+    assert plan.of(INNER) == (1,)
+    assert PruningPlan({"encoder.hidden": (1,)}).of(HIDDEN) == (0, 1)
+    assert [group.ids for group in narrow(GROUPS, plan) if group.kind is Kind.HIDDEN] == [(1,), (1,)]
