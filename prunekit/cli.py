@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
 from prunekit.commands.eval import evaluate
 from prunekit.commands.inspect import inspect
@@ -33,7 +34,9 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            resumes = "; the same command goes on where it stopped" if ctx.invoked_subcommand == "run" else ""
+            resumes = (
+                "; the same command goes on where it stopped" if ctx.invoked_subcommand in ("run", "compare") else ""
+            )
             ERR.print(Text(f"\ninterrupted{resumes}.", style="bold red"), soft_wrap=True)
             raise typer.Exit(130) from None
         except Exception as error:
@@ -91,6 +94,7 @@ def prunekit(
 
 
 app.command("run")(run)
+app.command("compare")(compare)
 app.command("list")(list_plugins)
 app.command("inspect")(inspect)
 app.command("eval")(evaluate)

@@ -1,9 +1,12 @@
 """The line that every run follows, from recipe to report."""
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from datasets import Dataset
 from transformers import PreTrainedModel
 
 from prunekit.cut import checkpoint
@@ -13,10 +16,12 @@ from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
-from prunekit.find.units import Kind, PruningPlan, narrow
+from prunekit.find.units import PruningPlan, narrow
 from prunekit.learn.bench import Bench, Surroundings
 from prunekit.learn.distill import Distillation, TeacherCache
-from prunekit.learn.rows import Rows
+from prunekit.learn.probe import price
+from prunekit.learn.rows import Rows, collated
+from prunekit.learn.spending import Ledger
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training import Collator, Teacher
 from prunekit.measure.card import card
@@ -24,13 +29,16 @@ from prunekit.measure.equivalence import Equivalence, cut_checked
 from prunekit.measure.report import Report
 from prunekit.measure.workload import check
 from prunekit.pretrained import original_of
-from prunekit.recipe import PhaseSection, Recipe
+from prunekit.recipe import BudgetSection, Recipe
 from prunekit.subject import Subject, open_strategy, open_subject, resolve
 from prunekit.verdict import first, judge, quality_of, report_on
 from prunekit.workplace import Workplace
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 """Told the stage, how much of it is done, of how much, and the latest figures."""
+
+FRESH = 1_000_003
+"""Added to the seed of random weights, so that they are not by chance those from which the dense model was trained."""
 
 PROOFS = 16
 """Dev rows on which every cut is proved, in batches of half as many."""
@@ -39,8 +47,10 @@ PROOFS = 16
 def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     """Prune as `recipe` says and write the result into its output directory.
 
-    Leaves ``recipe.yaml``, ``plan.json``, ``model/``, ``report.json``, ``report.html`` and ``log.jsonl`` there. Raises
-    `PrunekitError` for anything that cannot work, before the directory is touched where that can be known.
+    Leaves ``recipe.yaml``, ``plan.json``, ``model/``, ``report.json``, ``report.html``, ``predictions.jsonl`` and
+    ``log.jsonl`` there; a budget stands in that recipe as the steps of recovery that it came to, so that repeating it
+    repeats the run. Raises `PrunekitError` for anything that cannot work, before the directory is touched where that
+    can be known.
     """
     recipe = resolve(recipe.model_dump(exclude_unset=True))
     place = Workplace(recipe)
@@ -48,25 +58,27 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     with place.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
         line = Line(recipe, open_subject(recipe), strategy, place, progress)
-        upfront = line.upfront()
-    place.open()
+        line.check()
     with place.stage("learn"):
         line.teach()
+        upfront = line.upfront()
     with place.stage("cut"):
         line.cut(upfront)
     with place.stage("learn"):
         learned = line.learn()
+    place.open()
     with place.stage("cut"):
         line.cut(learned)
     with place.stage("recover"):
         line.recover()
     with place.stage("measure"):
         verdict = judge(line.dense, line.model, line.subject, recipe, line.listener)
-    report = report_on(verdict, line.subject, recipe, line.done, line.equivalence, place.seconds())
+    report = report_on(verdict, line.subject, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
     write_text(place.directory / "plan.json", line.done.to_json())
     checkpoint.save(line.model, place.directory / "model", line.subject.tokenizer, card(report))
+    verdict.predictions.write(place.directory / "predictions.jsonl")
     report.write(place.directory)
-    place.close()
+    place.close(line.recipe)
     return report
 
 
@@ -103,33 +115,59 @@ class Line:
         place: Workplace,
         progress: Progress | None,
     ):
-        self.recipe, self.subject, self.strategy, self.progress = recipe, subject, strategy, progress
+        self.recipe, self.subject, self.strategy = recipe, subject, strategy
+        self.place, self.progress = place, progress
         self.model = self.dense = subject.model
         self.original = copy.deepcopy(checkpoint.dense_config(self.model.config))
         self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
         self.equivalence: Equivalence | None = None
         self.cache = TeacherCache()
         check(self.model, recipe.measure.workloads)
+        self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
         task, tokenizer = subject.task, subject.tokenizer
-        rows = Rows(encode(task.train, tokenizer, task.section))
+
+        def rows(split: Dataset) -> Rows:
+            return Rows(encode(split, tokenizer, task.section))
+
         self.around = Surroundings(
-            tokenizer, rows, recipe.training, place.work, place.journal, recipe.seed, subject.device, progress
+            tokenizer=tokenizer,
+            rows=rows(task.train),
+            dev=rows(first(task.dev, recipe.measure.dev_examples)),
+            section=recipe.training,
+            directory=place.work,
+            journal=place.journal,
+            seed=recipe.seed,
+            device=subject.device,
+            dev_batch=recipe.measure.batch,
+            progress=progress,
+            claim=place.open,
+            ledger=self.ledger,
         )
-        proofs = Rows(encode(first(task.dev, PROOFS), tokenizer, task.section))
-        collate, half = Collator(tokenizer, self.model), PROOFS // 2
-        parts = [[proofs[n] for n in range(at, min(at + half, len(proofs)))] for at in range(0, len(proofs), half)]
-        self.proofs = [{key: value.to(self.model.device) for key, value in collate(part).items()} for part in parts]
+        proofs, collate = rows(first(task.dev, PROOFS)), Collator(tokenizer, self.model)
+        self.proofs = collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model.device)
+
+    def check(self) -> None:
+        """Raise `PrunekitError` for a given plan that does not fit the model."""
+        if self.recipe.plan:
+            self._fitting(PruningPlan.load(self.recipe.plan))
 
     def upfront(self) -> PruningPlan:
         """What goes before any training: the given plan, or the strategy's first answer."""
+        if self.strategy is None:
+            return PruningPlan.load(str(self.recipe.plan))
         problem = problem_of(self.subject.graph, self.recipe, self.done)
-        plan = self.strategy.upfront(problem) if self.strategy else PruningPlan.load(str(self.recipe.plan))
+        with self.ledger.running():
+            return self._fitting(self.strategy.upfront(problem, self._bench("upfront", self._teacher())))
+
+    def _fitting(self, plan: PruningPlan) -> PruningPlan:
         self.done.then(plan).validate(self.subject.graph.groups)
         return plan
 
     def teach(self) -> None:
         """Train the dense model on the task if the recipe asks for it; refuse one that cannot do the task at all."""
-        self._phase("teacher", self.recipe.teacher, None)
+        losses, phase = Distillation(**self.recipe.teacher.distillation.model_dump()), self.recipe.teacher
+        bench = self._bench("teacher", None, dataclasses.replace(self.around, ledger=Ledger()))
+        bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
         metric, quality = self.subject.task.metrics[0], self._judge(self.model)
         if (quality if metric.higher_is_better else 1 - quality) < self.recipe.measure.least_quality:
             raise PrunekitError(
@@ -154,11 +192,39 @@ class Line:
         if self.strategy is None:
             return PruningPlan()
         problem = problem_of(self.subject.graph, self.recipe, self.done)
-        return self.strategy.plan(problem, self._bench("learn", self._teacher()))
+        with self.ledger.running():
+            return self.strategy.plan(problem, self._bench("learn", self._teacher()))
 
     def recover(self) -> None:
-        """Fine-tune what is left."""
-        self._phase("recover", self.recipe.recovery, self._teacher())
+        """Fine-tune what is left, for as many steps as the recipe asks for or as its budget has left."""
+        phase = self.recipe.recovery
+        if phase.weights == "random":
+            self._forget()
+        losses = Distillation(**phase.distillation.model_dump())
+        bench = self._bench("recover", self._teacher())
+        if self.recipe.budget.limited:
+            steps = self.place.once("recovery_steps", lambda: self._affordable(bench, losses))
+            phase = phase.model_copy(update={"steps": steps})
+            self.recipe = self.recipe.model_copy(update={"recovery": phase, "budget": BudgetSection()})
+        with self.ledger.running():
+            bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
+
+    def _affordable(self, bench: Bench, losses: Distillation) -> int:
+        """The steps of recovery that the budget has left; with two limits, those of the tighter one."""
+        budget, limits = self.recipe.budget, []
+        if budget.examples is not None:
+            limits.append(self.around.pace.steps(budget.examples - self.ledger.examples))
+        if budget.cpu_seconds is not None:
+            limits.append(price(bench, losses).steps(budget.cpu_seconds - self.ledger.seconds))
+        return min(limits)
+
+    def _forget(self) -> None:
+        """Random weights in the pruned shape, where training from scratch starts."""
+        torch.manual_seed(FRESH + self.recipe.seed)
+        fresh = self.subject.adapter.auto_class.from_config(copy.deepcopy(self.original))
+        if self.done != PruningPlan():
+            fresh = cut(fresh, self.done, self.subject.adapter, self.subject.graph, copy.deepcopy(self.original))
+        self.model.load_state_dict(fresh.state_dict())
 
     def listener(self, stage: str) -> Callable[[int, int], None] | None:
         """The progress display, for a stage that counts only how much is done."""
@@ -167,20 +233,13 @@ class Line:
         tell = self.progress
         return lambda done, total: tell(stage, done, total, {})
 
-    def _bench(self, phase: str, teacher: Teacher | None) -> Bench:
-        live = narrow(self.subject.graph.groups, self.done)
-        layers = {g.stack: [f"{g.path}.{n}" for n in range(len(g))] for g in live if g.kind is Kind.LAYERS}
-        return Bench(self.model, self.around, self._judge, teacher, layers, phase)
+    def _bench(self, phase: str, teacher: Teacher | None, around: Surroundings | None = None) -> Bench:
+        groups = narrow(self.subject.graph.groups, self.done)
+        return Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
 
     def _teacher(self) -> Teacher:
-        """The dense model, with the layers of it that are still left in the live one."""
-        whole = (g for g in narrow(self.subject.graph.groups, self.start) if g.kind is Kind.LAYERS)
-        layers = {g.stack: [f"{g.path}.{n}" for n in g.positions(self.done.of(g))] for g in whole}
-        return Teacher(self.dense, layers, self.cache)
-
-    def _phase(self, name: str, phase: PhaseSection, teacher: Teacher | None) -> None:
-        losses = Distillation(**phase.distillation.model_dump())
-        self._bench(name, teacher).train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
+        """The dense model, with the layers and hidden dimensions of it that are still left in the live one."""
+        return Teacher.of(self.dense, narrow(self.subject.graph.groups, self.start), self.done, self.cache)
 
     def _judge(self, model: PreTrainedModel) -> float:
         """The headline metric on the first dev rows."""

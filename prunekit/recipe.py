@@ -67,6 +67,27 @@ class PhaseSection(Section):
     distillation: DistillationSection = DistillationSection(logits=0.0, encoder_hidden=0.0)
 
 
+class RecoverySection(PhaseSection):
+    """Fine-tuning after the cut; from random weights it is the control "trained from scratch in the pruned shape"."""
+
+    weights: Literal["kept", "random"] = Field("kept", description="what it starts from, in the pruned shape")
+
+
+class BudgetSection(Section):
+    """What learning and recovery may spend together; recovery gets as many steps as the strategy left it.
+
+    ``recovery.steps`` gives way to a budget. With both limits the one that is reached first counts.
+    """
+
+    examples: PositiveInt | None = Field(None, description="training examples, as often as they are seen")
+    cpu_seconds: PositiveFloat | None = Field(None, description="CPU seconds of the process; on a GPU wall seconds")
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.examples is not None or self.cpu_seconds is not None
+
+
 class Workload(Section):
     """One generation to time: rows at once, source tokens, exactly this many new tokens, beams."""
 
@@ -86,6 +107,7 @@ class MeasureSection(Section):
     threads: PositiveInt = 1
     eval_examples: PositiveInt | None = Field(None, description="cap on test examples; all when left out")
     dev_examples: PositiveInt = Field(500, description="examples behind the dev figures during training")
+    dense_predictions: str | None = Field(None, description="predictions.jsonl of a run on the same dense model")
 
 
 class Recipe(Section):
@@ -106,7 +128,8 @@ class Recipe(Section):
     generation: dict[str, Any] = Field(default_factory=dict, description="overrides of the generation config")
     training: TrainingSection = TrainingSection()
     teacher: PhaseSection = PhaseSection()
-    recovery: PhaseSection = PhaseSection()
+    recovery: RecoverySection = RecoverySection()
+    budget: BudgetSection = BudgetSection()
     measure: MeasureSection = MeasureSection()
 
     @classmethod

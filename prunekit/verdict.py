@@ -9,10 +9,12 @@ from transformers import PreTrainedModel
 from prunekit.data.metrics import retained
 from prunekit.data.tasks import Task
 from prunekit.find.units import PruningPlan
+from prunekit.learn.spending import Ledger
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
 from prunekit.measure.latency import Timing, compare
-from prunekit.measure.quality import Progress, Quality, evaluate
+from prunekit.measure.predictions import Predictions, answers
+from prunekit.measure.quality import Progress, Quality, evaluate, score
 from prunekit.measure.report import Report
 from prunekit.measure.sections import (
     EquivalenceSection,
@@ -24,6 +26,7 @@ from prunekit.measure.sections import (
     Sample,
     SecondsSection,
     SparsitySection,
+    SpentSection,
     WidthsSection,
 )
 from prunekit.recipe import Recipe
@@ -34,10 +37,11 @@ SAMPLES = 12
 
 @dataclass(frozen=True)
 class Verdict:
-    """Both models on the test rows, and on the clock."""
+    """Both models on the test rows `predictions` holds, and on the clock."""
 
     dense: Quality
     pruned: Quality
+    predictions: Predictions
     timings: tuple[Timing, ...]
 
 
@@ -65,12 +69,22 @@ def judge(
     """Quality on the test rows, then speed; `listen` gives the progress display of a stage."""
     wanted = recipe.measure
     rows = first(subject.task.test, wanted.eval_examples)
-    before = quality_of(dense, subject, recipe, rows, listen("test, dense"))
+    before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
     after = quality_of(pruned, subject, recipe, rows, listen("test, pruned"))
     timings = compare(
         dense, pruned, wanted.workloads, wanted.repeats, wanted.threads, recipe.seed, progress=listen("speed")
     )
-    return Verdict(before, after, timings)
+    return Verdict(before, after, Predictions.of(rows, before.predictions, after.predictions), timings)
+
+
+def dense_quality(
+    model: PreTrainedModel, subject: Subject, recipe: Recipe, rows: Dataset, progress: Progress | None = None
+) -> Quality:
+    """The dense model's quality, by its known answers where the recipe names a file of them."""
+    known = recipe.measure.dense_predictions
+    if known is None:
+        return quality_of(model, subject, recipe, rows, progress)
+    return score(answers(known, rows), rows, subject.task.metrics)
 
 
 def report_on(
@@ -80,6 +94,7 @@ def report_on(
     plan: PruningPlan,
     equivalence: Equivalence | None,
     seconds: dict[str, float],
+    ledger: Ledger,
 ) -> Report:
     """Everything found out, as the contract asks."""
     graph = subject.graph
@@ -97,6 +112,7 @@ def report_on(
         latency=LatencySection.over(verdict.timings) if verdict.timings else None,
         equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
         seconds=SecondsSection(**seconds),
+        spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds),
         samples=_samples(verdict, subject.task),
     )
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,7 +70,14 @@ class Workplace:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         return dict(getattr(self, "_seconds", {}))
 
-    def close(self) -> None:
-        """The run is complete: forget how to resume it."""
-        write_text(self.directory / "recipe.yaml", self.recipe.dump())
+    def once(self, name: str, find: Callable[[], int]) -> int:
+        """A number that the run finds once and keeps, so that it is the same when the run is resumed."""
+        path = self.work / f"{name}.json"
+        if not path.exists():
+            write_text(path, json.dumps(find()))
+        return int(json.loads(path.read_text(encoding="utf-8")))
+
+    def close(self, recipe: Recipe) -> None:
+        """The run is complete: leave the recipe that repeats it, and forget how to resume."""
+        write_text(self.directory / "recipe.yaml", recipe.dump())
         shutil.rmtree(self.work)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import prunekit
 from prunekit import PrunekitError, PruningPlan, Recipe
+from prunekit.learn.training import PruningTrainer
 from prunekit.pipeline import run
 
 SIZES = {"batch": 8, "repeats": 1, "least_quality": 0, "workloads": [{"source": 4, "new_tokens": 3}]}
@@ -28,7 +29,8 @@ def recipe(directory, pairs, output, **more):
 
 def nash(directory, pairs, output, **more):
     options = {"decoder_layers": 2, "encoder_sparsity": 0.5, "steps": 12, "warmup": 0.5, "gate_learning_rate": 0.5}
-    return recipe(directory, pairs, output, options=options, recovery={"steps": 4}, **more)
+    options["layer_choice"] = "even"
+    return recipe(directory, pairs, output, options=options, **{"recovery": {"steps": 4}, **more})
 
 
 def weights(directory):
@@ -56,6 +58,19 @@ def test_nash_meets_its_target_and_trains(t5_directory, pairs, tmp_path):
     assert not torch.equal(weights(tmp_path / "run")["shared.weight"], before["shared.weight"])
 
 
+def interrupted(asked, tmp_path, stage, step):
+    """Run `asked` in a process of its own, and kill that at a step of a stage."""
+    (tmp_path / "recipe.yaml").write_text(asked.dump())
+    there = tmp_path / "there"
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml"), stage, str(step), str(there)]
+    process = subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not there.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -75,15 +90,7 @@ run(Recipe.load(sys.argv[1]), progress)
 @pytest.mark.parametrize(("stage", "step"), [("learn", 8), ("recover", 2)])
 def test_a_killed_run_resumes_to_the_same_result(t5_directory, pairs, tmp_path, stage, step):
     asked = nash(t5_directory, pairs, tmp_path / "killed", training={"save_every": 3})
-    (tmp_path / "recipe.yaml").write_text(asked.dump())
-    there = tmp_path / "there"
-    words = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml"), stage, str(step), str(there)]
-    process = subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not there.exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    interrupted(asked, tmp_path, stage, step)
     assert not (tmp_path / "killed/report.json").exists()
     with pytest.raises(PrunekitError, match="another recipe"):
         run(asked.model_copy(update={"seed": 1}))
@@ -138,3 +145,101 @@ def test_the_teacher_can_be_trained_first(t5_directory, pairs, tmp_path):
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     losses = [entry["loss"] for entry in log if entry["phase"] == "teacher" and "loss" in entry]
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The examples of every training batch, as the model sees them."""
+    sizes = []
+    original = PruningTrainer.compute_loss
+
+    def counted(self, model, inputs, *args, **named):
+        sizes.append(len(inputs["labels"]))
+        return original(self, model, inputs, *args, **named)
+
+    monkeypatch.setattr(PruningTrainer, "compute_loss", counted)
+    return sizes
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(3, 1), (3, 2), (16, 1)])
+def test_a_budget_of_examples_is_met_to_the_last_step(t5_directory, pairs, tmp_path, seen, batch, accumulate):
+    training = {"batch": batch, "accumulate": accumulate}
+    asked = nash(t5_directory, pairs, tmp_path / "run", budget={"examples": 150}, training=training)
+    report = run(asked)
+    assert report.spent.examples == sum(seen)
+    assert 150 - batch * accumulate < sum(seen) <= 150
+    done = Recipe.load(tmp_path / "run/recipe.yaml")
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert done.recovery.steps == max(entry["step"] for entry in log if entry["phase"] == "recover")
+    assert not done.budget.limited
+
+
+def test_scoring_by_the_loss_is_paid_for(t5_directory, pairs, tmp_path):
+    options = {"encoder_sparsity": 0.3, "importance": "first_order"}
+    asked = recipe(t5_directory, pairs, tmp_path / "run", strategy="uniform", options=options, recovery={"steps": 0})
+    assert run(asked).spent.examples == 8  # every row once; the strategy asks for more batches than there are
+
+
+def test_a_strategy_that_outspends_the_budget_is_stopped_before_it_does(t5_directory, pairs, tmp_path, seen):
+    with pytest.raises(PrunekitError, match=r"needs 48 training examples.*budget\.examples is 40"):
+        run(nash(t5_directory, pairs, tmp_path / "run", budget={"examples": 40}))
+    assert not seen
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("logits", [0.0, 0.5])
+def test_a_budget_of_seconds_is_recorded_as_steps_that_repeat_the_run(t5_directory, pairs, tmp_path, logits):
+    recovery = {"distillation": {"logits": logits, "encoder_hidden": 0.0}}
+    first = run(nash(t5_directory, pairs, tmp_path / "a", budget={"cpu_seconds": 3.0}, recovery=recovery))
+    done = Recipe.load(tmp_path / "a/recipe.yaml")
+    assert done.recovery.steps >= 1
+    assert not done.budget.limited
+    second = run(done.model_copy(update={"output": str(tmp_path / "b")}))
+    assert first.spent.examples == second.spent.examples == 4 * (12 + done.recovery.steps)
+    one, other = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_resumed_run_keeps_the_steps_that_its_budget_came_to(t5_directory, pairs, tmp_path):
+    asked = nash(t5_directory, pairs, tmp_path / "run", training={"save_every": 50}, budget={"cpu_seconds": 2.5})
+    interrupted(asked, tmp_path, "recover", 1)
+    found = json.loads((tmp_path / "run/work/recovery_steps.json").read_text())
+    spent = json.loads((tmp_path / "run/work/spent.json").read_text())["seconds"]
+    report = run(asked)
+    assert Recipe.load(tmp_path / "run/recipe.yaml").recovery.steps == found
+    assert report.spent.examples == 4 * (12 + found)
+    assert report.spent.cpu_seconds > spent > 0
+
+
+def test_random_weights_are_new_and_have_the_pruned_shape(t5_directory, pairs, tmp_path):
+    plain = {"strategy": "uniform", "options": {"encoder_sparsity": 0.5, "decoder_layers": [0, 2]}}
+    kept = run(recipe(t5_directory, pairs, tmp_path / "kept", **plain))
+    plan = {"plan": str(tmp_path / "kept/plan.json")}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        random = {"weights": "random", "steps": 0}
+        report = run(recipe(t5_directory, pairs, tmp_path / name, recovery=random, seed=seed, **plan))
+        assert report.parameters == kept.parameters
+        assert report.quality.dense == kept.quality.dense
+    old, a, b, c = (weights(tmp_path / name) for name in ("kept", "a", "b", "c"))
+    matrices = [name for name, value in old.items() if value.dim() == 2]
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert {name: a[name].shape for name in a} == {name: old[name].shape for name in old}
+    for name in matrices:
+        assert not torch.isin(a[name], old[name]).any()
+        assert not torch.isin(a[name], c[name]).any()
+
+
+def test_known_answers_of_the_dense_model_are_not_generated_again(t5_directory, pairs, tmp_path):
+    plain = {"strategy": "uniform", "options": {"encoder_sparsity": 0.5}}
+    run(recipe(t5_directory, pairs, tmp_path / "one", **plain))
+    lines = [json.loads(line) for line in (tmp_path / "one/predictions.jsonl").read_text().splitlines()]
+    assert [line["source"] for line in lines] == ["a b c", "d e", "f", "g h i", "a c", "b d f", "e", "h a b"]
+    known = tmp_path / "known.jsonl"
+    answered = [{**line, "dense": line["references"][0] if n < 3 else "?"} for n, line in enumerate(lines)]
+    known.write_text("".join(json.dumps(line) + "\n" for line in answered))
+    measure = {**SIZES, "dense_predictions": str(known)}
+    report = run(recipe(t5_directory, pairs, tmp_path / "two", measure=measure, **plain))
+    assert report.quality.dense == 3 / 8
+    known.write_text("".join(json.dumps(line) + "\n" for line in reversed(answered)))
+    with pytest.raises(PrunekitError, match="other test rows"):
+        run(recipe(t5_directory, pairs, tmp_path / "three", measure=measure, **plain))

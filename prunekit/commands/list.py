@@ -61,6 +61,9 @@ def options_of(name: str, strategy: Any) -> Table:
         kind = ", ".join([type_in_words(field.annotation), *filter(None, map(_limit, field.metadata))])
         about = Text.assemble(f"{field.description or ''} ".lstrip(), (f"({kind})", "dim"))
         table.add_row(option, Text("" if default is None else str(default)), about)
+    for preset, values in strategy.presets.items():
+        if values:
+            table.add_row("preset", Text(preset), Text(", ".join(f"{key}={value}" for key, value in values.items())))
     return table
 
 

@@ -61,7 +61,14 @@ Test = Annotated[
 ]
 Source = Annotated[str | None, typer.Option(metavar="COL", help="The column that goes in.", rich_help_panel=ON)]
 Target = Annotated[str | None, typer.Option(metavar="COL", help="The column that should come out.", rich_help_panel=ON)]
-Metric = Annotated[str | None, typer.Option(metavar="NAME", help="exact_match, per, wer or cer.", rich_help_panel=ON)]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="bleu, cer, chrf, exact_match, per, rouge1, rouge2, rougeL or wer; of several (a,b) the first counts.",
+        rich_help_panel=ON,
+    ),
+]
 Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="Put before every source.", rich_help_panel=ON)]
 Set = Annotated[
     list[str] | None,

@@ -12,7 +12,7 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from prunekit.data import files
-from prunekit.data.metrics import METRICS, Metric, metric
+from prunekit.data.metrics import METRICS, Metric, metrics
 from prunekit.data.spelling import hint
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
@@ -86,7 +86,7 @@ def for_evaluation(section: TaskSection) -> Task:
 def _from_files(section: TaskSection, train: str | None) -> Task:
     if section.eval is None:
         raise PrunekitError("There is nothing to evaluate on; name a file or a data set with --eval (task.eval).")
-    judges = (_chosen_metric(section),)
+    judges = _chosen_metrics(section)
     dev = _read(section.eval, ("validation", "valid", "dev", "test"), section)
     if section.test is None:
         log.info("No test rows were named, so %s serves as dev and as test.", section.eval)
@@ -95,10 +95,10 @@ def _from_files(section: TaskSection, train: str | None) -> Task:
     return Task(section.name or Path(train or section.eval).stem, learn, dev, test, judges, section)
 
 
-def _chosen_metric(section: TaskSection) -> Metric:
+def _chosen_metrics(section: TaskSection) -> tuple[Metric, ...]:
     if section.metric is None:
         raise PrunekitError(f"Say how to score with --metric (task.metric); there are {', '.join(METRICS)}.")
-    return metric(section.metric)
+    return metrics(section.metric)
 
 
 def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:

@@ -1,25 +1,28 @@
-"""The bench: what a strategy may do with the live model, in three verbs."""
+"""The bench: what a strategy may do with the live model, in a few verbs."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
-from prunekit.find.units import PruningGroup
+from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn import importance
 from prunekit.learn.distill import Distillation
 from prunekit.learn.dropout import dropout_at
+from prunekit.learn.fold import fold
 from prunekit.learn.gates import Gates
 from prunekit.learn.importance import Criterion
-from prunekit.learn.masks import Masks
-from prunekit.learn.rows import Rows
+from prunekit.learn.masks import Masks, masked
+from prunekit.learn.rows import Rows, collated
+from prunekit.learn.spending import Bookkeeper, Ledger, Pace
 from prunekit.learn.training import GATES, Collator, Journal, Progress, PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
 
@@ -27,25 +30,42 @@ LABELS = Distillation(logits=0.0, encoder_hidden=0.0)
 """Learn from the labels alone."""
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Surroundings:
-    """What every training of a run shares: data, settings, the directory to resume from, and who listens."""
+    """What every training of a run shares: data, settings, the directory to resume from, and who listens.
+
+    `claim` is called before anything is written to `directory`; `ledger` counts what is spent. `dev` are the rows that
+    losses are measured on, `dev_batch` at a time.
+    """
 
     tokenizer: Any
     rows: Rows
+    dev: Rows
     section: TrainingSection
     directory: Path
     journal: Path
     seed: int
     device: str
+    dev_batch: int = 32
     progress: Progress | None = None
+    claim: Callable[[], None] = _nothing
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def pace(self) -> Pace:
+        """How many examples a step sees."""
+        return Pace(len(self.rows), self.section.batch * self.section.accumulate)
 
 
 class Bench:
-    """The live model with its data: `scores` its units, `train` it in place, `evaluate` it on the dev set.
+    """The live model with its data: `scores` its units, `train` it in place, `loss` of a plan, `evaluate` on dev.
 
-    Each call of `train` is a resumable phase with a number of its own: a run that was killed skips the phases that
-    were finished and goes on from the last checkpoint of the one that was not.
+    `groups` are all groups of the live model. Each call of `train` is a resumable phase with a number of its own: a run
+    that was killed skips the phases that were finished and goes on from the last checkpoint of the one that was not.
     """
 
     def __init__(
@@ -53,12 +73,12 @@ class Bench:
         model: PreTrainedModel,
         around: Surroundings,
         judge: Callable[[PreTrainedModel], float],
+        groups: Sequence[PruningGroup],
         teacher: Teacher | None = None,
-        layers: Mapping[str, list[str]] | None = None,
         phase: str = "learn",
     ):
         self.model, self.around, self.judge, self.teacher = model, around, judge, teacher
-        self.layers, self.phase = layers or {}, phase
+        self.groups, self.phase = tuple(groups), phase
         self._trainings = 0
 
     def scores(
@@ -66,8 +86,29 @@ class Bench:
     ) -> dict[str, Tensor]:
         """One importance per unit and group; `first_order` looks at this many training batches."""
         if by == "magnitude":
-            return importance.magnitude(self.model, groups)
-        return importance.first_order(self.model, groups, self._batches(batches), _loss)
+            return importance.magnitude(self.model, groups, self.groups)
+        chosen = self._batches(batches)
+        self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
+        return importance.first_order(self.model, groups, chosen, _loss, self.groups)
+
+    def loss(self, plan: PruningPlan) -> float:
+        """The mean loss per target token on the first dev rows, as `plan` would leave the live model; nothing is cut.
+
+        Teacher-forced and without dropout, so that plans can be compared before any training. Natural logarithms.
+        """
+        training = self.model.training
+        self.model.train(False)
+        total, tokens = 0.0, 0
+        with masked(self.model, self.groups, plan), torch.inference_mode():
+            for batch in self._dev:
+                real = int((batch["labels"] != -100).sum())
+                total, tokens = total + float(_loss(self.model, batch)) * real, tokens + real
+        self.model.train(training)
+        return total / max(tokens, 1)
+
+    def fold(self, values: Mapping[str, Tensor]) -> None:
+        """Multiply heads and FFN channels of the live model by keep-values per group, in its weights, for good."""
+        fold(self.model, self.groups, values)
 
     def train(
         self,
@@ -76,11 +117,16 @@ class Bench:
         steps: int = 0,
         learning_rate: float | None = None,
     ) -> None:
-        """Train the model in place, and the gates with it where there are any; nothing happens for 0 steps."""
+        """Train the model in place, and the gates with it where there are any; nothing happens for 0 steps.
+
+        Raises `PrunekitError` before the first step where the recipe's budget of examples does not reach.
+        """
         if steps == 0:
             return
         self._trainings += 1
         around = self.around
+        around.ledger.charge(around.pace.examples(steps))
+        around.claim()
         place = around.directory / f"{self.phase}-{self._trainings}"
         done = place / "done.safetensors"
         if gates is not None:
@@ -101,23 +147,40 @@ class Bench:
 
     def _fit(self, losses: Distillation, gates: Gates | None, steps: int, rate: float, place: Path) -> None:
         around = self.around
-        masks = Masks(self.model, gates.groups) if gates is not None else None
+        args = arguments(around.section, place, steps, rate, around.seed, around.device)
+        listeners = [Journal(around.journal, self.phase, around.progress), Bookkeeper(around.ledger)]
+        checkpoint = get_last_checkpoint(str(place)) if place.exists() else None  # type: ignore[no-untyped-call]
+        self.fit(losses, gates, args, around.rows, listeners, checkpoint)
+        for leftover in place.glob("checkpoint-*"):
+            shutil.rmtree(leftover)
+
+    def fit(
+        self,
+        losses: Distillation,
+        gates: Gates | None,
+        args: Any,
+        rows: Any,
+        listeners: Sequence[TrainerCallback],
+        checkpoint: str | None = None,
+    ) -> None:
+        """One training by the trainer's own arguments, for the engine; strategies call `train`."""
+        around = self.around
+        masks = Masks(self.model, self.groups) if gates is not None else None
         set_seed(around.seed)
         trainer = PruningTrainer(
             self.model,
-            arguments(around.section, place, steps, rate, around.seed, around.device),
+            args,
             around.section,
             losses,
             gates=gates,
             masks=masks,
             teacher=self.teacher,
-            student_layers={stack: self.layers[stack] for stack in losses.hidden},
-            train_dataset=around.rows,
+            student_layers={stack: self._layers[stack] for stack in losses.hidden},
+            train_dataset=rows,
             data_collator=Collator(around.tokenizer, self.model),
-            callbacks=[Journal(around.journal, self.phase, around.progress)],
+            callbacks=list(listeners),
         )
         try:
-            checkpoint = get_last_checkpoint(str(place)) if place.exists() else None  # type: ignore[no-untyped-call]
             with dropout_at(self.model, around.section.dropout):
                 trainer.train(resume_from_checkpoint=checkpoint)
         finally:
@@ -125,18 +188,27 @@ class Bench:
             if masks is not None:
                 masks.remove()
         self.model.train(False)
-        for leftover in place.glob("checkpoint-*"):
-            shutil.rmtree(leftover)
+
+    @property
+    def _layers(self) -> dict[str, list[str]]:
+        """The paths of each stack's layers in the live model."""
+        stacks = (group for group in self.groups if group.kind is Kind.LAYERS)
+        return {group.stack: [f"{group.path}.{n}" for n in range(len(group))] for group in stacks}
+
+    @cached_property
+    def _dev(self) -> list[dict[str, Any]]:
+        """The dev rows, those of like length together."""
+        around, rows = self.around, self.around.dev
+        order = sorted(range(len(rows)), key=lambda n: len(rows[n]["input_ids"]))
+        return collated(rows, order, around.dev_batch, Collator(around.tokenizer, self.model), self.model.device)
 
     def _batches(self, count: int) -> list[dict[str, Any]]:
         """The first batches of a fixed shuffle of the training rows."""
         around = self.around
-        collate = Collator(around.tokenizer, self.model)
         size = min(around.section.batch, len(around.rows))
         order = torch.randperm(len(around.rows), generator=torch.Generator().manual_seed(around.seed)).tolist()
-        starts = range(0, min(count * size, len(order) - size + 1), size)
-        chosen = [[around.rows[i] for i in order[start : start + size]] for start in starts]
-        return [{key: value.to(self.model.device) for key, value in collate(rows).items()} for rows in chosen]
+        whole = min(count, len(order) // size) * size
+        return collated(around.rows, order[:whole], size, Collator(around.tokenizer, self.model), self.model.device)
 
 
 def _loss(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:

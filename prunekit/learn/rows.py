@@ -1,9 +1,11 @@
 """Training rows in flat arrays, because a trainer asks for them one by one, millions of times."""
 
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
 from torch.utils.data import Dataset as TorchDataset
 
@@ -34,3 +36,11 @@ def _flat(rows: list[list[int]]) -> tuple[Any, list[int]]:
     """All values in one array, and where each row begins, with the end of the last."""
     values = np.fromiter((value for row in rows for value in row), dtype=np.int32)
     return values, [0, *accumulate(len(row) for row in rows)]
+
+
+def collated(
+    rows: Rows, order: Sequence[int], size: int, collate: Callable[[list[dict[str, Any]]], Any], device: torch.device
+) -> list[dict[str, Any]]:
+    """The rows with these numbers, `size` at a time, collated and on `device`; the last batch may be smaller."""
+    parts = [[rows[n] for n in order[start : start + size]] for start in range(0, len(order), size)]
+    return [{key: value.to(device) for key, value in collate(part).items()} for part in parts]

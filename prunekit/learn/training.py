@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from transformers import (
     TrainerCallback,
 )
 
-from prunekit.learn.distill import Distillation, Recorder, TeacherCache, divergence, hidden_distance, soften
+from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.learn.distill import Distillation, TeacherCache, divergence, soften
 from prunekit.learn.gates import Gates
+from prunekit.learn.hidden import HiddenLesson
 from prunekit.learn.masks import Masks
 from prunekit.learn.optimizer import MuonAdamW, split_matrices
 from prunekit.recipe import TrainingSection
@@ -46,13 +48,39 @@ class Collator:
 
 
 class Teacher:
-    """The dense model as it was, asked for log-probabilities and hidden states."""
+    """The dense model as it was, asked for log-probabilities and hidden states.
 
-    def __init__(self, model: PreTrainedModel, layers: Mapping[str, list[str]], cache: TeacherCache | None = None):
+    `layers` are the paths of those of its layers, by stack, that the student still has; `dimensions` the positions of
+    such hidden dimensions, for the stacks that have lost some.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        layers: Mapping[str, list[str]],
+        cache: TeacherCache | None = None,
+        dimensions: Mapping[str, list[int]] | None = None,
+    ):
         model.train(False)
         self.model = model.requires_grad_(False)
-        self.layers = layers
+        self.layers, self.dimensions = layers, dimensions or {}
         self.cache = cache if cache is not None else TeacherCache()
+
+    @classmethod
+    def of(
+        cls,
+        model: PreTrainedModel,
+        groups: Sequence[PruningGroup],
+        plan: PruningPlan,
+        cache: TeacherCache | None = None,
+    ) -> "Teacher":
+        """The dense `model` with these `groups` as the teacher of what `plan` leaves of it."""
+        stacks = [group for group in groups if group.kind is Kind.LAYERS]
+        layers = {g.stack: [f"{g.path}.{n}" for n in g.positions(plan.of(g))] for g in stacks}
+        streams = {group.stack: group for group in groups if group.kind is Kind.HIDDEN}
+        own = {g.stack: found for g in stacks if (found := streams.get(g.stack, streams.get(""))) is not None}
+        left = {stack: group.positions(plan.of(group)) for stack, group in own.items()}
+        return cls(model, layers, cache, {stack: at for stack, at in left.items() if len(at) < len(own[stack])})
 
 
 class PruningTrainer(Seq2SeqTrainer):
@@ -79,12 +107,11 @@ class PruningTrainer(Seq2SeqTrainer):
         self.model_accepts_loss_kwargs = False  # the losses are means over the batch: divide them when accumulating
         self.section, self.distillation, self.gates, self.masks = section, distillation, gates, masks
         self.teacher = teacher if distillation.needs_teacher else None
-        self.mine: Recorder | None = None
-        self.theirs: Recorder | None = None
+        self.hidden: HiddenLesson | None = None
         if self.teacher is not None and distillation.hidden:
-            self.mine = Recorder(model, student_layers or {})
-            self.theirs = Recorder(
-                self.teacher.model, {stack: self.teacher.layers[stack] for stack in distillation.hidden}
+            source, gated = self.teacher, gates.groups if gates is not None else ()
+            self.hidden = HiddenLesson(
+                distillation, model, student_layers or {}, source.model, source.layers, source.dimensions, gated
             )
 
     def compute_loss(
@@ -117,11 +144,9 @@ class PruningTrainer(Seq2SeqTrainer):
                 self.teacher.cache.put(keys, labels, known)
         mine = soften(logits, wanted.temperature)
         loss = wanted.logits * wanted.temperature**2 * divergence(mine, known.to(mine.device), labels)
-        if self.mine is not None and self.theirs is not None:
-            student, teacher = self.mine.take(), self.theirs.take()
+        if self.hidden is not None:
             real = {"encoder": inputs["attention_mask"], "decoder": labels != -100}
-            for stack, weight in wanted.hidden.items():
-                loss = loss + weight * hidden_distance(student[stack], teacher[stack], real[stack])
+            loss = loss + self.hidden(real, self.masks.values if self.masks is not None else {})
         return loss
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
@@ -159,9 +184,8 @@ class PruningTrainer(Seq2SeqTrainer):
 
     def release(self) -> None:
         """Take the recorders off the models, and mixed precision off the trained one's forward pass."""
-        for recorder in (self.mine, self.theirs):
-            if recorder is not None:
-                recorder.remove()
+        if self.hidden is not None:
+            self.hidden.release()
         self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

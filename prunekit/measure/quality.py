@@ -49,8 +49,14 @@ def evaluate(
     """Generate for every row and score against its `references`."""
     start = time.perf_counter()
     predictions = predict(model, tokenizer, rows, section, generation, batch, progress)
+    return score(predictions, rows, metrics, start)
+
+
+def score(predictions: Sequence[str], rows: Dataset, metrics: Sequence[Metric], start: float | None = None) -> Quality:
+    """Score answers to all rows against the rows' `references`; `start` is when the work on them began."""
+    begun = time.perf_counter() if start is None else start
     scores = {metric.name: metric.score(predictions, rows["references"][:]) for metric in metrics}
-    return Quality(scores, tuple(predictions), time.perf_counter() - start)
+    return Quality(scores, tuple(predictions), time.perf_counter() - begun)
 
 
 def predict(

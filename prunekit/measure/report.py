@@ -20,6 +20,7 @@ from prunekit.measure.sections import (
     Sample,
     SecondsSection,
     SparsitySection,
+    SpentSection,
     TimingSection,
     WidthsSection,
 )
@@ -47,6 +48,7 @@ class Report(ReportSection):
     latency: LatencySection | None = None
     equivalence: EquivalenceSection | None = None
     seconds: SecondsSection = SecondsSection()
+    spent: SpentSection = SpentSection()
     samples: tuple[Sample, ...] = ()
 
     def write(self, directory: Path | str) -> None:

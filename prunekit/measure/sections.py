@@ -195,6 +195,16 @@ class SecondsSection(ReportSection):
     measure: NonNegativeFloat = 0.0
 
 
+class SpentSection(ReportSection):
+    """What learning and recovery cost together: training examples as often as seen, and seconds; measuring is not in.
+
+    `cpu_seconds` are CPU seconds of the process on a CPU, wall seconds on an accelerator.
+    """
+
+    examples: NonNegativeInt = 0
+    cpu_seconds: NonNegativeFloat = 0.0
+
+
 class Sample(ReportSection):
     """One test row and what both models made of it. Example: "speed", "S P IY D", "S P IY D", "S P EH D"."""
 

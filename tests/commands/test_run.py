@@ -84,7 +84,7 @@ def test_a_run_leaves_what_the_contract_names(family, kept, prunekit, request, p
     first, second = tmp_path / "first", tmp_path / "second"
     result = prunekit("run", *words, "--decoder-layers", kept, "--encoder-sparsity", "0.5", "--output", first)
     assert result.exit_code == 0, result.stderr
-    promised = {"recipe.yaml", "plan.json", "model", "report.json", "report.html", "log.jsonl"}
+    promised = {"recipe.yaml", "plan.json", "model", "report.json", "report.html", "predictions.jsonl", "log.jsonl"}
     assert {path.name for path in first.iterdir()} == promised
     report = json.loads((first / "report.json").read_text())
     assert report["layers"]["decoder_kept"] == kept

@@ -60,7 +60,7 @@ def test_an_evaluation_needs_no_training_rows(place):
         ([ROW], {"train": None}, "nothing to train on; name .* --train"),
         ([ROW], {"eval": None}, "nothing to evaluate on; name .* --eval"),
         ([ROW], {"train": "missing.jsonl"}, "There is no file 'missing.jsonl'"),
-        ([ROW], {"metric": None}, "Say how to score with --metric .* cer, exact_match, per, wer"),
+        ([ROW], {"metric": None}, "Say how to score with --metric .* bleu, cer, chrf, exact_match, per"),
         ([ROW], {"metric": "weer"}, "no metric 'weer'; did you mean 'wer'"),
         ([ROW], {"source": None}, "Say with --source which column .* there are a, b, c"),
         ([{"source": "x", "b": "y"}], {"source": "sorce"}, "no column 'sorce'; did you mean 'source'.*source, b"),

@@ -1,0 +1,90 @@
+"""``prunekit compare``: strategies, seeds and budgets side by side, from one recipe."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from prunekit.commands import options
+from prunekit.commands.console import ERR, OUT
+
+if TYPE_CHECKING:
+    from prunekit.compare import Summary
+
+LEFT_OUT = ("sparsity", "examples")
+"""Columns that would make the table too wide for a terminal; the files have them."""
+
+WIDTH = 150
+"""Letters a line where a terminal has fewer, or where there is none: rather too long than cut off."""
+
+
+def compare(
+    recipe: Annotated[
+        Path,
+        typer.Argument(metavar="RECIPE.yaml", help="base, variants, baselines, seeds, budgets, output."),
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VARIANT", help="Make only this variant's runs; repeatable."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with several, each on one thread.")] = 1,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Put the tables between the markers in this document, too."),
+    ] = None,
+    output: Annotated[str | None, typer.Option(metavar="DIR", help="Where everything goes.")] = None,
+    debug: options.Debug = False,
+) -> None:
+    """Compare variants of a run at equal cost, with the dense model trained further as a control.
+
+    Runs that are done are not made again: the same command goes on where it stopped, and tries again what failed.
+    """
+    from prunekit.commands.progress import Display
+    from prunekit.compare import Comparison, compare
+    from prunekit.compare.page import insert
+    from prunekit.compare.running import failures
+
+    comparison = Comparison.load(recipe, output)
+    variants = comparison.chosen(only or ())
+    with Display() as display:
+        summary = compare(comparison, words(recipe, output), variants, jobs, display)
+    if summary is not None:
+        show(summary)
+        ERR.print(f"\nWritten to {comparison.output}: the picture in comparison.html.", soft_wrap=True)
+        if write is not None:
+            insert(summary, write)
+    failed = failures(comparison, variants)
+    for name, why in failed.items():
+        ERR.print(Text.assemble(("error: ", "bold red"), (f"{name}: {why}", "red")), soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def words(recipe: Path, output: str | None) -> str:
+    """The command as it may stand beside the figures: no path that leads out of here."""
+    here = recipe.resolve().is_relative_to(Path.cwd())
+    place = os.path.relpath(recipe) if here else recipe.name
+    return f"prunekit compare {place}" + (f" --output {output}" if output and not Path(output).is_absolute() else "")
+
+
+def show(summary: "Summary") -> None:
+    """Every table, with what it says."""
+    from prunekit.compare.words import cells, columns, heading, verdict
+
+    wide = Console(file=OUT.file, width=max(OUT.width, WIDTH), highlight=False)
+    for table in summary.tables:
+        grid = Table(title=heading(table.limits), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        names = columns(summary, table)
+        told = [place for place, name in enumerate(names) if name not in LEFT_OUT]
+        for place in told:
+            grid.add_column(names[place], justify="right" if place else "left", header_style="dim", no_wrap=True)
+        for row in cells(summary, table):
+            grid.add_row(*(row[place] for place in told))
+        wide.print(grid, crop=False)
+        for sentence in verdict(summary, table):
+            OUT.print(sentence, markup=False, soft_wrap=True)
+        OUT.print()

@@ -1,0 +1,201 @@
+"""A comparison as data, and the cells that it asks for: one ordinary run per variant, budget and seed."""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from prunekit.data.spelling import hint
+from prunekit.errors import PrunekitError
+from prunekit.recipe import BudgetSection, Recipe, Section, first_problem, over, read_yaml
+from prunekit.subject import resolve
+
+DENSE = "dense"
+"""The dense model as it is: a row of the table without a run of its own."""
+
+FURTHER = "dense-further"
+"""The control that is always there: the dense model trained with the recovery section at the same budget."""
+
+UNCUT = "uncut.json"
+"""A plan that keeps everything, for the control."""
+
+ANSWERS = "dense.jsonl"
+"""What the dense model answers to the test rows; asked once for all cells."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+class VariantSection(Section):
+    """One way to prune, as keys that lie over the base recipe; see `Comparison`."""
+
+    strategy: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    plan: str | None = None
+    recovery: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    round_to: int | None = None
+    from_scratch: str | None = Field(None, description="the variant whose pruned shape is trained from random weights")
+    seeds: tuple[int, ...] | None = Field(None, min_length=1, description="instead of the comparison's")
+    budgets: tuple[BudgetSection, ...] | None = Field(None, description="instead of the comparison's; [] for none")
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The keys of a run's recipe among them."""
+        return self.model_dump(exclude_unset=True, exclude={"from_scratch", "seeds", "budgets"})
+
+
+class Comparison(Section):
+    """Variants of one run, each at every budget with every seed.
+
+    `base` is a run's recipe. A variant lays its keys over it; `seeds` and `budgets` of its own replace the common ones
+    (``budgets: []`` runs it once as its recipe stands), and ``from_scratch: other`` trains another variant's pruned
+    shape from random weights. `baselines` name the variants that the others must beat; the first variant that is none
+    is the recommended one. Example: 6 variants, 3 seeds and 2 budgets make 36 runs, and 6 of the control.
+    """
+
+    name: str = "comparison"
+    base: dict[str, Any]
+    variants: dict[str, VariantSection]
+    baselines: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    budgets: tuple[BudgetSection, ...] = ()
+    output: str = "outputs/comparison"
+    keep_models: bool = Field(False, description="keep the cells' checkpoints")
+
+    @classmethod
+    def load(cls, path: Path, output: str | None = None) -> "Comparison":
+        """Read a YAML file; `base` may be the name of another, beside it. Raises `PrunekitError` in one sentence."""
+        data = read_yaml(path)
+        if isinstance(data.get("base"), str):
+            data["base"] = read_yaml(path.parent / data["base"])
+        return cls.parse({"name": path.stem, **data, **({"output": output} if output else {})})
+
+    @classmethod
+    def parse(cls, data: Any) -> "Comparison":
+        """Validate parsed YAML."""
+        try:
+            found = cls.model_validate(data)
+        except ValidationError as error:
+            raise PrunekitError(first_problem(error, cls)) from error
+        return found._checked()
+
+    def _checked(self) -> "Comparison":
+        for name, variant in self.variants.items():
+            if name == DENSE or not _NAME.fullmatch(name):
+                raise PrunekitError(
+                    f"A variant cannot be called {name!r}; use letters, digits, dots and dashes, and leave {DENSE!r} "
+                    "to the dense model, which is always there."
+                )
+            other = variant.from_scratch
+            if other is not None and (other not in self.variants or other == name):
+                raise PrunekitError(f"{name!r} is {other!r} from scratch, but {_unknown(other, self.variants)}")
+            if other is not None and self.variants[other].from_scratch is not None:
+                raise PrunekitError(f"{other!r} is itself from scratch; let {name!r} name the variant that was pruned.")
+        for name in self.baselines:
+            if name not in self.named:
+                raise PrunekitError(f"{name!r} is to be a baseline, but {_unknown(name, self.named)}")
+        return self
+
+    @property
+    def named(self) -> dict[str, VariantSection]:
+        """The variants with the control, which comes last unless the recipe names it itself."""
+        return {**self.variants, FURTHER: self.variants.get(FURTHER, VariantSection())}
+
+    @property
+    def recommended(self) -> str:
+        """The first variant that is no baseline."""
+        return next((name for name in self.named if name not in self.baselines), next(iter(self.named)))
+
+    @property
+    def directory(self) -> Path:
+        """Where everything is written."""
+        return Path(self.output)
+
+    def chosen(self, variants: Sequence[str]) -> tuple[str, ...]:
+        """The variants of these names, or all; raises `PrunekitError` for a name that is none."""
+        for name in variants:
+            if name not in self.named:
+                raise PrunekitError(f"{name!r} is to be run, but {_unknown(name, self.named)}")
+        return tuple(variants) or tuple(self.named)
+
+    def seeds_of(self, variant: str) -> tuple[int, ...]:
+        """A variant's own seeds, or the common ones."""
+        return self.named[variant].seeds or self.seeds
+
+    def budgets_of(self, variant: str) -> tuple[BudgetSection | None, ...]:
+        """A variant's own budgets, or the common ones; a single None where it runs as its recipe stands."""
+        own = self.named[variant].budgets
+        return (self.budgets if own is None else own) or (None,)
+
+    def cells(self) -> list["Cell"]:
+        """All runs, seed by seed, a variant's shape before the variant that trains it from scratch."""
+        found = [
+            Cell(variant, budget, seed)
+            for variant in self.named
+            for budget in self.budgets_of(variant)
+            for seed in self.seeds_of(variant)
+        ]
+        return sorted(found, key=lambda cell: (cell.seed, self.named[cell.variant].from_scratch is not None))
+
+    def needed(self, cell: "Cell") -> "Cell | None":
+        """The cell whose shape this one trains from scratch: of the same budget and seed, where that was run."""
+        other = self.named[cell.variant].from_scratch
+        if other is None:
+            return None
+        seeds, budgets = self.seeds_of(other), self.budgets_of(other)
+        seed = cell.seed if cell.seed in seeds else seeds[0]
+        return Cell(other, cell.budget if cell.budget in budgets else budgets[0], seed)
+
+
+def _unknown(name: Any, known: Mapping[str, Any]) -> str:
+    return f"there is no variant of that name; {hint(str(name), known)}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison. Example: ``Cell("nash", BudgetSection(cpu_seconds=600), 0)``, in ``nash-600cpu-0``."""
+
+    variant: str
+    budget: BudgetSection | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What its directory is called."""
+        return f"{self.variant}-{label(self.budget)}-{self.seed}"
+
+
+def label(budget: BudgetSection | None) -> str:
+    """``600cpu``, ``200000ex``, both, or ``asis`` without a budget."""
+    if budget is None:
+        return "asis"
+    parts = (budget.cpu_seconds and f"{budget.cpu_seconds:g}cpu", budget.examples and f"{budget.examples}ex")
+    return "-".join(part for part in parts if part) or "asis"
+
+
+def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
+    """The whole recipe of a cell's run; resolving it needs no model."""
+    variant, base = comparison.named[cell.variant], copy.deepcopy(comparison.base)
+    usual = base.get("strategy", Recipe.model_fields["strategy"].default)
+    if variant.strategy not in (None, usual):
+        base.pop("options", None)  # they belong to the base's strategy
+    above: dict[str, Any] = {**variant.keys, "seed": cell.seed, "output": str(place_of(comparison, cell))}
+    above["budget"] = cell.budget.model_dump() if cell.budget else {}
+    needed = comparison.needed(cell)
+    if cell.variant == FURTHER:
+        above["plan"] = str(comparison.directory / UNCUT)
+    elif needed is not None:
+        above["plan"] = str(place_of(comparison, needed) / "plan.json")
+        above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
+    if base.get("teacher", {}).get("steps", 0) == 0:  # else every cell has a dense model of its own
+        above["measure"] = {"dense_predictions": str(comparison.directory / ANSWERS)}
+    return resolve(over(base, above))
+
+
+def place_of(comparison: Comparison, cell: Cell) -> Path:
+    """The directory of a cell's run."""
+    return comparison.directory / "cells" / cell.name

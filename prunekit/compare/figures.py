@@ -1,0 +1,95 @@
+"""The figures of a comparison, as data: what each is called and what it counts."""
+
+import statistics
+from collections.abc import Sequence
+
+from prunekit.measure.sections import ReportSection
+from prunekit.recipe import BudgetSection, Workload
+
+
+class Figure(ReportSection):
+    """A figure over seeds: its mean, and the sample standard deviation where there is more than one seed."""
+
+    mean: float
+    deviation: float | None
+    values: list[float]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Figure":
+        """The figure behind these values."""
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        return cls(mean=statistics.fmean(values), deviation=deviation, values=list(values))
+
+
+class Gain(ReportSection):
+    """How much better a variant scores than another, positive where better, with the paired bootstrap's 95%."""
+
+    over: str
+    gain: float
+    low: float
+    high: float
+    p: float
+
+
+class Speed(ReportSection):
+    """Medians over seeds of the speed-up over the dense model on one workload, each from runs in turns."""
+
+    workload: Workload
+    speedup: float
+    wall_speedup: float
+
+
+class Row(ReportSection):
+    """A variant at one budget. `missing` are the seeds that are not there; counts are medians, spending means."""
+
+    variant: str
+    baseline: bool
+    seeds: list[int]
+    missing: list[int]
+    quality: Figure
+    others: dict[str, Figure]
+    retained: float | None
+    speeds: list[Speed]
+    parameters: int
+    non_embedding: int
+    sparsity: float
+    examples: float
+    cpu_seconds: float
+    gain: Gain | None = None
+
+
+class Nearest(ReportSection):
+    """The baseline that is nearest to the recommended variant in one respect. Example: 1.24M parameters to 1.25M."""
+
+    by: str
+    baseline: str
+    ours: float
+    theirs: float
+    gain: Gain | None
+
+
+class Table(ReportSection):
+    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none."""
+
+    budget: str
+    limits: BudgetSection
+    rows: list[Row]
+    best_baseline: str | None
+    nearest: list[Nearest]
+
+
+class Summary(ReportSection):
+    """A whole comparison, as far as it is done."""
+
+    name: str
+    command: str
+    task: str | None
+    metric: str
+    higher_is_better: bool
+    examples: int
+    recommended: str
+    dense: Row
+    tables: list[Table]
+    environments: list[dict[str, str | int]]
+    seeds: list[int]
+    missing: dict[str, str]

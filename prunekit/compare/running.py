@@ -1,0 +1,165 @@
+"""Runs the cells of a comparison: those that are not done, one after the other or several at a time."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, place_of, recipe_of
+from prunekit.errors import PrunekitError
+from prunekit.files import write_text
+from prunekit.find.units import PruningPlan
+from prunekit.measure.predictions import Predictions
+from prunekit.pipeline import Progress, run
+from prunekit.recipe import Recipe, over
+from prunekit.subject import open_subject, resolve
+from prunekit.verdict import first, quality_of
+
+log = logging.getLogger(__name__)
+
+PATHS: Any = {"output": True, "plan": True, "measure": {"dense_predictions"}}
+"""What of a cell's recipe only says where things lie, so that a finished comparison may be moved."""
+
+
+def run_cells(comparison: Comparison, variants: Sequence[str], jobs: int = 1, progress: Progress | None = None) -> None:
+    """Make every cell of these variants that is not done; `failures` tells of those that could not be.
+
+    With several `jobs` each cell is a process of its own, on one thread.
+    """
+    cells = [cell for cell in comparison.cells() if cell.variant in variants]
+    left = [cell for cell in cells if not done(comparison, cell)]
+    if not left:
+        return
+    _prepare(comparison, progress)
+    log.info("%d of %d runs are to be made.", len(left), len(cells))
+    if jobs == 1:
+        for cell in left:
+            _attempt(comparison, cell, lambda recipe: run(recipe, progress))
+    else:
+        _side_by_side(comparison, left, jobs)
+
+
+def done(comparison: Comparison, cell: Cell) -> bool:
+    """Whether a cell is finished, by the recipe that it has now."""
+    place = place_of(comparison, cell)
+    finished = (place / "report.json").exists() and not (place / "work").exists()
+    return finished and _same(_beside(comparison, cell, "yaml"), recipe_of(comparison, cell))
+
+
+def failure(comparison: Comparison, cell: Cell) -> str | None:
+    """Why the cell could not be made when it was last tried."""
+    path = _beside(comparison, cell, "failed")
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def failures(comparison: Comparison, variants: Sequence[str]) -> dict[str, str]:
+    """The cells of these variants that could not be made, with what went wrong."""
+    cells = [cell for cell in comparison.cells() if cell.variant in variants]
+    return {cell.name: why for cell in cells if not done(comparison, cell) and (why := failure(comparison, cell))}
+
+
+def _beside(comparison: Comparison, cell: Cell, kind: str) -> Path:
+    place = place_of(comparison, cell)
+    return place.with_name(f"{place.name}.{kind}")
+
+
+def _same(path: Path, recipe: Recipe) -> bool:
+    """Whether a file holds this recipe, wherever its files lie."""
+    try:
+        return path.exists() and Recipe.load(path).model_dump(exclude=PATHS) == recipe.model_dump(exclude=PATHS)
+    except PrunekitError:  # of another version of prunekit
+        return False
+
+
+def _prepare(comparison: Comparison, progress: Progress | None) -> None:
+    """The plan of the control, and the dense model's answers where all cells share that model."""
+    write_text(comparison.directory / UNCUT, PruningPlan().to_json())
+    recipe = resolve(over(comparison.base, {"output": comparison.output}))
+    if recipe.teacher.steps:
+        return
+    measured = recipe.model_dump(include={"model", "adapter", "task", "generation", "dtype", "device", "measure"})
+    asked, answers = json.dumps(measured, sort_keys=True), comparison.directory / ANSWERS
+    note = answers.with_suffix(".asked.json")
+    if answers.exists() and note.exists() and note.read_text(encoding="utf-8") == asked:
+        return
+    subject = open_subject(recipe)
+    rows = first(subject.task.test, recipe.measure.eval_examples)
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(f"test, {DENSE}", done, total, {})
+
+    Predictions.of(rows, quality_of(subject.model, subject, recipe, rows, tell).predictions).write(answers)
+    write_text(note, asked)
+
+
+def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object]) -> None:
+    """Make one cell; what goes wrong becomes its sentence, and the others go on."""
+    failed = _beside(comparison, cell, "failed")
+    try:
+        log.info("%s ...", cell.name)
+        make(_begin(comparison, cell))
+        _finish(comparison, cell)
+    except Exception as error:  # whatever happens to one run must not take the others with it
+        text = str(error) if isinstance(error, PrunekitError) else f"{type(error).__name__}: {error}"
+        write_text(failed, " ".join(text.split()) + "\n")
+        log.error("%s failed: %s", cell.name, " ".join(text.split()))
+
+
+def _begin(comparison: Comparison, cell: Cell) -> Recipe:
+    """Write down what is asked of the cell; raises `PrunekitError` where it was made or begun by another recipe."""
+    _beside(comparison, cell, "failed").unlink(missing_ok=True)
+    needed = comparison.needed(cell)
+    if needed is not None and not done(comparison, needed):
+        raise PrunekitError(f"{cell.name} needs the shape of {needed.name}, which is not there yet; make that first.")
+    recipe, place, asked = recipe_of(comparison, cell), place_of(comparison, cell), _beside(comparison, cell, "yaml")
+    if place.exists() and not _same(asked, recipe):
+        raise PrunekitError(
+            f"{str(place)!r} was made by another recipe; remove it to make it anew, or choose another output."
+        )
+    if not place.exists():
+        write_text(asked, recipe.dump())
+    return Recipe.load(asked)
+
+
+def _finish(comparison: Comparison, cell: Cell) -> None:
+    if not comparison.keep_models:
+        shutil.rmtree(place_of(comparison, cell) / "model", ignore_errors=True)
+
+
+def _side_by_side(comparison: Comparison, cells: Sequence[Cell], jobs: int) -> None:
+    """Several cells at a time; one that needs another's shape waits for it, which stands before it in the queue."""
+    begun: dict[Cell, Future[None]] = {}
+
+    def attempt(cell: Cell) -> None:
+        needed = comparison.needed(cell)
+        if needed in begun:
+            begun[needed].result()
+        _attempt(comparison, cell, lambda _: _in_a_process(comparison, cell))
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for cell in cells:
+            begun[cell] = pool.submit(attempt, cell)
+        for future in begun.values():
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_a_process(comparison: Comparison, cell: Cell) -> None:
+    """``prunekit run`` on the cell's recipe, on one thread; its output goes to a log beside the cell."""
+    words = [sys.executable, "-m", "prunekit", "run", str(_beside(comparison, cell, "yaml"))]
+    single = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    noted = _beside(comparison, cell, "log")
+    with noted.open("w", encoding="utf-8") as file:
+        code = subprocess.run(words, env=single, stdout=file, stderr=subprocess.STDOUT).returncode
+    if code:
+        lines = [line for line in noted.read_text(encoding="utf-8").splitlines() if line.startswith("error: ")]
+        raise PrunekitError(lines[-1].removeprefix("error: ") if lines else f"the process ended with code {code}.")

@@ -1,0 +1,187 @@
+"""What a comparison found, from the reports and predictions of its finished cells."""
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from prunekit.compare.cells import DENSE, Cell, Comparison, label, place_of
+from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
+from prunekit.compare.running import done, failure
+from prunekit.data.metrics import METRICS
+from prunekit.measure.bootstrap import compared
+from prunekit.measure.predictions import Predictions
+from prunekit.measure.report import Report
+from prunekit.recipe import BudgetSection
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished cell with its report and, per test row, the parts of its score."""
+
+    cell: Cell
+    report: Report
+    parts: Any
+
+
+def summarise(comparison: Comparison, command: str) -> Summary | None:
+    """The comparison's figures; None as long as no cell is finished."""
+    cells = comparison.cells()
+    finished = [_finished(comparison, cell) for cell in cells if done(comparison, cell)]
+    if not finished:
+        return None
+    report = finished[0].report
+    assert report.quality is not None
+    there = {one.cell for one in finished}
+    environments = {json.dumps(one.report.environment, sort_keys=True): one.report.environment for one in finished}
+    return Summary(
+        name=comparison.name,
+        command=command,
+        task=report.task,
+        metric=report.quality.metric,
+        higher_is_better=report.quality.higher_is_better,
+        examples=report.quality.examples,
+        recommended=comparison.recommended,
+        dense=_dense(report),
+        tables=[_table(comparison, budget, finished) for budget in _budgets(cells)],
+        environments=list(environments.values()),
+        seeds=sorted({cell.seed for cell in cells}),
+        missing={c.name: failure(comparison, c) or "not made yet" for c in cells if c not in there},
+    )
+
+
+def _finished(comparison: Comparison, cell: Cell) -> Finished:
+    place = place_of(comparison, cell)
+    report = Report.load(place / "report.json")
+    assert report.quality is not None
+    metric = METRICS.get(report.quality.metric)
+    parts = None
+    if metric is not None and metric.parts is not None:
+        answers = Predictions.load(place / "predictions.jsonl")
+        parts = np.array(metric.row_parts(answers.pruned, answers.references), dtype=float)
+    return Finished(cell, report, parts)
+
+
+def _budgets(cells: Iterable[Cell]) -> list[BudgetSection | None]:
+    """The budgets there are, those without one only if no cell has any."""
+    found = list(dict.fromkeys(cell.budget for cell in cells))
+    return [budget for budget in found if budget is not None] or [None]
+
+
+def _table(comparison: Comparison, budget: BudgetSection | None, finished: Sequence[Finished]) -> Table:
+    """One budget's rows; runs that were given no budget stand in every table."""
+    of: dict[str, list[Finished]] = {}
+    for one in finished:
+        if one.cell.budget in (budget, None):
+            of.setdefault(one.cell.variant, []).append(one)
+    rows = [_row(comparison, name, of[name]) for name in comparison.named if name in of]
+    best = _best(rows, finished[0].report)
+    table_rows = [row.model_copy(update={"gain": _gain(of, row.variant, best)}) for row in rows]
+    return Table(
+        budget=label(budget),
+        limits=budget or BudgetSection(),
+        rows=table_rows,
+        best_baseline=best,
+        nearest=_nearest(of, comparison.recommended, rows),
+    )
+
+
+def _best(rows: Sequence[Row], report: Report) -> str | None:
+    """The baseline with the best mean quality."""
+    sign = 1 if report.quality is not None and report.quality.higher_is_better else -1
+    baselines = [row for row in rows if row.baseline]
+    return max(baselines, key=lambda row: sign * row.quality.mean).variant if baselines else None
+
+
+def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -> Gain | None:
+    """The paired bootstrap between two variants; None for a variant with itself, and where rows have no scores."""
+    if theirs is None or ours == theirs or ours not in of:
+        return None
+    quality = of[ours][0].report.quality
+    left, right = ([one.parts for one in of[name]] for name in (ours, theirs))
+    if quality is None or any(parts is None for parts in (*left, *right)):
+        return None
+    return Gain(over=theirs, **asdict(compared(METRICS[quality.metric], left, right)))
+
+
+def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Sequence[Row]) -> list[Nearest]:
+    """The baselines nearest to the recommended variant in size and in the first workload's speed."""
+    ours = next((row for row in rows if row.variant == recommended), None)
+    baselines = [row for row in rows if row.baseline and row.variant != recommended]
+    if ours is None or not baselines:
+        return []
+    measures: dict[str, Callable[[Row], float]] = {"non-embedding parameters": lambda row: row.non_embedding}
+    if all(row.speeds for row in (ours, *baselines)):
+        measures["speed-up"] = lambda row: row.speeds[0].speedup
+    found = []
+    for by, measure in measures.items():
+        own = measure(ours)
+        row = min(baselines, key=lambda row: abs(math.log(measure(row) / own)))
+        gain = _gain(of, recommended, row.variant)
+        found.append(Nearest(by=by, baseline=row.variant, ours=own, theirs=measure(row), gain=gain))
+    return found
+
+
+def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> Row:
+    reports = [one.report for one in finished]
+    qualities = [report.quality for report in reports if report.quality is not None]
+    retained = [quality.retained for quality in qualities if quality.retained is not None]
+    seeds = [one.cell.seed for one in finished]
+    return Row(
+        variant=variant,
+        baseline=variant in comparison.baselines,
+        seeds=seeds,
+        missing=[seed for seed in comparison.seeds_of(variant) if seed not in seeds],
+        quality=Figure.of([quality.pruned for quality in qualities]),
+        others={name: Figure.of([q.others[name].pruned for q in qualities]) for name in qualities[0].others},
+        retained=statistics.fmean(retained) if retained else None,
+        speeds=_speeds(reports),
+        parameters=round(statistics.median(report.parameters.pruned for report in reports)),
+        non_embedding=round(statistics.median(_non_embedding(report.parameters.by_part) for report in reports)),
+        sparsity=statistics.median(report.sparsity.non_embedding for report in reports),
+        examples=statistics.fmean(report.spent.examples for report in reports),
+        cpu_seconds=statistics.fmean(report.spent.cpu_seconds for report in reports),
+    )
+
+
+def _non_embedding(by_part: Mapping[str, int]) -> int:
+    """Both stacks, which is what the sparsity of that name counts."""
+    return by_part["encoder"] + by_part["decoder"]
+
+
+def _speeds(reports: Sequence[Report]) -> list[Speed]:
+    timed = [report.latency.workloads for report in reports if report.latency]
+    return [
+        Speed(
+            workload=same[0].workload,
+            speedup=statistics.median(timing.speedup for timing in same),
+            wall_speedup=statistics.median(timing.wall_speedup for timing in same),
+        )
+        for same in zip(*timed, strict=True)
+    ]
+
+
+def _dense(report: Report) -> Row:
+    """The dense model itself, which every report tells about."""
+    quality = report.quality
+    assert quality is not None
+    timed = report.latency.workloads if report.latency else ()
+    return Row(
+        variant=DENSE,
+        baseline=False,
+        seeds=[],
+        missing=[],
+        quality=Figure.of([quality.dense]),
+        others={name: Figure.of([pair.dense]) for name, pair in quality.others.items()},
+        retained=1.0,
+        speeds=[Speed(workload=timing.workload, speedup=1.0, wall_speedup=1.0) for timing in timed],
+        parameters=report.parameters.dense,
+        non_embedding=_non_embedding(report.parameters.dense_by_part),
+        sparsity=0.0,
+        examples=0,
+        cpu_seconds=0.0,
+    )

@@ -1,0 +1,132 @@
+"""A comparison in words and tables: the same cells for Markdown and for the page."""
+
+from collections.abc import Iterator, Sequence
+
+from prunekit.compare.figures import Figure, Gain, Row, Summary, Table
+from prunekit.measure.report import count, factor, figure, percent
+from prunekit.recipe import BudgetSection, Workload
+
+FACTS = ("cpu", "cores", "gpu", "python", "torch", "transformers", "prunekit")
+"""What of an environment a reader needs."""
+
+
+def columns(summary: Summary, table: Table) -> list[str]:
+    """The heads of a table's columns."""
+    speeds = [f"speed, {work(speed.workload)}" for speed in summary.dense.speeds]
+    gain = [f"gain over {table.best_baseline}"] if table.best_baseline else []
+    sizes = ["non-embedding parameters", "sparsity"]
+    return ["variant", summary.metric, "kept", *speeds, *sizes, "CPU-seconds", "examples", *gain]
+
+
+def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
+    """The rows of a table, the dense model first."""
+    for row in (summary.dense, *table.rows):
+        speeds = [factor(speed.speedup) for speed in row.speeds]
+        sizes = [count(row.non_embedding), percent(row.sparsity)]
+        spent = [count(round(row.cpu_seconds)), count(round(row.examples))]
+        kept = "" if row.retained is None else percent(row.retained)
+        yield [named(row), spread(row.quality), kept, *speeds, *sizes, *spent, *_gain_cell(row, table)]
+
+
+def named(row: Row) -> str:
+    """A variant with what must be said of it."""
+    notes = ["baseline"] if row.baseline else []
+    notes += [f"{len(row.seeds)} of {len(row.seeds) + len(row.missing)} seeds"] if row.missing else []
+    notes += ["1 seed"] if len(row.seeds) == 1 and not row.missing else []
+    return f"{row.variant} ({', '.join(notes)})" if notes else row.variant
+
+
+def _gain_cell(row: Row, table: Table) -> list[str]:
+    if table.best_baseline is None:
+        return []
+    if row.variant == table.best_baseline:
+        return ["best baseline"]
+    return [points(row.gain) if row.gain else ""]
+
+
+def spread(found: Figure) -> str:
+    """``61.77% ± 0.31`` over seeds."""
+    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
+    return figure(found.mean) + deviation
+
+
+def points(gain: Gain) -> str:
+    """``+1.20 [+0.40, +2.00]`` in percentage points."""
+    return f"{100 * gain.gain:+.2f} [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
+
+
+def work(workload: Workload) -> str:
+    """``batch 1``, with beams where there are several."""
+    return f"batch {workload.batch}" + (f", {workload.beams} beams" if workload.beams > 1 else "")
+
+
+def heading(limits: BudgetSection) -> str:
+    """What each run of a table was allowed to spend."""
+    parts = []
+    if limits.cpu_seconds is not None:
+        parts.append(f"{limits.cpu_seconds:,g} CPU-seconds")
+    if limits.examples is not None:
+        parts.append(f"{limits.examples:,} training examples")
+    return f"At {' and '.join(parts)} each" if parts else "As the recipes stand"
+
+
+def verdict(summary: Summary, table: Table) -> list[str]:
+    """What the table says about the recommended variant, in sentences."""
+    name = summary.recommended
+    row = next((row for row in table.rows if row.variant == name), None)
+    if row is None or table.best_baseline is None:
+        return []
+    sentences = []
+    if row.gain:
+        sentences.append(f"{name} against the best baseline, {row.gain.over}: {_judged(row.gain)}.")
+    for near in table.nearest:
+        style = factor if near.by == "speed-up" else lambda value: count(round(value))
+        judged = _judged(near.gain) if near.gain else "no scores per row to compare"
+        sizes = f"{style(near.ours)} and {style(near.theirs)}"
+        sentences.append(f"Nearest baseline by {near.by} ({sizes}): {near.baseline}; {judged}.")
+    return sentences
+
+
+def _judged(gain: Gain) -> str:
+    beyond = gain.low > 0 or gain.high < 0
+    chance = "" if beyond else ", which chance in the test rows may explain"
+    return f"{points(gain)} points (p {gain.p:.3f}){chance}"
+
+
+def notes(summary: Summary) -> list[str]:
+    """How to read the tables, and where they come from."""
+    seeds = len(summary.seeds)
+    kept = "higher is better" if summary.higher_is_better else "lower is better"
+    return [
+        f"{summary.metric} on {summary.examples:,} test rows, {kept}; {seeds} seed{'s' if seeds > 1 else ''}: "
+        "mean ± standard deviation. Kept: the share of the dense model's. Speed: end-to-end generate, dense and pruned "
+        "in turns, median over seeds. CPU-seconds and examples: what learning and recovery spent together. Gain: in "
+        "points, positive is better, with the 95% interval of a paired bootstrap over test rows.",
+        *(f"Measured on {environment(facts)}." for facts in summary.environments),
+    ]
+
+
+def environment(facts: dict[str, str | int]) -> str:
+    """The processor and the versions that matter, in a line."""
+    parts = [str(facts["cpu"])] if "cpu" in facts else []
+    parts += [
+        f"{facts[name]} {name}" if name == "cores" else f"{name} {facts[name]}" for name in FACTS[1:] if name in facts
+    ]
+    return ", ".join(parts)
+
+
+def markdown(summary: Summary) -> str:
+    """The comparison as a part of a Markdown document, with the command that made it."""
+    lines = [f"`{summary.command}`", ""]
+    for table in summary.tables:
+        lines += [f"### {heading(table.limits)}", "", *_grid(columns(summary, table), list(cells(summary, table))), ""]
+        lines += [f"- {sentence}" for sentence in verdict(summary, table)] + [""]
+    lines += [text for note in notes(summary) for text in (note, "")]
+    if summary.missing:
+        lines += ["Missing:", "", *(f"- {name}: {why}" for name, why in summary.missing.items()), ""]
+    return "\n".join(lines)
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *("---:" for _ in head[1:])]
+    return [f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in (head, rule, *rows)]

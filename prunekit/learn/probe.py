@@ -1,0 +1,94 @@
+"""What a training step will cost, from a few real ones: by this a budget in seconds becomes a number of steps."""
+
+import copy
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, Subset
+from transformers import TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from prunekit.learn.bench import Bench
+from prunekit.learn.distill import Distillation, TeacherCache
+from prunekit.learn.rows import Rows
+from prunekit.learn.spending import Ledger, Price, clock
+from prunekit.learn.training import Teacher, arguments
+
+WARM_UP = 3
+TIMED = 8
+
+
+def price(bench: Bench, losses: Distillation) -> Price:
+    """Time steps of such a training on a copy of the bench's model; the model and the teacher's cache stay as they are.
+
+    The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. They come a
+    second time where the teacher's answers will be remembered.
+    """
+    around = bench.around
+    pace, steps = around.pace, WARM_UP + TIMED
+    remembered = losses.needs_teacher and not losses.hidden and bench.teacher is not None
+    with tempfile.TemporaryDirectory() as place:
+        args = arguments(around.section, Path(place), steps * (1 + remembered), 1e-5, around.seed, around.device)
+        args.save_strategy, args.train_sampling_strategy = "no", "sequential"
+        marks = Marks(around.device)
+        copied = _copied(bench, Path(place))
+        copied.fit(losses, None, args, spread(around.rows, pace.batch, steps, around.seed), [marks])
+    fresh = marks.mean(WARM_UP, steps)
+    cached = marks.mean(steps + WARM_UP, 2 * steps) if remembered else fresh
+    if remembered and bench.teacher is not None and copied.teacher is not None:
+        fresh, cached = _as_remembered(bench, copied.teacher.cache, losses.temperature, fresh, cached)
+    return Price(fresh, cached, pace.epoch)
+
+
+def _copied(bench: Bench, place: Path) -> Bench:
+    """The bench with a copy of its model, an empty cache and nobody to listen or to charge."""
+    around = replace(bench.around, directory=place, progress=None, ledger=Ledger())
+    teacher = bench.teacher and Teacher(bench.teacher.model, bench.teacher.layers, TeacherCache())
+    return Bench(copy.deepcopy(bench.model), around, bench.judge, bench.groups, teacher, bench.phase)
+
+
+def _as_remembered(
+    bench: Bench, probed: TeacherCache, temperature: float, fresh: float, cached: float
+) -> tuple[float, float]:
+    """Both prices, given what the teacher's real cache holds by now and whether every row will fit into it."""
+    assert bench.teacher is not None
+    cache, rows = bench.teacher.cache, len(bench.around.rows)
+    if all((row, temperature) in cache.rows for row in range(rows)):
+        return cached, cached
+    expected = cache.bytes + probed.bytes / max(len(probed.rows), 1) * rows
+    return (fresh, fresh) if expected > cache.limit else (fresh, cached)
+
+
+class Marks(TrainerCallback):
+    """The clock at the start of a training and after each of its steps."""
+
+    def __init__(self, device: str):
+        self.device = device
+        self.times: list[float] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The start."""
+        self.times.append(clock(self.device))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A step is done."""
+        self.times.append(clock(self.device))
+
+    def mean(self, start: int, end: int) -> float:
+        """Seconds per step over the steps from number `start` to before `end`; never 0, whatever the clock's grain."""
+        return max((self.times[end] - self.times[start]) / (end - start), 1e-6)
+
+
+def spread(rows: Rows, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
+    """That many batches, in random order, from evenly spaced places in an epoch sorted as the trainer sorts it."""
+    lengths = [len(rows[n]["input_ids"]) for n in range(len(rows))]
+    generator = torch.Generator().manual_seed(seed)
+    order = list(LengthGroupedSampler(batch, lengths=lengths, generator=generator))
+    parts = [order[start : start + batch] for start in range(0, len(order), batch)]
+    whole = parts[:-1] if len(parts) > 1 and len(parts[-1]) < batch else parts
+    chosen = [whole[(2 * turn + 1) * len(whole) // (2 * count)] for turn in range(count)]
+    mixed = torch.randperm(count, generator=generator).tolist()
+    return Subset(rows, [n for turn in mixed for n in chosen[turn]])

@@ -1,0 +1,170 @@
+"""Pages and tables: every figure is there, in Markdown, in a document, and in a picture that keeps its marks apart."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
+from prunekit.compare.page import html, insert
+from prunekit.compare.picture import LETTER, Scale, picture
+from prunekit.compare.words import cells, columns, markdown, verdict
+from prunekit.errors import PrunekitError
+from prunekit.recipe import BudgetSection, Workload
+
+WORK = (Workload(batch=1, source=9, new_tokens=9), Workload(batch=32, source=9, new_tokens=9, beams=4))
+
+
+def row(name, values, speed, **more):
+    speeds = [Speed(workload=work, speedup=speed, wall_speedup=speed) for work in WORK]
+    counts = {"parameters": 1250000, "non_embedding": 1240000, "sparsity": 0.685, "examples": 204800}
+    usual = {"baseline": False, "seeds": list(range(len(values))), "missing": [], "others": {}, "retained": 0.925}
+    usual |= {"quality": Figure.of(values), "speeds": speeds, "cpu_seconds": 598.4, **counts}
+    return Row(variant=name, **{**usual, **more})
+
+
+def summary(rows, gain=None, best="depth"):
+    nearest = [Nearest(by="speed-up", baseline="depth", ours=3.4, theirs=3.3, gain=gain)] if gain else []
+    limits = BudgetSection(cpu_seconds=600, examples=200000)
+    table = Table(budget="600cpu", limits=limits, rows=rows, best_baseline=best, nearest=nearest)
+    return Summary(
+        name="g2p",
+        command="prunekit compare g2p.yaml",
+        task="g2p",
+        metric="exact_match",
+        higher_is_better=True,
+        examples=6323,
+        recommended="nash",
+        dense=row("dense", [0.672], 1.0, seeds=[]),
+        tables=[table],
+        environments=[{"cpu": "A | B", "cores": 2, "torch": "2.13.0"}],
+        seeds=[0, 1, 2],
+        missing={"cofi-600cpu-1": "it <broke>"},
+    )
+
+
+@pytest.fixture
+def full():
+    gain = Gain(over="depth", gain=0.012, low=-0.004, high=0.02, p=0.07)
+    rows = [
+        row("nash", [0.66, 0.67, 0.68], 3.4, gain=gain),
+        row("depth", [0.65, 0.66], 3.3, baseline=True, missing=[2]),
+    ]
+    return summary(rows, gain)
+
+
+def test_a_row_holds_what_was_found(full):
+    table = full.tables[0]
+    found = dict(zip(columns(full, table), list(cells(full, table))[1], strict=True))
+    assert found == {
+        "variant": "nash",
+        "exact_match": "67.00% ± 1.00",
+        "kept": "92.5%",
+        "speed, batch 1": "3.40x",
+        "speed, batch 32, 4 beams": "3.40x",
+        "non-embedding parameters": "1,240,000",
+        "sparsity": "68.5%",
+        "CPU-seconds": "598",
+        "examples": "204,800",
+        "gain over depth": "+1.20 [-0.40, +2.00]",
+    }
+
+
+def test_markdown_is_a_table_with_its_command_and_what_is_missing(full):
+    text = markdown(full)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert len(rows) == 2 + 3
+    assert "`prunekit compare g2p.yaml`" in text
+    assert "600 CPU-seconds and 200,000 training examples each" in text
+    assert "depth (baseline, 2 of 3 seeds)" in text
+    assert "cofi-600cpu-1: it <broke>" in text
+
+
+def test_a_gain_that_chance_explains_is_said_to_be_one(full):
+    assert all("chance" in sentence for sentence in verdict(full, full.tables[0]))
+    sure = Gain(over="depth", gain=0.012, low=0.004, high=0.02, p=0.002)
+    certain = summary([full.tables[0].rows[0].model_copy(update={"gain": sure})], sure)
+    assert not any("chance" in sentence for sentence in verdict(certain, certain.tables[0]))
+
+
+def test_only_what_lies_between_the_markers_is_replaced(full, tmp_path):
+    document = tmp_path / "results.md"
+    document.write_text("# mine\n<!-- compare:g2p -->\nold\n<!-- /compare:g2p -->\nafter <!-- compare:other -->\n")
+    for _ in range(2):
+        insert(full, document)
+    text = document.read_text()
+    assert text.startswith("# mine\n<!-- compare:g2p -->\n`prunekit compare")
+    assert text.endswith("\n<!-- /compare:g2p -->\nafter <!-- compare:other -->\n")
+    assert "old" not in text
+    assert text.count("| nash |") == 1
+
+
+@pytest.mark.parametrize("text", ["", "<!-- compare:g2p -->", "<!-- /compare:g2p --> <!-- compare:g2p -->"])
+def test_a_document_without_a_place_is_left_alone(full, tmp_path, text):
+    document = tmp_path / "results.md"
+    document.write_text(text)
+    with pytest.raises(PrunekitError, match="has no place for the table; put <!-- compare:g2p -->"):
+        insert(full, document)
+    assert document.read_text() == text
+    with pytest.raises(PrunekitError, match="cannot be read"):
+        insert(full, tmp_path / "none.md")
+
+
+def test_the_page_escapes_what_it_shows(full):
+    page = html(full)
+    assert "it &lt;broke&gt;" in page
+    assert "<broke>" not in page
+
+
+def test_without_timings_there_is_no_picture(full):
+    rows = [one.model_copy(update={"speeds": []}) for one in full.tables[0].rows]
+    bare = summary(rows).model_copy(update={"dense": full.dense.model_copy(update={"speeds": []})})
+    assert picture(bare, bare.tables[0], 400, 300) is None
+    assert "<svg" not in html(bare)
+
+
+qualities = st.lists(st.floats(0.2, 0.9), min_size=1, max_size=3)
+variants = st.lists(st.tuples(qualities, st.floats(0.8, 5)), min_size=1, max_size=9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(variants, st.sampled_from([(350, 430), (960, 480)]))
+def test_every_mark_lies_within_the_picture_at_its_figures(found, size):
+    rows = [row(f"variant-{n}", values, speed) for n, (values, speed) in enumerate(found)]
+    whole = summary(rows, best=None)
+    drawn = picture(whole, whole.tables[0], *size)
+    marks = {mark.label: mark for mark in drawn.marks}
+    assert set(marks) == {"dense", *(one.variant for one in rows)}
+    for one, other in itertools.combinations((whole.dense, *rows), 2):
+        left, right = marks[one.variant], marks[other.variant]
+        faster = one.speeds[0].speedup - other.speeds[0].speedup
+        better = one.quality.mean - other.quality.mean
+        assert faster * (left.x - right.x) >= -1e-6
+        assert better * (right.y - left.y) >= -1e-6
+    for mark in drawn.marks:
+        assert drawn.left <= mark.x <= size[0] - drawn.right
+        assert drawn.top <= mark.high <= mark.y <= mark.low <= size[1] - drawn.bottom
+    assert len({(mark.colour, mark.shape) for mark in drawn.marks}) == len(drawn.marks)
+
+
+def test_labels_lie_apart_even_where_marks_do_not():
+    rows = [row(f"variant-{n}", [0.6 + n / 10000], 3.0) for n in range(8)]
+    whole = summary(rows, best=None)
+    drawn = picture(whole, whole.tables[0], 960, 480)
+    boxes = [(m.label_x, m.label_y - 10, m.label_x + LETTER * len(m.label), m.label_y + 2) for m in drawn.marks]
+    for one, other in itertools.combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+@given(st.lists(st.floats(-1000, 1000), min_size=1, max_size=9))
+def test_a_scale_holds_its_values_and_has_round_ticks(values):
+    scale = Scale.around(values, 50, 450)
+    assert all(50 <= scale(value) <= 450 for value in values)
+    ticks = scale.ticks(lambda value: f"{value:.12g}")
+    assert 2 <= len(ticks) <= 14
+    leading = scale.step / 10 ** math.floor(math.log10(scale.step) + 1e-9)
+    assert min(abs(leading - round_one) for round_one in (1, 2, 5)) < 1e-9
+    assert all(tick.at == scale(float(tick.text)) for tick in ticks)

@@ -1,0 +1,116 @@
+"""The bench: losses of plans against models that are really cut, and prices that leave everything as it was."""
+
+import copy
+import json
+import math
+
+import pytest
+import torch
+
+from prunekit import PruningPlan
+from prunekit.data.tasks import encode, from_files
+from prunekit.find.units import narrow
+from prunekit.learn.bench import Bench, Surroundings
+from prunekit.learn.distill import Distillation
+from prunekit.learn.probe import TIMED, WARM_UP, price, spread
+from prunekit.learn.rows import Rows
+from prunekit.learn.training import Teacher
+from prunekit.recipe import TaskSection, TrainingSection
+
+KINDS = {"heads", "ffn", "layers"}
+
+
+@pytest.fixture
+def bench(every, letters, pairs, tmp_path):
+    """A bench on a copy of the family's tiny model, with eight rows to learn from and to measure on."""
+    section = TaskSection(train=str(pairs), eval=str(pairs), source="a", target="b", metric="exact_match")
+    rows = Rows(encode(from_files(section).train, letters, section))
+    training = TrainingSection(batch=2, precision="fp32")
+    around = Surroundings(letters, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3)
+    model = copy.deepcopy(every.model)
+    teacher = Teacher(copy.deepcopy(every.model), {})
+    return Bench(model, around, lambda model: 0.0, every.graph.groups, teacher)
+
+
+def loss_by_hand(model, rows):
+    """Every row alone, so without padding; every token's negative log-probability."""
+    losses = []
+    for n in range(len(rows)):
+        row = rows[n]
+        labels = torch.tensor([row["labels"]])
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([row["input_ids"]]), labels=labels, use_cache=False).logits
+        losses += [-float(logits[0, at].log_softmax(-1)[token]) for at, token in enumerate(row["labels"])]
+    return sum(losses) / len(losses)
+
+
+def half(groups):
+    """A plan that drops a layer of the decoder and some units of every kind that can go."""
+    kept = {group.name: group.ids[: max(1, len(group) // 2)] for group in groups if group.kind in KINDS}
+    return PruningPlan({**kept, "encoder.layers": next(g.ids for g in groups if g.name == "encoder.layers")})
+
+
+def test_the_loss_of_a_plan_is_that_of_the_cut_model(bench, every):
+    plan = half(bench.groups)
+    assert bench.loss(PruningPlan()) == pytest.approx(loss_by_hand(every.model, bench.around.dev), rel=1e-5)
+    assert bench.loss(plan) == pytest.approx(loss_by_hand(every.cut(plan), bench.around.dev), rel=1e-4)
+
+
+def test_a_plan_for_a_model_that_was_cut_before_speaks_of_the_original(bench, every):
+    last = next(g.ids for g in bench.groups if g.name == "decoder.layers")[-1:]
+    before = PruningPlan({"decoder.layers": last})
+    live = narrow(every.graph.groups, before)
+    left = Bench(every.cut(before), bench.around, bench.judge, live)
+    plan = PruningPlan({name: ids for name, ids in half(live).kept.items() if name != "decoder.layers"})
+    expected = loss_by_hand(every.cut(before.then(plan)), bench.around.dev)
+    assert left.loss(plan) == pytest.approx(expected, rel=1e-4)
+
+
+def test_measuring_a_loss_changes_nothing(bench):
+    bench.model.train()
+    before = {name: value.clone() for name, value in bench.model.state_dict().items()}
+    first = bench.loss(half(bench.groups))
+    assert bench.loss(half(bench.groups)) == first  # with dropout it would not be
+    assert bench.model.training
+    assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
+
+
+@pytest.mark.parametrize("logits", [0.0, 0.5])
+def test_a_price_is_found_on_a_copy(bench, logits, tmp_path):
+    before = {name: value.clone() for name, value in bench.model.state_dict().items()}
+    found = price(bench, Distillation(logits=logits, encoder_hidden=0.0))
+    assert found.fresh > 0
+    assert found.cached > 0
+    assert found.epoch == 4
+    assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
+    assert not bench.model.training
+    assert bench.teacher.cache.rows == {}
+    assert bench.around.ledger.examples == 0
+    assert not (tmp_path / "work").exists()
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_teacher_that_is_known_by_heart_costs_nothing_more(bench):
+    losses = Distillation(logits=0.5, encoder_hidden=0.0)
+    bench.teacher.cache.rows = {(row, losses.temperature): torch.zeros(1) for row in range(8)}
+    found = price(bench, losses)
+    assert found.fresh == found.cached
+    bench.teacher.cache.rows, bench.teacher.cache.limit = {}, 10
+    found = price(bench, losses)
+    assert found.fresh == found.cached, "answers that do not fit are asked for in every epoch"
+
+
+def test_probed_batches_are_like_an_epochs(letters, tmp_path):
+    """Their mean length is that of all rows, where the first batches of a sorted epoch are its longest."""
+    lengths = [1 + n % 20 for n in range(600)]
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps({"a": " ".join("a" * n), "b": "b"}) + "\n" for n in lengths))
+    section = TaskSection(train=str(path), eval=str(path), source="a", target="b", metric="exact_match")
+    rows = Rows(encode(from_files(section).train, letters, section))
+    chosen = spread(rows, 4, WARM_UP + TIMED, seed=0)
+    assert len(chosen) == 4 * (WARM_UP + TIMED)
+    probed = [len(chosen[n]["input_ids"]) for n in range(len(chosen))]
+    batches = [probed[start : start + 4] for start in range(0, len(probed), 4)]
+    assert max(max(batch) - min(batch) for batch in batches) <= 2, "rows of like length share a batch"
+    everything = [len(rows[n]["input_ids"]) for n in range(len(rows))]
+    assert math.isclose(sum(probed) / len(probed), sum(everything) / len(everything), rel_tol=0.15)
