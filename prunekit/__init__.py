@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from prunekit.learn.bench import Bench
     from prunekit.learn.distill import Distillation
     from prunekit.learn.gates import Constraint, HardConcreteGates, HardGates
+    from prunekit.learn.harden import harden
+    from prunekit.learn.layers import checked_layers, layers_by_loss
     from prunekit.learn.schedule import SparsitySchedule
     from prunekit.learn.select import evenly_spaced, meet, meet_evenly
-    from prunekit.learn.strategy import Problem, Strategy, checked_layers
+    from prunekit.learn.strategy import Problem, Strategy
     from prunekit.measure.report import Report
     from prunekit.pipeline import prune, run
     from prunekit.recipe import Recipe
@@ -32,9 +34,11 @@ _ROOMS = {
     "prunekit.learn.bench": ("Bench",),
     "prunekit.learn.distill": ("Distillation",),
     "prunekit.learn.gates": ("Constraint", "HardConcreteGates", "HardGates"),
+    "prunekit.learn.harden": ("harden",),
+    "prunekit.learn.layers": ("checked_layers", "layers_by_loss"),
     "prunekit.learn.schedule": ("SparsitySchedule",),
     "prunekit.learn.select": ("evenly_spaced", "meet", "meet_evenly"),
-    "prunekit.learn.strategy": ("Problem", "Strategy", "checked_layers"),
+    "prunekit.learn.strategy": ("Problem", "Strategy"),
     "prunekit.measure.report": ("Report",),
     "prunekit.pipeline": ("prune", "run"),
     "prunekit.recipe": ("Recipe",),
@@ -67,8 +71,10 @@ __all__ = [
     "evenly_spaced",
     "ffn",
     "from_pretrained",
+    "harden",
     "heads",
     "hookimpl",
+    "layers_by_loss",
     "meet",
     "meet_evenly",
     "prune",

@@ -30,6 +30,7 @@ FLOORS = {
     "cut": MIDDLE,
     "learn": MIDDLE,
     "measure": TOP,
+    "compare": LINE,
     "pipeline": LINE,
     "plugins": LINE,
     "pretrained": LINE,

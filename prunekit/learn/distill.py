@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Matching = Literal["same", "nearest", "downward"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,10 @@ class Distillation:
 
     ``cross_entropy * CE + logits * T**2 * KL(teacher/T || student/T) + encoder_hidden * MSE + decoder_hidden * MSE``,
     each a mean over the tokens that are not padding (Hinton et al. 2015 for T**2). Hidden states are compared layer by
-    layer: encoder layer l with layer l, a decoder layer with the teacher's layer that it was (NASH removes no encoder
-    layer, so the identity is the map).
+    layer: encoder layer l with layer l, a decoder layer with the teacher's layer that it was. With a `matching` other
+    than ``same``, four layers of the teacher, spread over the depth, each teach the layer that comes ``nearest`` at
+    that step, or the nearest below the one before (``downward``), see `prunekit.learn.hidden`. A ``learned``
+    `state_map` of size d x d, the identity at first, lies between the student's states and the comparison.
     """
 
     cross_entropy: float = 1.0
@@ -24,6 +28,8 @@ class Distillation:
     encoder_hidden: float = 0.001
     decoder_hidden: float = 0.0
     temperature: float = 2.0
+    matching: Matching = "same"
+    state_map: Literal["identity", "learned"] = "identity"
 
     @property
     def hidden(self) -> dict[str, float]:
@@ -79,14 +85,11 @@ def divergence(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     return (per_token * real).sum() / real.sum().clamp(min=1)
 
 
-def hidden_distance(student: Sequence[Tensor], teacher: Sequence[Tensor], real: Tensor) -> Tensor:
-    """The mean over layers of the mean squared error over real tokens; `real` [batch, tokens] is 0 for padding."""
+def squared_error(student: Tensor, teacher: Tensor, real: Tensor) -> Tensor:
+    """The mean squared error of states [batch, tokens, d] over real tokens; `real` [batch, tokens] is 0 for padding."""
     weights = real.unsqueeze(-1).float()
-    per_layer = [
-        ((mine.float() - theirs.float()).square() * weights).sum() / (weights.sum() * mine.shape[-1]).clamp(min=1)
-        for mine, theirs in zip(student, teacher, strict=True)
-    ]
-    return torch.stack(per_layer).mean()
+    squares = (student.float() - teacher.float()).square() * weights
+    return squares.sum() / (weights.sum() * student.shape[-1]).clamp(min=1)
 
 
 Key = tuple[int, float]

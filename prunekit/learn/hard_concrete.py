@@ -23,3 +23,15 @@ def sample(log_alpha: Tensor, uniform: Tensor) -> Tensor:
 def keep_probability(log_alpha: Tensor) -> Tensor:
     """P(gate > 0) = ``sigmoid(log_alpha - b * log(0.1 / 1.1))``, within [1e-6, 1 - 1e-6]; 0.8318 at log_alpha 0."""
     return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH)).clamp(EPSILON, 1 - EPSILON)
+
+
+def deterministic(log_alpha: Tensor) -> Tensor:
+    """The masks that CoFi and NASH released for evaluation: as many zeros as units are expected to go, the rest soft.
+
+    Of n units the ``round(n - sum(keep_probability))`` with the smallest log-alpha are 0, each other one is
+    ``sigmoid(0.8 * log_alpha / b)``: 0.996 at 4.605, but 0.5 at 0.
+    """
+    gone = round(len(log_alpha) - float(keep_probability(log_alpha).sum()))
+    soft = torch.sigmoid(0.8 * log_alpha / TEMPERATURE)
+    soft[log_alpha.argsort(stable=True)[:gone]] = 0.0
+    return soft

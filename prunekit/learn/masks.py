@@ -77,7 +77,8 @@ class Masks:
             x = x * torch.rsqrt((x.square() * share).sum(dim=-1, keepdim=True) + eps) * module.weight.to(exact)
             if getattr(module, "bias", None) is not None:
                 x = x + module.bias.to(exact)
-            return x.to(output.dtype)
+            result: Tensor = x.to(output.dtype)
+            return result
 
         return hook
 

@@ -3,11 +3,11 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
 from prunekit.errors import PrunekitError
-from prunekit.find.size import Size
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
 
@@ -23,7 +23,7 @@ def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Units of one group that go together: one head, or `round_to` channels, so that widths stay multiples of it."""
+    """Units that go together: one head, or `round_to` channels or dimensions, so that widths stay multiples of it."""
 
     group: str
     order: int
@@ -36,9 +36,9 @@ def chunks(group: PruningGroup, scores: Tensor, round_to: int) -> list[Chunk]:
     """The group's units from weakest to strongest, in chunks after each of which the width is a multiple of `round_to`.
 
     `scores` has one value per unit, in the order of the ids. `share` is the part of the group that is gone once the
-    chunk goes. Example: 20 channels in steps of 8 go as 4, 8 and 8.
+    chunk goes. Example: 20 channels in steps of 8 go as 4, 8 and 8; of hidden dimensions the last chunk always stays.
     """
-    step = round_to if group.kind is Kind.FFN else 1
+    step = round_to if group.kind in (Kind.FFN, Kind.HIDDEN) else 1
     order = sorted(range(len(group)), key=lambda position: (float(scores[position]), -position))
     result: list[Chunk] = []
     start = 0
@@ -49,7 +49,14 @@ def chunks(group: PruningGroup, scores: Tensor, round_to: int) -> list[Chunk]:
         units = tuple(group.ids[position] for position in part)
         result.append(Chunk(group.name, len(result), units, mean, end / len(order)))
         start = end
-    return result
+    return result[:-1] if group.kind is Kind.HIDDEN else result
+
+
+class Counted(Protocol):
+    """What the choice must know of a size: the parameters left with this many units per group."""
+
+    def counted(self, counts: Mapping[str, int]) -> int:
+        """Groups that are not named are whole."""
 
 
 def by_score(chunk: Chunk) -> tuple[float, ...]:
@@ -65,7 +72,7 @@ def by_share(chunk: Chunk) -> tuple[float, ...]:
 def meet(
     groups: Sequence[PruningGroup],
     scores: Mapping[str, Tensor],
-    size: Size,
+    size: Counted,
     largest: float,
     round_to: int = 1,
     priority: Callable[[Chunk], tuple[float, ...]] = by_score,
@@ -96,7 +103,7 @@ def meet(
 def _returnable(
     gone: Mapping[str, list[Chunk]],
     counts: Mapping[str, int],
-    size: Size,
+    size: Counted,
     largest: float,
     priority: Callable[[Chunk], tuple[float, ...]],
 ) -> Chunk | None:
@@ -117,7 +124,7 @@ def _in_group_order(queue: list[Chunk]) -> list[Chunk]:
 
 
 def meet_evenly(
-    groups: Sequence[PruningGroup], scores: Mapping[str, Tensor], size: Size, largest: float, round_to: int = 1
+    groups: Sequence[PruningGroup], scores: Mapping[str, Tensor], size: Counted, largest: float, round_to: int = 1
 ) -> PruningPlan:
     """`meet` with the same share of every group going, up to rounding; scores decide only within a group."""
     return meet(groups, scores, size, largest, round_to, priority=by_share)

@@ -1,15 +1,14 @@
 """What a strategy is given and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from prunekit.errors import PrunekitError
 from prunekit.find.size import Size
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
-from prunekit.learn.select import evenly_spaced
 from prunekit.recipe import first_problem
 
 if TYPE_CHECKING:
@@ -54,31 +53,29 @@ class Strategy(BaseModel):
 
     Example: ``Nash(decoder_layers=2, encoder_sparsity=0.3)``. Unknown options are refused, and ``prunekit list
     strategies`` shows the fields with their descriptions.
+
+    A method that is used in more than one way names them in `presets`: options by preset, chosen with a field
+    ``preset``. Options that are given win over the preset's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    def upfront(self, problem: Problem) -> PruningPlan:
-        """What is known without training, to be cut before it; nothing unless overridden."""
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_in(cls, options: Any) -> Any:
+        """The options with those of the preset that was asked for beneath them."""
+        if not isinstance(options, Mapping) or not isinstance(options.get("preset"), str):
+            return options
+        return {**cls.presets.get(options["preset"], {}), **options}
+
+    def upfront(self, problem: Problem, bench: "Bench") -> PruningPlan:
+        """What needs no training, to be cut before it; nothing unless overridden."""
         return PruningPlan()
 
     def plan(self, problem: Problem, bench: "Bench") -> PruningPlan:
         """What stays of the model that `upfront` left, after using the bench as the method asks."""
         raise NotImplementedError
-
-
-def checked_layers(problem: Problem, stack: str, wanted: int | Sequence[int]) -> tuple[int, ...]:
-    """The layer numbers that an option asks for: that many, evenly spaced, or an explicit list."""
-    ids = problem.layers(stack).ids
-    if isinstance(wanted, int):
-        if not 1 <= wanted <= len(ids):
-            raise PrunekitError(
-                f"{stack}_layers is {wanted}, but the {stack} has {len(ids)} layers; choose between 1 and {len(ids)}."
-            )
-        return tuple(ids[position] for position in evenly_spaced(len(ids), wanted))
-    if unknown := sorted(set(wanted) - set(ids)):
-        raise PrunekitError(f"{stack}_layers names layer {unknown[0]}; the {stack} has the layers {list(ids)}.")
-    return tuple(sorted(set(wanted)))
 
 
 def build(kind: type[Strategy], options: Mapping[str, Any]) -> Strategy:

@@ -1,61 +1,106 @@
 """NASH (Ko et al., EMNLP Findings 2023): narrow the encoder, shorten the decoder."""
 
+from typing import ClassVar, Literal
+
 from pydantic import Field
 
 from prunekit import (
     Constraint,
     Distillation,
     HardConcreteGates,
+    Kind,
     PruningPlan,
     SparsitySchedule,
     Strategy,
     checked_layers,
     hookimpl,
+    layers_by_loss,
     meet,
+    meet_evenly,
 )
 
 
 class Nash(Strategy):
-    """NASH: keep evenly spaced decoder layers, learn which encoder heads and channels to drop, with distillation."""
+    """NASH: keep a few decoder layers, learn which encoder heads and channels to drop, with distillation."""
 
+    presets: ClassVar = {
+        "recommended": {},
+        "code-faithful": {  # what the authors' released code does where it does not crash
+            "layer_choice": "even",
+            "final_masks": "soft",
+            "gate_learning_rate": 0.01,
+            "multiplier_learning_rate": 0.01,
+            "initial_gate": 10.0,
+            "initial_ffn_gate": 0.0,
+            "logits": 0.0,
+            "encoder_hidden": 0.0,
+        },
+    }
+
+    preset: Literal["recommended", "code-faithful"] = Field("recommended", description="which defaults the rest has")
     decoder_layers: int | list[int] = Field(3, description="decoder layers to keep: how many, or which")
+    layer_choice: Literal["even", "loss"] = Field(
+        "loss", description="how that many are chosen: evenly spaced, or those with the least dev loss before training"
+    )
     encoder_sparsity: float = Field(0.3, ge=0, lt=1, description="share of the encoder's heads and channels to remove")
+    per_layer_uniform: bool = Field(False, description="take the same share of every layer; gates choose within it")
+    final_masks: Literal["hard", "soft"] = Field(
+        "hard", description="hard: 0 or 1, the target is met exactly; soft: what stays is scaled once, as released"
+    )
     steps: int = Field(1500, ge=0, description="training steps while the gates are learned")
     warmup: float = Field(0.5, ge=0, le=1, description="share of the steps over which the target rises from 0")
     gate_learning_rate: float = Field(0.05, gt=0, description="AdamW rate of the gates")
     multiplier_learning_rate: float = Field(0.05, gt=0, description="AdamW rate of the Lagrange multipliers")
     initial_gate: float = Field(4.6, description="log-alpha at the start; 4.6 keeps nearly everything")
+    initial_ffn_gate: float | None = Field(None, description="the same of FFN channels, if theirs is another")
     cross_entropy: float = Field(1.0, ge=0, description="weight of the labels")
     logits: float = Field(0.5, ge=0, description="weight of the KL divergence from the teacher")
     encoder_hidden: float = Field(0.001, ge=0, description="weight of the encoder's hidden states")
     decoder_hidden: float = Field(0.0, ge=0, description="weight of the decoder's hidden states")
     temperature: float = Field(2.0, gt=0, description="temperature of the KL divergence")
 
-    def upfront(self, problem):
-        return PruningPlan({"decoder.layers": checked_layers(problem, "decoder", self.decoder_layers)})
+    def upfront(self, problem, bench):
+        if self.layer_choice == "loss" and isinstance(self.decoder_layers, int):
+            layers = layers_by_loss(problem, bench, "decoder", self.decoder_layers)
+        else:
+            layers = checked_layers(problem, "decoder", self.decoder_layers)
+        return PruningPlan({"decoder.layers": layers})
 
     def plan(self, problem, bench):
-        groups = problem.widths("encoder")
+        hidden = (self.encoder_hidden, self.decoder_hidden)
+        losses = Distillation(self.cross_entropy, self.logits, *hidden, self.temperature)
         if self.encoder_sparsity == 0:
-            bench.train(self.losses(), steps=self.steps)
+            bench.train(losses, steps=self.steps)
             return PruningPlan()
+        gates = self.gates(problem)
+        bench.train(losses, gates=gates, steps=self.steps)
+        return self.softly(gates, bench) if self.final_masks == "soft" else self.exactly(problem, gates, bench)
+
+    def gates(self, problem):
         schedule = SparsitySchedule(self.encoder_sparsity, round(self.warmup * self.steps))
-        constraint = Constraint("encoder", problem.sizes["encoder"], problem.whole["encoder"], schedule)
-        gates = HardConcreteGates(
-            groups,
-            [constraint],
+        channels = self.initial_gate if self.initial_ffn_gate is None else self.initial_ffn_gate
+        return HardConcreteGates(
+            problem.widths("encoder"),
+            [Constraint("encoder", problem.sizes["encoder"], problem.whole["encoder"], schedule)],
             problem.seed,
-            self.initial_gate,
+            {Kind.HEADS: self.initial_gate, Kind.FFN: channels},
             self.gate_learning_rate,
             self.multiplier_learning_rate,
         )
-        bench.train(self.losses(), gates=gates, steps=self.steps)
-        scores = gates.scores() if self.steps else bench.scores(groups)
-        largest = problem.largest("encoder", self.encoder_sparsity)
-        return meet(groups, scores, problem.sizes["encoder"], largest, problem.round_to)
 
-    def losses(self):
-        return Distillation(self.cross_entropy, self.logits, self.encoder_hidden, self.decoder_hidden, self.temperature)
+    def exactly(self, problem, gates, bench):
+        """The units with the highest gates, as many as the target leaves room for."""
+        scores = gates.scores() if self.steps else bench.scores(gates.groups)
+        choose = meet_evenly if self.per_layer_uniform else meet
+        largest = problem.largest("encoder", self.encoder_sparsity)
+        return choose(gates.groups, scores, problem.sizes["encoder"], largest, problem.round_to)
+
+    def softly(self, gates, bench):
+        """As released: every layer loses as many units as are expected to go, what stays is scaled by its gate."""
+        masks = gates.deterministic()
+        bench.fold(masks)
+        kept = {g.name: tuple(n for n, z in zip(g.ids, masks[g.name], strict=True) if z) for g in gates.groups}
+        return PruningPlan(kept)
 
 
 @hookimpl

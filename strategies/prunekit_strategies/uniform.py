@@ -2,23 +2,30 @@
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 
 from prunekit import HardGates, PruningPlan, Strategy, checked_layers, hookimpl, meet_evenly
 
 
 class Uniform(Strategy):
-    """Drop the weakest units of every group, the same share everywhere, at once or step by step while training."""
+    """Drop the weakest units of every group, the same share everywhere, at once or step by step while training.
+
+    The same sparsity in both stacks is the control that shows whether it pays to treat them differently. Without steps
+    and recovery this is one-shot pruning, by weights alone or (first_order) with some batches for calibration.
+    """
 
     encoder_sparsity: float = Field(0.3, ge=0, lt=1, description="share of the encoder's heads and channels to remove")
     decoder_sparsity: float = Field(0.0, ge=0, lt=1, description="share of the decoder's heads and channels to remove")
     encoder_layers: int | list[int] | None = Field(None, description="encoder layers to keep: how many, or which")
     decoder_layers: int | list[int] | None = Field(None, description="decoder layers to keep: how many, or which")
-    importance: Literal["magnitude", "first_order"] = Field("magnitude", description="how units are scored")
+    importance: Literal["magnitude", "first_order", "random"] = Field(
+        "magnitude", description="how units are scored: by weights, by what the loss would feel, or not at all"
+    )
     rounds: int = Field(1, ge=1, description="cuts on the way to the target; 1 is one shot")
     steps: int = Field(0, ge=0, description="training steps in all, shared by the rounds")
 
-    def upfront(self, problem):
+    def upfront(self, problem, bench):
         wanted = {"encoder": self.encoder_layers, "decoder": self.decoder_layers}
         return PruningPlan(
             {
@@ -32,10 +39,16 @@ class Uniform(Strategy):
         groups = problem.widths("encoder", "decoder")
         plan = PruningPlan()
         for done in range(1, self.rounds + 1):
-            scores = bench.scores(groups, by=self.importance)
+            scores = self.scores(problem, bench, groups)
             plan = self.thinned(problem, scores, plan, done / self.rounds)
             bench.train(gates=HardGates(groups, plan), steps=self.steps // self.rounds)
         return plan
+
+    def scores(self, problem, bench, groups):
+        if self.importance != "random":
+            return bench.scores(groups, by=self.importance)
+        generator = torch.Generator().manual_seed(problem.seed)
+        return {group.name: torch.rand(len(group), generator=generator) for group in groups}
 
     def thinned(self, problem, scores, before, share):
         """The plan at this share of the way; a unit that went in an earlier round never returns."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunekit.learn.distill import Distillation, Recorder, TeacherCache, divergence, hidden_distance, soften
+from prunekit.learn.distill import Distillation, Recorder, TeacherCache, divergence, soften, squared_error
 
 
 def random(*shape, seed=0):
@@ -61,26 +61,18 @@ def test_softening_is_done_in_32_bit():
 
 def test_hidden_states_are_compared_at_real_tokens_only():
     real = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
-    mine = [random(2, 4, 6, seed=seed) for seed in (0, 1, 2)]
-    theirs = [random(2, 4, 6, seed=seed) for seed in (3, 4, 5)]
-    layers = []
-    for a, b in zip(mine, theirs, strict=True):
-        squares = [
-            (a[row, place, d].item() - b[row, place, d].item()) ** 2
-            for row in range(2)
-            for place in range(4)
-            for d in range(6)
-            if real[row, place]
-        ]
-        layers.append(sum(squares) / len(squares))
-    assert float(hidden_distance(mine, theirs, real)) == pytest.approx(sum(layers) / 3, rel=1e-5)
-    moved = [state + 9 * (1 - real).unsqueeze(-1) for state in theirs]
-    assert float(hidden_distance(mine, moved, real)) == pytest.approx(sum(layers) / 3, rel=1e-5)
-
-
-def test_as_many_layers_on_either_side():
-    with pytest.raises(ValueError, match="shorter"):
-        hidden_distance([random(1, 1, 2)] * 2, [random(1, 1, 2)], torch.ones(1, 1))
+    mine, theirs = random(2, 4, 6), random(2, 4, 6, seed=3)
+    squares = [
+        (mine[row, place, d].item() - theirs[row, place, d].item()) ** 2
+        for row in range(2)
+        for place in range(4)
+        for d in range(6)
+        if real[row, place]
+    ]
+    assert float(squared_error(mine, theirs, real)) == pytest.approx(sum(squares) / len(squares), rel=1e-5)
+    moved = theirs + 9 * (1 - real).unsqueeze(-1)
+    assert float(squared_error(mine, moved, real)) == pytest.approx(sum(squares) / len(squares), rel=1e-5)
+    assert float(squared_error(mine, theirs, torch.zeros_like(real))) == 0
 
 
 def test_terms_of_weight_zero_need_no_teacher():

@@ -1,6 +1,7 @@
 """Gates: their noise, the Lagrangian written out by hand, and a small tug of war that ends on target."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -185,3 +186,82 @@ def test_hard_gates_are_the_plan():
     assert float(hard.penalty(3)) == 0
     assert hard.optimizer_groups() == []
     assert not list(hard.parameters())
+
+
+def sublayered(case, seed=0, **options):
+    """Gates of every kind over a whole tiny model: heads, channels, their sub-layers and hidden dimensions."""
+    groups = [g for g in case.graph.groups if g.kind in (Kind.HEADS, Kind.FFN) or g.name == "hidden"]
+    size = case.graph.size_of("encoder", "decoder")
+    blocks = [g for g in groups if g.kind is not Kind.HIDDEN]
+    target = Constraint("non_embedding", size, size.whole, SparsitySchedule(0.6))
+    return HardConcreteGates(groups, [target], seed, sublayers=blocks, **options)
+
+
+def test_a_unit_is_kept_only_if_its_sublayer_is(case):
+    learned = sublayered(case("bart"), initial=0.0)
+    probability = float(keep_probability(torch.tensor(0.0)))
+    keep = learned.keep_probabilities()
+    assert keep["encoder.0.ffn"].tolist() == pytest.approx([probability**2] * 20)
+    assert keep["hidden"].tolist() == pytest.approx([probability] * 32)
+    assert set(learned.sublayer_probabilities()) == set(keep) - {"hidden"}
+    draws = [learned.draw(step)["encoder.0.ffn"] for step in range(600)]
+    gone = sum(not bool(draw.any()) for draw in draws) / 600
+    assert gone == pytest.approx(1 - probability, abs=0.05)  # all 20 at once: only the gate they share does that
+    kept = torch.stack(draws).gt(0).float().mean()
+    assert float(kept) == pytest.approx(probability**2, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_expected_size_under_certain_gates_is_that_of_the_cut_model(every, seed):
+    """Gates at 0 and 1, sub-layers and dimensions included: the expectation is the count after surgery."""
+    learned = sublayered(every)
+    generator = torch.Generator().manual_seed(seed)
+    certain = (torch.rand(len(learned.log_alpha), generator=generator) < 0.7).float()
+    certain[sum(learned.sizes) - 32] = 1.0  # at least one of the hidden dimensions, which come last among the units
+    keep = learned._joint(certain)
+    plan = PruningPlan(
+        {g.name: tuple(n for n, z in zip(g.ids, keep[g.name], strict=True) if z) for g in learned.groups}
+    )
+    stacks = every.graph.parts
+    cut = every.cut(plan)
+    real = sum(p.numel() for name, p in cut.named_parameters() if stacks[name] in ("encoder", "decoder"))
+    (constraint,) = learned.constraints
+    assert float(constraint.size(keep)) == real
+    assert float(constraint.sparsity(keep)) == pytest.approx(1 - real / constraint.whole)
+
+
+def test_the_expected_size_is_the_mean_over_independent_gates(case):
+    """Two heads, three channels and two sub-layers: all 128 outcomes, weighted by their probabilities."""
+    heads = PruningGroup("heads", Kind.HEADS, "encoder", (0, 1), (Slice("q", 0, 3),))
+    wide = PruningGroup("ffn", Kind.FFN, "encoder", (0, 1, 2), (Slice("w", 0, 2),))
+    size = Size({"q": (6, 5), "w": (6, 5)}, (heads, wide))
+    target = Constraint("encoder", size, size.whole, SparsitySchedule(0.5))
+    learned = HardConcreteGates([heads, wide], [target], 0, sublayers=[heads, wide])
+    with torch.no_grad():
+        learned.log_alpha.copy_(torch.tensor([-3.0, 0.5, 1.0, -1.0, 2.0, -0.5, 0.3]))
+    chances = keep_probability(learned.log_alpha.detach()).tolist()
+    mean = 0.0
+    for outcome in range(2**7):
+        on = [outcome >> n & 1 for n in range(7)]
+        weight = 1.0
+        for chance, value in zip(chances, on, strict=True):
+            weight *= chance if value else 1 - chance
+        mean += weight * (15 * on[5] * (on[0] + on[1]) + 10 * on[6] * sum(on[2:5]))
+    assert float(size(learned.keep_probabilities()).detach()) == pytest.approx(mean, rel=1e-5)
+
+
+def test_each_kind_may_start_elsewhere():
+    learned = HardConcreteGates([HEADS, WIDE], [constraint()], 0, initial={Kind.HEADS: 10.0, Kind.FFN: 0.0})
+    assert learned.log_alpha.tolist() == [10.0] * 4 + [0.0] * 40
+
+
+def test_the_released_masks_remove_what_is_expected_to_go_group_by_group():
+    learned = gates()
+    with torch.no_grad():
+        learned.log_alpha.copy_(torch.cat([torch.tensor([4.0, -4.0, 0.0, 1.0]), torch.linspace(-4.6, 4.6, 40)]))
+    masks = learned.deterministic()
+    for name, alphas in learned.scores().items():
+        gone = round(len(alphas) - sum(1 / (1 + math.exp(-a - 2 / 3 * math.log(11))) for a in alphas.tolist()))
+        zeros = (masks[name] == 0).nonzero().flatten().tolist()
+        assert sorted(zeros) == sorted(alphas.argsort()[:gone].tolist())
+    assert masks["heads"].tolist() == pytest.approx([1 / (1 + math.exp(-4.8)), 0, 0.5, 1 / (1 + math.exp(-1.2))])

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from prunekit.find.units import Kind, PruningPlan
+from prunekit.find.units import PruningPlan
 from prunekit.learn.importance import first_order, magnitude
 from prunekit.learn.masks import Masks
 

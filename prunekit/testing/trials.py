@@ -1,0 +1,117 @@
+"""A strategy tried out on a tiny model: real training on random pairs and real surgery, kept to be looked at."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from prunekit.find.graph import DependencyGraph, discover
+from prunekit.find.units import PruningPlan
+from prunekit.learn.bench import Bench, Surroundings
+from prunekit.learn.rows import Rows, collated
+from prunekit.learn.strategy import Problem, Strategy
+from prunekit.learn.training import Collator, Teacher
+from prunekit.measure.equivalence import Equivalence, cut_checked
+from prunekit.pipeline import problem_of
+from prunekit.recipe import Recipe, TrainingSection
+from prunekit.testing.models import VOCABULARY, tiny
+
+PAIRS, SHORT, LONG = 64, 3, 9
+"""Random pairs to train on, and how many tokens they have at least and fewer than."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a strategy did to one model: its two answers, what it left behind, and the cut model.
+
+    `problem` is about the dense model, `second` about what `upfront` left. `before` and `after` are `traces` of the
+    live model around the strategy's second answer; `proofs` compares masked and cut for both answers.
+    """
+
+    graph: DependencyGraph
+    problem: Problem
+    second: Problem
+    upfront: PruningPlan
+    plan: PruningPlan
+    before: dict[str, Any]
+    after: dict[str, Any]
+    proofs: tuple[Equivalence, ...]
+    model: PreTrainedModel
+
+    @property
+    def whole(self) -> PruningPlan:
+        """Both answers as one plan."""
+        return self.upfront.then(self.plan)
+
+
+def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4, seed: int = 0) -> Trial:
+    """Run `strategy` on the tiny model of a family as a run would, with 64 random pairs and batches of 8."""
+    adapter, config, model = tiny(family)
+    graph = discover(adapter, config, model)
+    recipe = Recipe(round_to=round_to, seed=seed)
+    dense = copy.deepcopy(model)
+    around = surroundings(model, directory, seed)
+    proofs = collated(around.dev, range(8), 4, Collator(around.tokenizer, model), model.device)
+
+    def bench(done: PruningPlan, phase: str) -> Bench:
+        teacher = Teacher.of(dense, graph.groups, done)
+        return Bench(model, around, lambda _: 0.0, graph.after(done).groups, teacher, phase)
+
+    def cut(plan: PruningPlan, done: PruningPlan) -> Equivalence:
+        return cut_checked(model, plan, adapter, graph, config, done, proofs)
+
+    problem = problem_of(graph, recipe, PruningPlan())
+    upfront = strategy.upfront(problem, bench(PruningPlan(), "upfront"))
+    first = cut(upfront, PruningPlan())
+    second = problem_of(graph, recipe, upfront)
+    before = traces(model)
+    plan = strategy.plan(second, bench(upfront, "learn"))
+    after = traces(model)
+    return Trial(graph, problem, second, upfront, plan, before, after, (first, cut(plan, upfront)), model)
+
+
+def surroundings(model: PreTrainedModel, directory: Path, seed: int) -> Surroundings:
+    """Random pairs, the same for every seed, and a tokenizer whose padding is the model's."""
+    generator = torch.Generator().manual_seed(0)
+
+    def sentence() -> list[int]:
+        length = int(torch.randint(SHORT, LONG, (1,), generator=generator))
+        return torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
+
+    pairs = [{"input_ids": sentence(), "labels": sentence()} for _ in range(PAIRS)]
+    rows = Rows(Dataset.from_list(pairs))
+    words = {f"w{number}": number for number in range(VOCABULARY)}
+    core = Tokenizer(models.WordLevel(words, unk_token="w3"))
+    tokenizer: Any = PreTrainedTokenizerFast  # whose constructor has no types
+    tokenizer = tokenizer(tokenizer_object=core, pad_token=f"w{model.config.pad_token_id}")
+    section = TrainingSection(batch=8, learning_rate=1e-3, precision="fp32", dropout=0.0)
+    return Surroundings(
+        tokenizer=tokenizer,
+        rows=rows,
+        dev=rows,
+        section=section,
+        directory=directory,
+        journal=directory / "log.jsonl",
+        seed=seed,
+        device="cpu",
+    )
+
+
+def traces(model: nn.Module) -> dict[str, Any]:
+    """What a strategy must leave as it found it: modules, parameters, hooks, and modes."""
+    hooks = {
+        name: len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
+        for name, module in model.named_modules()
+    }
+    return {
+        "hooks": hooks,
+        "parameters": {name: (tuple(p.shape), p.requires_grad) for name, p in model.named_parameters()},
+        "training": [name for name, module in model.named_modules() if module.training],
+        "replaced": [name for name, module in model.named_modules() if "forward" in vars(module)],
+    }
