@@ -108,7 +108,7 @@ def resolve(data: Any) -> Recipe:
     """The recipe that parsed YAML or command-line keys ask for: what they leave out comes from the task, if it has it.
 
     Without a model and a task it is the built-in example of the adapter. A task's `options` belong to the strategy it
-    chose them for. Resolving what was resolved changes nothing.
+    chose them for, and give way to a preset. Resolving what was resolved changes nothing.
     """
     asked = Recipe.parse(data)
     name = asked.task.name or (None if asked.model or _has_files(asked.task) else example_for(asked.adapter))
@@ -122,7 +122,7 @@ def resolve(data: Any) -> Recipe:
             "give a model of your own with --model."
         )
     below = dict(plugin.defaults)
-    if asked.strategy != below.get("strategy", Recipe.model_fields["strategy"].default):
+    if asked.strategy != below.get("strategy", Recipe.model_fields["strategy"].default) or "preset" in asked.options:
         below.pop("options", None)
     full = over(below, data)
     full["task"] = {**full.get("task", {}), "name": name}

@@ -83,6 +83,7 @@ def test_a_tasks_options_are_for_its_strategy_only(monkeypatch):
     assert resolve({}).options == resolve({"strategy": "nash"}).options == {"decoder_layers": 2}
     assert resolve({"options": {"steps": 1}}).options == {"decoder_layers": 2, "steps": 1}
     assert resolve({"strategy": "uniform"}).options == {}
+    assert resolve({"options": {"preset": "code-faithful"}}).options == {"preset": "code-faithful"}
 
 
 def test_files_are_taken_as_they_stand(t5_directory, pairs):

@@ -39,8 +39,8 @@ def build_model(vocabulary: int, depth: int) -> MT5ForConditionalGeneration:
 
     `decoder_layers` repeats `num_decoder_layers`, because `generate` sizes its cache by it.
 
-    One embedding serves both sides and the output. Its rows start with unit variance, as the first layers need them;
-    so that the first logits have it too, and the loss starts at that of guessing, the last norm starts at their scale.
+    One embedding serves both sides and the output. It and the last norm start at a scale that gives the first logits
+    unit variance, so that the loss starts at that of guessing.
     """
     config = MT5Config(
         vocab_size=vocabulary,
@@ -56,7 +56,8 @@ def build_model(vocabulary: int, depth: int) -> MT5ForConditionalGeneration:
         decoder_start_token_id=0,
     )
     model = MT5ForConditionalGeneration(config)
-    torch.nn.init.constant_(model.decoder.final_layer_norm.weight, config.d_model**-0.5)
+    torch.nn.init.normal_(model.shared.weight, std=config.d_model**-0.25)
+    torch.nn.init.constant_(model.decoder.final_layer_norm.weight, config.d_model**-0.25)
     return model
 
 
@@ -94,10 +95,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--shallow-steps", type=int, default=4500)
     parser.add_argument("--deep-steps", type=int, default=1500)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--warmup", type=int, default=200, help="steps")
+    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--batch", type=int, default=96, help="verses")
-    parser.add_argument("--save-every", type=int, default=250, help="steps")
+    parser.add_argument("--save-every", type=int, default=500, help="steps")
     parser.add_argument("--bf16", action="store_true", help="mixed precision, where the processor has it")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -117,7 +118,6 @@ def training_arguments(args: argparse.Namespace, place: Path, steps: int) -> Seq
         eval_strategy="steps",
         eval_steps=args.save_every,
         save_steps=args.save_every,
-        save_total_limit=3,
         logging_steps=50,
         report_to=[],
         seed=args.seed,
@@ -152,7 +152,9 @@ def train(
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(place) if place.exists() else None)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
-    model.save_pretrained(done)
+    draft = args.output / f"{part}-draft"
+    model.save_pretrained(draft)
+    draft.rename(done)  # whole or not at all
     return model
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
+import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -66,6 +67,7 @@ class DependencyGraph:
         )
 
 
+@torch.inference_mode(False)  # a caller's inference mode would leave nothing to trace
 def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel | None = None) -> DependencyGraph:
     """Find the groups of the model that `config` describes, without allocating it.
 

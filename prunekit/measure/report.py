@@ -130,6 +130,9 @@ def _size_rows(report: Report) -> Iterator[Row]:
         for place, widths in after.items():
             numbers = "" if widths == before[place] else _listing(widths)
             yield f"{place} {kind}", count(sum(before[place])), count(sum(widths)), numbers
+    for place, width in report.widths.hidden.items():
+        if width < report.widths.dense_hidden[place]:
+            yield place, count(report.widths.dense_hidden[place]), count(width), ""
     for denominator, share in sparsity.model_dump().items():
         yield f"sparsity, {denominator}", "", percent(share), ""
 

@@ -78,15 +78,18 @@ class LayersSection(ReportSection):
 
 
 class WidthsSection(ReportSection):
-    """Heads and FFN channels of every layer that is left. Example: ``heads={"encoder.self": [4, 2, 0, 4]}``.
+    """Heads, FFN channels and hidden dimensions that are left. Example: ``heads={"encoder.self": [4, 2, 0, 4]}``.
 
-    `dense_heads` and `dense_ffn` say how many the same layers had before.
+    `hidden` are the dimensions of the residual stream, of the whole model and of a narrower encoder. The fields with
+    ``dense_`` say how many the same places had before.
     """
 
     heads: dict[str, list[int]]
     ffn: dict[str, list[int]]
     dense_heads: dict[str, list[int]]
     dense_ffn: dict[str, list[int]]
+    hidden: dict[str, int] = {}
+    dense_hidden: dict[str, int] = {}
 
     @classmethod
     def of(cls, groups: Iterable[PruningGroup], plan: PruningPlan) -> "WidthsSection":
@@ -99,6 +102,8 @@ class WidthsSection(ReportSection):
             ffn=_widths(left, Kind.FFN),
             dense_heads=_widths(before, Kind.HEADS),
             dense_ffn=_widths(before, Kind.FFN),
+            hidden={group.name: len(group) for group in left if group.kind is Kind.HIDDEN},
+            dense_hidden={group.name: len(group) for group in before if group.kind is Kind.HIDDEN},
         )
 
 

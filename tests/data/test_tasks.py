@@ -41,6 +41,11 @@ def test_files_become_a_task(place, caplog):
     assert [metric.name for metric in task.metrics] == ["wer"]
 
 
+def test_files_may_be_scored_in_several_ways(place):
+    task = from_files(section(place(ROW), metric="bleu,chrf"))
+    assert [metric.name for metric in task.metrics] == ["bleu", "chrf"]
+
+
 def test_without_test_rows_dev_serves_and_the_log_says_so(place, caplog):
     with caplog.at_level(logging.INFO, "prunekit"):
         task = from_files(section(place(ROW)))

@@ -171,6 +171,12 @@ def test_a_graph_after_a_plan_describes_the_cut_model(every):
     assert set(after.parts) == set(after.shapes)
 
 
+def test_a_caller_may_be_in_inference_mode(every):
+    with torch.inference_mode():
+        found = discover(every.adapter, every.config, every.model)
+    assert found.groups == every.graph.groups
+
+
 class Wrong:
     """Makes adapters that declare the given roots of a decoder in place of the right ones."""
 

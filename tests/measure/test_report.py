@@ -44,6 +44,8 @@ FULL = {
         "ffn": {"encoder": [512, 136]},
         "dense_heads": {"encoder.self": [4, 4], "decoder.self": [4, 4]},
         "dense_ffn": {"encoder": [512, 512]},
+        "hidden": {"hidden": 128},
+        "dense_hidden": {"hidden": 128},
     },
     "quality": {
         "metric": "exact_match",

@@ -78,3 +78,12 @@ def test_the_first_workload_is_the_headline():
     assert [timing.workload.batch for timing in (latency, *latency.workloads)] == [1, 1, 32]
     assert (latency.speedup, latency.wall_speedup, latency.predicted_speedup) == (2, 4, None)
     assert latency.split["pruned"].decoder == 0.6
+
+
+def test_hidden_dimensions_of_a_narrower_encoder_are_those_that_the_model_has_too():
+    whole = PruningGroup("hidden", Kind.HIDDEN, "", (0, 1, 2, 3), (Slice("table", 1),))
+    inner = PruningGroup("encoder.hidden", Kind.HIDDEN, "encoder", (0, 1, 2, 3), (Slice("norm", 0),), within="hidden")
+    plan = PruningPlan({"hidden": (0, 1, 2), "encoder.hidden": (1, 3)})
+    widths = WidthsSection.of((*GROUPS, whole, inner), plan)
+    assert widths.hidden == {"hidden": 3, "encoder.hidden": 1}
+    assert widths.dense_hidden == {"hidden": 4, "encoder.hidden": 4}
