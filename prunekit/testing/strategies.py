@@ -112,8 +112,8 @@ class StrategySuite:
     def test_the_same_seed_gives_the_same_plan(self) -> None:
         """Draw random numbers from a generator seeded with `problem.seed` only."""
         first, second = tried(type(self), self.families[0]), _tried_anew(type(self), self.families[0])
-        assert second.upfront == first.upfront
-        assert second.plan == first.plan
+        assert second.upfront == first.upfront, "upfront() must give the same plan for the same seed"
+        assert second.plan == first.plan, "plan() must give the same plan for the same seed"
 
 
 _TRIED: dict[tuple[type[StrategySuite], str], Trial] = {}
