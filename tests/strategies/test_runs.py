@@ -1,0 +1,65 @@
+"""Whole runs of every strategy on T5, mT5 and BART: the saved result is as small as promised and computes the same."""
+
+import pytest
+import torch
+
+import prunekit
+from prunekit import Recipe
+from prunekit.pipeline import run
+
+FAMILIES = ("t5", "mt5", "bart")
+GATES = {"steps": 10, "gate_learning_rate": 0.5}
+STRATEGIES = {
+    "nash": {"decoder_layers": 1, **GATES},
+    "nash-as-released": {"preset": "code-faithful", "decoder_layers": 1, **GATES},
+    "cofi": {"sparsity": 0.6, **GATES},
+    "cofi-80": {"sparsity": 0.8, **GATES},
+    "uniform": {"encoder_sparsity": 0.5, "decoder_sparsity": 0.5, "importance": "first_order"},
+    "depth": {"decoder_layers": 1, "spacing": "loss"},
+}
+SPARSITY = {"cofi": 0.6, "cofi-80": 0.8}
+TRAINING = {"batch": 4, "learning_rate": 0.003, "precision": "fp32", "save_every": 4, "log_every": 1}
+
+
+def recipe(directory, pairs, output, strategy, options):
+    task = {"train": str(pairs), "eval": str(pairs), "source": "a", "target": "b", "metric": "exact_match"}
+    measure = {"batch": 8, "repeats": 1, "least_quality": 0, "workloads": [{"source": 4, "new_tokens": 3}]}
+    recovery = {"steps": 3, "distillation": {"encoder_hidden": 0.01, "decoder_hidden": 0.01}}
+    base = {"model": str(directory), "output": str(output), "task": {**task, "target_length": 8}, "device": "cpu"}
+    asked = {"strategy": strategy, "options": options, "round_to": 4, "recovery": recovery}
+    return Recipe.parse({**base, "training": TRAINING, "measure": measure, **asked})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_runs_to_the_end(request, pairs, tmp_path, name, family):
+    directory = request.getfixturevalue(f"{family}_directory")
+    asked = recipe(directory, pairs, tmp_path / "run", name.split("-")[0], STRATEGIES[name])
+    report = run(asked)
+    assert report.equivalence.tokens_equal
+    assert report.equivalence.max_rel_diff <= 1e-4
+    saved = prunekit.from_pretrained(tmp_path / "run/model")
+    assert sum(p.numel() for p in saved.parameters()) == report.parameters.pruned < report.parameters.dense
+    assert report.sparsity.non_embedding >= SPARSITY.get(name, 0)
+
+
+class Stop(Exception):
+    """The power goes."""
+
+
+def test_learned_maps_survive_an_interruption(t5_directory, pairs, tmp_path):
+    """Stopped at step 7, after the checkpoint of step 4, and taken up again: the same plan and weights."""
+    options = {**STRATEGIES["cofi"], "encoder_hidden": 0.1, "decoder_hidden": 0.1}
+
+    def until(stage, done, total, figures):
+        if stage == "learn" and done == 7:
+            raise Stop
+
+    broken = recipe(t5_directory, pairs, tmp_path / "broken", "cofi", options)
+    with pytest.raises(Stop):
+        run(broken, until)
+    run(broken)
+    run(recipe(t5_directory, pairs, tmp_path / "whole", "cofi", options))
+    one, other = (prunekit.from_pretrained(tmp_path / name / "model").state_dict() for name in ("broken", "whole"))
+    assert (tmp_path / "broken/plan.json").read_text() == (tmp_path / "whole/plan.json").read_text()
+    assert all(torch.equal(one[name], other[name]) for name in one)
