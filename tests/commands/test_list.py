@@ -72,3 +72,17 @@ def test_options_with_type_default_and_description():
 )
 def test_types_in_words(annotation, words):
     assert type_in_words(annotation) == words
+
+
+class Preset(Strategy):
+    """An example with presets."""
+
+    presets = {"plain": {}, "bold": {"share": 0.9, "by": "age"}}
+    preset: Literal["plain", "bold"] = Field("plain", description="which defaults")
+    share: float = 0.5
+    by: Literal["size", "age"] = "size"
+
+
+def test_presets_are_listed_with_what_they_set():
+    assert rows(options_of("example", Preset))[-1] == ("preset", "bold", "share=0.9, by=age")
+    assert (Preset(preset="bold").share, Preset(preset="bold", share=0.1).share) == (0.9, 0.1)
