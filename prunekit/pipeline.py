@@ -116,6 +116,7 @@ class Line:
         progress: Progress | None,
     ):
         self.recipe, self.subject, self.strategy = recipe, subject, strategy
+        self.given = PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan()
         self.place, self.progress = place, progress
         self.model = self.dense = subject.model
         self.original = copy.deepcopy(checkpoint.dense_config(self.model.config))
@@ -148,13 +149,12 @@ class Line:
 
     def check(self) -> None:
         """Raise `PrunekitError` for a given plan that does not fit the model."""
-        if self.recipe.plan:
-            self._fitting(PruningPlan.load(self.recipe.plan))
+        self._fitting(self.given)
 
     def upfront(self) -> PruningPlan:
         """What goes before any training: the given plan, or the strategy's first answer."""
         if self.strategy is None:
-            return PruningPlan.load(str(self.recipe.plan))
+            return self.given
         problem = problem_of(self.subject.graph, self.recipe, self.done)
         with self.ledger.running():
             return self._fitting(self.strategy.upfront(problem, self._bench("upfront", self._teacher())))

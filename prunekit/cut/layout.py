@@ -40,15 +40,29 @@ class Quirk:
         raise NotImplementedError
 
 
-class TakesSlices(Quirk):
+class Selects(Quirk):
+    """Keeps some places of one dimension of a tensor."""
+
+    def __init__(self, dim: int, index: list[int]):
+        self.dim = dim
+        self.index = torch.tensor(index, device="cpu")
+
+    def select(self, whole: torch.Tensor) -> torch.Tensor:
+        """What is kept of `whole`."""
+        if self.index.device != whole.device:
+            self.index = self.index.to(whole.device)
+        return whole.index_select(self.dim, self.index)
+
+
+class TakesSlices(Selects):
     """The module works with some slices of a shared input, and hands on the whole of it.
 
     The layer that makes the shared tensor does so by the method `maker`, which is shadowed on the instance.
     """
 
     def __init__(self, argument: str, result: int, maker: str, dim: int, index: list[int]):
-        self.argument, self.result, self.maker, self.dim = argument, result, maker, dim
-        self.index = torch.tensor(index, device="cpu")
+        super().__init__(dim, index)
+        self.argument, self.result, self.maker = argument, result, maker
         self.whole: torch.Tensor | None = None
         self.module: nn.Module | None = None
 
@@ -62,9 +76,7 @@ class TakesSlices(Quirk):
     def take(self, whole: torch.Tensor) -> torch.Tensor:
         """Remember the whole and return the slices."""
         self.whole = whole
-        if self.index.device != whole.device:
-            self.index = self.index.to(whole.device)
-        return whole.index_select(self.dim, self.index)
+        return self.select(whole)
 
     def before(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         """Replace the argument, where it was given, by its slices."""
@@ -109,11 +121,11 @@ class DropsInput(Quirk):
         return (args[0][..., :0], *args[1:])
 
 
-class GathersOutput(Quirk):
+class GathersOutput(Selects):
     """The module's output is narrowed to some of its last dimension."""
 
     def __init__(self, index: list[int]):
-        self.index = torch.tensor(index, device="cpu")
+        super().__init__(-1, index)
 
     def attach(self, module: nn.Module) -> None:
         """Hook `module` after its forward pass."""
@@ -121,9 +133,7 @@ class GathersOutput(Quirk):
 
     def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
         """The selected columns."""
-        if self.index.device != output.device:
-            self.index = self.index.to(output.device)
-        return output.index_select(-1, self.index)
+        return self.select(output)
 
 
 def install(model: nn.Module, layout: Layout) -> None:

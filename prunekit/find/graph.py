@@ -205,7 +205,7 @@ def _streams(
             stack = "" if len(crossing) > 1 else min(crossing)
             hidden = _stream("hidden" if not stack else f"{stack}.hidden", stack, component, graph, shapes, ties)
             inner = [
-                replace(_stream(f"{name}.hidden", name, part, graph, shapes, ties), within="hidden", lookups=lookups)
+                replace(_stream(f"{name}.hidden", name, part, graph, shapes, ties), within=hidden.name, lookups=lookups)
                 for name, part, lookups in _gathered(adapter, stacks, component, components, ties)
             ]
             apart = {(piece.parameter, piece.dim) for group in inner for piece in group.slices}

@@ -64,17 +64,9 @@ class Size:
         return total
 
     def _sum(self, name: str, keep: Mapping[str, Any]) -> Any:
-        """How much of a group is kept; a unit within another counts as the product of both keep-values."""
-        group = self.groups[name]
-        own, outer = keep.get(name), keep.get(group.within)
-        if outer is None:
-            return len(group) if own is None else _total(own)
-        if len(group) < len(self.groups[group.within]):
-            at = self.groups[group.within].positions(group.ids)
-            outer = outer[at] if hasattr(outer, "sum") else [outer[position] for position in at]
-        if own is None:
-            return _total(outer)
-        return _total(own * outer if hasattr(own, "sum") else [a * b for a, b in zip(own, outer, strict=True)])
+        """How much of a group is kept."""
+        values = joint(self.groups[name], self.groups, keep)
+        return len(self.groups[name]) if values is None else _total(values)
 
     def counted(self, counts: Mapping[str, int], layers: Mapping[str, Sequence[int]] | None = None) -> int:
         """The exact size with this many units left per group of slices, and these 0/1 per layer; the others are whole.
@@ -101,6 +93,20 @@ def keep_values(groups: Iterable[PruningGroup], plan: PruningPlan) -> dict[str, 
         for group in groups
         if group.name in plan.kept and (kept := set(plan.of(group))) is not None
     }
+
+
+def joint(group: PruningGroup, groups: Mapping[str, PruningGroup], keep: Mapping[str, Any]) -> Any:
+    """The keep-values of a group's units, times those of the units they lie within; None where neither has any.
+
+    A sequence or tensor of one value per unit, as in `keep`; the units of the outer group are matched by number.
+    """
+    own, outer = keep.get(group.name), keep.get(group.within)
+    if outer is not None and len(group) < len(groups[group.within]):
+        at = groups[group.within].positions(group.ids)
+        outer = outer[at] if hasattr(outer, "sum") else [outer[position] for position in at]
+    if own is None or outer is None:
+        return outer if own is None else own
+    return own * outer if hasattr(own, "sum") else [a * b for a, b in zip(own, outer, strict=True)]
 
 
 def sparsity(size: Size, plan: PruningPlan) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from prunekit.find.size import Size
+from prunekit.find.size import Size, keep_values
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn.gates import Constraint, HardConcreteGates
 from prunekit.learn.select import Chunk, chunks, meet
@@ -122,5 +122,5 @@ def _layers(problem: Problem, gates: HardConcreteGates, plan: PruningPlan) -> Pr
 
 def _settled(size: Size, problem: Problem, counts: Mapping[str, int], plan: PruningPlan) -> Settled:
     """The size with what `plan` decides, beside `counts`."""
-    layers = {g.name: [int(n in plan.of(g)) for n in g.ids] for g in problem.groups if g.kind is Kind.LAYERS}
+    layers = keep_values((group for group in problem.groups if group.kind is Kind.LAYERS), plan)
     return Settled(size, {**counts, **{name: 0 for name, ids in plan.kept.items() if not ids}}, layers)

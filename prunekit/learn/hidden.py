@@ -58,10 +58,17 @@ class HiddenLesson:
             left = self.dimensions.get(stack)
             theirs = [state if left is None else state[..., left] for state in teacher[stack]]
             mine = [self._seen(stack, state, masks) for state in student[stack]]
-            existing = present(self.paths[stack], self.groups, masks)
-            total = total + weight * matched(mine, theirs, real[stack], existing, self.losses.matching)
+            total = total + weight * self._distance(stack, mine, theirs, real[stack], masks)
         result: Tensor = total
         return result
+
+    def _distance(
+        self, stack: str, mine: Sequence[Tensor], theirs: Sequence[Tensor], real: Tensor, masks: Mapping[str, Tensor]
+    ) -> Tensor:
+        """How far a stack's states are apart; which layers exist is asked only where that matters."""
+        matching = self.losses.matching
+        existing = present(self.paths[stack], self.groups, masks) if matching != "same" else ()
+        return matched(mine, theirs, real, existing, matching)
 
     def _seen(self, stack: str, state: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
         """A student's state [batch, tokens, d] with its dimensions masked, through the map if there is one."""

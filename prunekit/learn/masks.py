@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prunekit.errors import PrunekitError
+from prunekit.find.size import joint
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
 Values = Mapping[str, Tensor]
@@ -49,11 +50,8 @@ class Masks:
             handle.remove()
 
     def _kept(self, group: PruningGroup) -> Tensor | None:
-        """The keep-values of a group, with those of the group it lies within; None where neither has any."""
-        own, outer = self.values.get(group.name), self.values.get(group.within)
-        if outer is not None and len(group) < len(outer):
-            outer = outer[self._groups[group.within].positions(group.ids)]
-        return outer if own is None else own if outer is None else own * outer
+        values: Tensor | None = joint(group, self._groups, self.values)
+        return values
 
     def _multiply(self, group: PruningGroup, span: int) -> Any:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:

@@ -11,6 +11,7 @@ import pytest
 
 import prunekit
 from prunekit.errors import PrunekitError
+from prunekit.find.size import keep_values
 from prunekit.find.units import Kind
 from prunekit.learn.strategy import Strategy, build
 from prunekit.measure.equivalence import ALARM
@@ -134,7 +135,7 @@ def _tried_anew(suite: type[StrategySuite], family: str) -> Trial:
 def step(trial: Trial, part: str, round_to: int) -> int:
     """The most parameters of a part that hang on one step of one group, as the plan leaves the others."""
     size, groups, plan = trial.problem.sizes[part], trial.problem.groups, trial.whole
-    layers = {g.name: [int(n in plan.of(g)) for n in g.ids] for g in groups if g.kind is Kind.LAYERS}
+    layers = keep_values((group for group in groups if group.kind is Kind.LAYERS), plan)
     counts = {g.name: len(plan.of(g)) for g in groups if g.kind is not Kind.LAYERS}
     left, steps = size.counted(counts, layers), [0]
     for group in groups:

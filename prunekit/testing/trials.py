@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from prunekit.find.graph import DependencyGraph, discover
+from prunekit.find.graph import discover
 from prunekit.find.units import PruningPlan
 from prunekit.learn.bench import Bench, Surroundings
 from prunekit.learn.rows import Rows, collated
@@ -34,7 +34,6 @@ class Trial:
     live model around the strategy's second answer; `proofs` compares masked and cut for both answers.
     """
 
-    graph: DependencyGraph
     problem: Problem
     second: Problem
     upfront: PruningPlan
@@ -73,7 +72,7 @@ def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4,
     before = traces(model)
     plan = strategy.plan(second, bench(upfront, "learn"))
     after = traces(model)
-    return Trial(graph, problem, second, upfront, plan, before, after, (first, cut(plan, upfront)), model)
+    return Trial(problem, second, upfront, plan, before, after, (first, cut(plan, upfront)), model)
 
 
 def surroundings(model: PreTrainedModel, directory: Path, seed: int) -> Surroundings:

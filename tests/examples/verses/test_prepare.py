@@ -1,18 +1,11 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("pysword")
-SCRIPT = Path(__file__).parents[3] / "examples" / "verses" / "prepare.py"
 
 
 @pytest.fixture(scope="module")
-def prepare():
-    spec = importlib.util.spec_from_file_location("verses_prepare", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def prepare(load):
+    return load("verses/prepare.py")
 
 
 NOTE = '<note placement="foot"><reference type="annotateRef">1:1 </reference>Or, “<rdg>lamp</rdg>”</note>'

@@ -1,20 +1,12 @@
 """Growing a decoder: the copies of a layer together do what that layer did."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 
-SCRIPT = Path(__file__).parents[3] / "examples" / "verses" / "train_dense.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("verses_train_dense", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load):
+    return load("verses/train_dense.py")
 
 
 def test_copies_add_up_to_the_layer_they_come_from(script):
