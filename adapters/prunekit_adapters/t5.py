@@ -25,8 +25,8 @@ class T5(Adapter):
         return config.d_kv
 
     def stacks(self, config):
-        itself = heads("layer.0.SelfAttention.q", count="n_heads", shared=BIAS)
-        cross = heads("layer.1.EncDecAttention.q", count="n_heads", broadcast="n_heads")
+        itself = heads("layer.0.SelfAttention.q", count="n_heads", shared=BIAS, results=3)
+        cross = heads("layer.1.EncDecAttention.q", count="n_heads", broadcast="n_heads", results=3)
         matrix = "wi_0" if config.is_gated_act else "wi"
         return (
             Stack(

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from prunekit.cut.layout import Layout
-from prunekit.find.adapter import Adapter, Root, Stack
+from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
 
 
@@ -43,15 +43,19 @@ def compile_layout(
             _shape(layout, len(group), full[name], shapes, layers, plan)
         if group.lookups and len(group) < len(left[group.within]):
             index = left[group.within].positions(group.ids)
-            layout.gathers.extend({"module": path, "index": index} for path in group.lookups)
+            layout.quirks.extend({"quirk": "GathersOutput", "module": path, "index": index} for path in group.lookups)
     for stack in adapter.stacks(config):
         for position, number in enumerate(plan.of(layers_of(groups, stack.name))):
             attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
             for root, label in zip(attentions, ("self", "cross"), strict=False):
                 name = f"{stack.name}.{number}.{label}.heads"
-                _attention(layout, f"{stack.path}.{position}.{root.owner}", root, left[name], full[name], position)
-                if left[name].ids == () and full[name].ids:
-                    layout.empty.append(_stand_in(left[name]))
+                path = f"{stack.path}.{position}.{root.owner}"
+                emptied = bool(full[name].ids and not left[name].ids)
+                if emptied and (position or label != "self"):
+                    layout.quirks.append(_skipped(path, root, left[name]))
+                else:
+                    _attention(layout, path, root, left[name], full[name], position)
+                    layout.quirks.extend([_stand_in(path, left[name])] if emptied else [])
         _first(layout, stack)
     return layout
 
@@ -74,25 +78,40 @@ def _shape(
 def _attention(
     layout: Layout, path: str, root: Root, group: PruningGroup, original: PruningGroup, position: int
 ) -> None:
-    """Counts, cache slot and shared inputs of one attention; an empty one stands in with a single head."""
+    """Counts, cache slot and shared inputs of one attention; an empty one that must run does so with a single head."""
     values = layout.attributes.setdefault(path, {})
     values["layer_idx"] = position
     if len(group) < len(original):
         values[root.count] = max(len(group), 1)
         if root.shared is not None:
-            layout.shared.append({"module": path, **vars(root.shared), "index": list(group.ids or original.ids[:1])})
+            layout.quirks.append(_slices(path, root.shared, group.ids or original.ids[:1]))
     for attribute in root.broadcast:
         values[attribute] = 1
 
 
-def _stand_in(group: PruningGroup) -> dict[str, Any]:
+def _slices(path: str, shared: SharedInput, kept: Sequence[int]) -> dict[str, Any]:
+    """The heads' slices that an attention takes of a tensor that it hands on whole."""
+    return {"quirk": "TakesSlices", "module": path, **vars(shared), "index": list(kept)}
+
+
+def _projections(path: str, group: PruningGroup, dim: int) -> list[str]:
+    """The projections of the attention at `path` whose rows (dimension 0) or columns (1) are its heads'."""
+    weights = [piece.parameter for piece in group.slices if piece.parameter.endswith(".weight") and piece.dim == dim]
+    return [name.removesuffix(".weight").removeprefix(f"{path}.") for name in weights]
+
+
+def _stand_in(path: str, group: PruningGroup) -> dict[str, Any]:
     """Which projections of an attention without heads give, and which ignore, one head of zeros."""
-    weights = [piece for piece in group.slices if piece.parameter.endswith(".weight")]
-    return {
-        "width": next(piece.span for piece in weights if piece.dim == 0),
-        "pads": [piece.parameter.removesuffix(".weight") for piece in weights if piece.dim == 0],
-        "drops": [piece.parameter.removesuffix(".weight") for piece in weights if piece.dim == 1],
-    }
+    width = next(piece.span for piece in group.slices if piece.parameter.endswith(".weight") and piece.dim == 0)
+    pads, drops = (_projections(path, group, dim) for dim in (0, 1))
+    return {"quirk": "StandsIn", "module": path, "width": width, "pads": pads, "drops": drops}
+
+
+def _skipped(path: str, root: Root, group: PruningGroup) -> dict[str, Any]:
+    """What an attention without heads leaves to do: its output projection, if that has a bias."""
+    (output,) = _projections(path, group, 1)
+    shared = None if root.shared is None else [root.shared.argument, root.shared.result]
+    return {"quirk": "Skipped", "module": path, "output": output, "results": root.results, "shared": shared}
 
 
 def _first(layout: Layout, stack: Stack) -> None:

@@ -15,17 +15,13 @@ class Layout:
     """A plan made concrete, as data that JSON can hold; module and parameter names are those of the cut model.
 
     `shapes` holds every parameter shape that the stock model does not have, `attributes` what to set on which module,
-    `shared` the inputs from which a module takes only some slices while handing on the whole, and `empty` the
-    attentions without a head, which run with one stand-in head of zeros so that caches keep counting positions.
-    `gathers` holds embeddings whose output is a selection of their columns, because what follows is narrower.
+    `quirks` what modules do in another way: the name of one of `QUIRKS`, the module, and the options of its class.
     Example: ``Layout(shapes={"encoder.block.0.layer.0.SelfAttention.q.weight": [96, 128], ...})``.
     """
 
     shapes: dict[str, list[int]] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    shared: list[dict[str, Any]] = field(default_factory=list)
-    empty: list[dict[str, Any]] = field(default_factory=list)
-    gathers: list[dict[str, Any]] = field(default_factory=list)
+    quirks: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a config."""
@@ -94,31 +90,53 @@ class TakesSlices(Selects):
         return (*output[: self.result], whole, *output[self.result + 1 :])
 
 
-class PadsOutput(Quirk):
-    """A projection without rows gives one head of zeros instead of nothing."""
+class StandsIn(Quirk):
+    """An attention without heads that runs with one head of zeros, of which its output projection takes nothing.
 
-    def __init__(self, width: int):
-        self.width = width
+    A stack's first attention must run: caches count positions by it, and what later layers share is made in it.
+    """
+
+    def __init__(self, width: int, pads: list[str], drops: list[str]):
+        self.width, self.pads, self.drops = width, pads, drops
 
     def attach(self, module: nn.Module) -> None:
-        """Hook `module` after its forward pass."""
-        module.register_forward_hook(self.after)
+        """Hook the projections of the attention `module`."""
+        for name in self.pads:
+            module.get_submodule(name).register_forward_hook(self.after)
+        for name in self.drops:
+            module.get_submodule(name).register_forward_pre_hook(self.before)
 
     def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """Zeros of the stand-in head's width; padded, so that gradients of zero reach whatever lies before."""
+        """Zeros of the head's width; padded, so that gradients of zero reach whatever lies before."""
         return nn.functional.pad(output, (0, self.width))
-
-
-class DropsInput(Quirk):
-    """A projection without columns ignores the stand-in head: only its bias, if any, is left."""
-
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` before its forward pass."""
-        module.register_forward_pre_hook(self.before)
 
     def before(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Nothing of the first input's last dimension."""
         return (args[0][..., :0], *args[1:])
+
+
+class Skipped(Quirk):
+    """An attention without heads: only its output projection runs, without columns, which leaves the bias.
+
+    It returns as many `results` as the attention would, and hands `shared` on: ``[argument, place in the results]``.
+    """
+
+    def __init__(self, output: str, results: int, shared: tuple[str, int] | None):
+        self.output, self.results, self.shared = output, results, shared
+        self.module: nn.Module | None = None
+
+    def attach(self, module: nn.Module) -> None:
+        """Shadow the module's forward pass on the instance."""
+        self.module = module
+        module.__dict__["forward"] = self.forward
+
+    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Zeros or the bias; what lies before gets gradients of zero."""
+        assert self.module is not None
+        results = [self.module.get_submodule(self.output)(hidden_states[..., :0])] + [None] * (self.results - 1)
+        if self.shared is not None:
+            results[self.shared[1]] = kwargs.get(self.shared[0])
+        return tuple(results)
 
 
 class GathersOutput(Selects):
@@ -134,6 +152,9 @@ class GathersOutput(Selects):
     def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
         """The selected columns."""
         return self.select(output)
+
+
+QUIRKS: dict[str, Any] = {kind.__name__: kind for kind in (TakesSlices, StandsIn, Skipped, GathersOutput)}
 
 
 def install(model: nn.Module, layout: Layout) -> None:
@@ -152,16 +173,9 @@ def install(model: nn.Module, layout: Layout) -> None:
         module = model.get_submodule(path)
         for attribute, value in values.items():
             setattr(module, attribute, value)
-    for entry in layout.shared:
-        quirk = TakesSlices(**{key: value for key, value in entry.items() if key != "module"})
-        quirk.attach(model.get_submodule(entry["module"]))
-    for entry in layout.empty:
-        for path in entry["pads"]:
-            PadsOutput(entry["width"]).attach(model.get_submodule(path))
-        for path in entry["drops"]:
-            DropsInput().attach(model.get_submodule(path))
-    for entry in layout.gathers:
-        GathersOutput(entry["index"]).attach(model.get_submodule(entry["module"]))
+    for entry in layout.quirks:
+        options = {key: value for key, value in entry.items() if key not in ("quirk", "module")}
+        QUIRKS[entry["quirk"]](**options).attach(model.get_submodule(entry["module"]))
 
 
 def uninstall(model: nn.Module) -> None:
@@ -175,6 +189,8 @@ def uninstall(model: nn.Module) -> None:
                     module._forward_pre_hooks_with_kwargs.pop(key, None)
                     if isinstance(quirk, TakesSlices):
                         module.__dict__.pop(quirk.maker, None)
+        if isinstance(getattr(module.__dict__.get("forward"), "__self__", None), Skipped):
+            del module.__dict__["forward"]
 
 
 Holders = dict[int, list[tuple[nn.Module, str]]]

@@ -37,6 +37,7 @@ class Root:
     count: str = ""
     shared: SharedInput | None = None
     broadcast: tuple[str, ...] = ()
+    results: int = 2
 
     @property
     def owner(self) -> str:
@@ -44,13 +45,16 @@ class Root:
         return self.module.rpartition(".")[0]
 
 
-def heads(module: str, count: str = "num_heads", shared: SharedInput | None = None, broadcast: str = "") -> Root:
+def heads(
+    module: str, count: str = "num_heads", shared: SharedInput | None = None, broadcast: str = "", results: int = 2
+) -> Root:
     """Attention heads, named by their query projection.
 
     `count` is the attribute of the attention that holds the number of heads. `broadcast` names one that sizes a tensor
-    which later layers reuse whatever their own number of heads: it becomes 1.
+    which later layers reuse whatever their own number of heads: it becomes 1. `results` is how many values the
+    attention returns, so that one without heads can be skipped.
     """
-    return Root(module, Kind.HEADS, count, shared, (broadcast,) if broadcast else ())
+    return Root(module, Kind.HEADS, count, shared, (broadcast,) if broadcast else (), results)
 
 
 def ffn(module: str) -> Root:

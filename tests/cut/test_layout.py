@@ -8,7 +8,7 @@ import torch
 
 from prunekit.cut.compile import compile_layout, cut_config
 from prunekit.cut.layout import Layout, install, pruned_class, pruned_config_class, uninstall
-from prunekit.find.units import PruningPlan
+from prunekit.find.units import Kind, PruningPlan
 from prunekit.testing import untie
 
 PLAN = PruningPlan(
@@ -77,13 +77,27 @@ def test_nothing_is_left_after_uninstalling(every, batch):
     model = copy.deepcopy(every.model)
     layout = layout_of(every)
     plain = {path: dict(vars(model.get_submodule(path))) for path in layout.attributes}
-    install(model, Layout(shared=layout.shared, empty=layout.empty))
+    install(model, Layout(quirks=layout.quirks))
     assert hooks(model) > 0
     uninstall(model)
     assert hooks(model) == 0
     assert not any(m._forward_pre_hooks_with_kwargs for m in model.modules())
     assert {path: vars(model.get_submodule(path)).keys() for path in plain} == {p: v.keys() for p, v in plain.items()}
     assert torch.equal(logits(model, batch), logits(every.model, batch))
+
+
+def test_an_attention_without_heads_does_not_run_but_for_a_stacks_first(every, batch):
+    """At the first one caches count positions; a cross-attention may be skipped anywhere."""
+    whole, ran = every.cut(PruningPlan()), set()
+    empty = [group.name for group in every.graph.groups if group.kind is Kind.HEADS]
+    small = every.cut(PruningPlan(dict.fromkeys(empty, ())))
+    queries = ("SelfAttention.q", "EncDecAttention.q", "self_attn.q_proj", "encoder_attn.q_proj")
+    for name, module in small.named_modules():
+        if name.endswith(queries):
+            module.register_forward_hook(lambda *_, name=name: ran.add(name))
+    assert logits(small, batch).shape == logits(whole, batch).shape
+    assert len(ran) == 2
+    assert all(".0." in name and "elf" in name for name in ran)
 
 
 def test_other_peoples_hooks_stay(case):
