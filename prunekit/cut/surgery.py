@@ -56,7 +56,9 @@ def _drop_layers(model: nn.Module, stack: Stack, kept: list[int]) -> None:
         source, target = (layers[position].get_submodule(stack.first.module) for position in (0, kept[0]))
         setattr(target, stack.first.name, getattr(source, stack.first.name))
     owner, _, leaf = stack.path.rpartition(".")
-    setattr(model.get_submodule(owner), leaf, nn.ModuleList(layers[position] for position in kept))
+    left = nn.ModuleList(layers[position] for position in kept)
+    left.training = layers.training
+    setattr(model.get_submodule(owner), leaf, left)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from prunekit.errors import PrunekitError
 from prunekit.find.size import keep_values
 from prunekit.find.units import Kind
 from prunekit.learn.strategy import Strategy, build
-from prunekit.measure.equivalence import ALARM
+from prunekit.measure.equivalence import TOLERANCE
 from prunekit.testing.trials import Trial, try_out
 
 
@@ -92,9 +92,7 @@ class StrategySuite:
         """Law 1 for both of its plans, after whatever it trained."""
         for proof in trial.proofs:
             assert proof.tokens_equal, "the cut model generates other tokens than the masked one"
-            assert proof.max_rel_diff <= ALARM[trial.model.dtype], (
-                "the cut model's logits are not those of the masked one"
-            )
+            assert proof.max_rel_diff <= TOLERANCE, "the cut model's logits are not those of the masked one"
 
     def test_other_stacks_lose_nothing(self, trial: Trial) -> None:
         """A stack that was not to be pruned keeps every unit."""

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from prunekit.cut.surgery import cut
 from prunekit.find.graph import discover
 from prunekit.find.units import PruningPlan
 from prunekit.learn.bench import Bench, Surroundings
@@ -31,7 +32,8 @@ class Trial:
     """What a strategy did to one model: its two answers, what it left behind, and the cut model.
 
     `problem` is about the dense model, `second` about what `upfront` left. `before` and `after` are `traces` of the
-    live model around the strategy's second answer; `proofs` compares masked and cut for both answers.
+    live model around the strategy's second answer; `proofs` compares masked and cut for both answers, in float64, where
+    rounding hides nothing.
     """
 
     problem: Problem
@@ -62,17 +64,19 @@ def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4,
         teacher = Teacher.of(dense, graph.groups, done)
         return Bench(model, around, lambda _: 0.0, graph.after(done).groups, teacher, phase)
 
-    def cut(plan: PruningPlan, done: PruningPlan) -> Equivalence:
-        return cut_checked(model, plan, adapter, graph, config, done, proofs)
+    def prove_and_cut(plan: PruningPlan, done: PruningPlan) -> Equivalence:
+        proof = cut_checked(copy.deepcopy(model).double(), plan, adapter, graph, config, done, proofs)
+        cut(model, plan, adapter, graph, config, done)
+        return proof
 
     problem = problem_of(graph, recipe, PruningPlan())
     upfront = strategy.upfront(problem, bench(PruningPlan(), "upfront"))
-    first = cut(upfront, PruningPlan())
+    first = prove_and_cut(upfront, PruningPlan())
     second = problem_of(graph, recipe, upfront)
     before = traces(model)
     plan = strategy.plan(second, bench(upfront, "learn"))
     after = traces(model)
-    return Trial(problem, second, upfront, plan, before, after, (first, cut(plan, upfront)), model)
+    return Trial(problem, second, upfront, plan, before, after, (first, prove_and_cut(plan, upfront)), model)
 
 
 def surroundings(model: PreTrainedModel, directory: Path, seed: int) -> Surroundings:
