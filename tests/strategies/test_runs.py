@@ -5,6 +5,7 @@ import torch
 
 import prunekit
 from prunekit import Recipe
+from prunekit.cut import checkpoint
 from prunekit.pipeline import run
 
 FAMILIES = ("t5", "mt5", "bart")
@@ -30,16 +31,26 @@ def recipe(directory, pairs, output, strategy, options):
     return Recipe.parse({**base, "training": TRAINING, "measure": measure, **asked})
 
 
+@torch.inference_mode()
+def logits(model):
+    ids = torch.tensor([[3, 4, 5, 6], [7, 8, 9, 1]])
+    return model.eval()(input_ids=ids, decoder_input_ids=ids).logits
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_runs_to_the_end(request, pairs, tmp_path, name, family):
+def test_every_strategy_runs_to_the_end(request, pairs, tmp_path, monkeypatch, name, family):
     directory = request.getfixturevalue(f"{family}_directory")
+    live = []
+    keep = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda model, *rest: (live.append(logits(model)), keep(model, *rest)))
     asked = recipe(directory, pairs, tmp_path / "run", name.split("-")[0], STRATEGIES[name])
     report = run(asked)
     assert report.equivalence.tokens_equal
     assert report.equivalence.max_rel_diff <= 1e-4
     saved = prunekit.from_pretrained(tmp_path / "run/model")
     assert sum(p.numel() for p in saved.parameters()) == report.parameters.pruned < report.parameters.dense
+    assert torch.equal(logits(saved), live[0])
     assert report.sparsity.non_embedding >= SPARSITY.get(name, 0)
 
 
