@@ -31,6 +31,7 @@ FLOORS = {
     "learn": MIDDLE,
     "measure": TOP,
     "compare": LINE,
+    "conform": LINE,
     "pipeline": LINE,
     "plugins": LINE,
     "pretrained": LINE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
@@ -154,10 +154,13 @@ class Adapter:
         small._attn_implementation = "eager"
         return small
 
-    def example_inputs(self, config: PretrainedConfig) -> dict[str, Any]:
-        """Inputs for one traced forward pass of the skeleton: token ids of shape [1, 4]."""
-        ids = torch.tensor([[3, 4, 5, 6]])
-        return {"input_ids": ids, "decoder_input_ids": ids, "use_cache": False}
+    def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
+        """Random inputs of the encoder, to trace and to check with: token ids of shape [rows, 7], some padded."""
+        generator = torch.Generator().manual_seed(0)
+        ids = torch.randint(3, config.vocab_size, (rows, 7), generator=generator)
+        mask = torch.ones_like(ids)
+        mask[1::3, 4:], mask[2::3, :2] = 0, 0
+        return {"input_ids": ids, "attention_mask": mask}
 
     def build(self, config: PretrainedConfig, device: str = "meta") -> PreTrainedModel:
         """A model of this config, without reading weights; on `meta` nothing is allocated."""

@@ -46,7 +46,7 @@ def _groups(adapter: Adapter, model: PreTrainedModel) -> Iterator[frozenset[Node
         warnings.simplefilter("ignore")
         logging.captureWarnings(False)
         graph.build_dependency(
-            model, adapter.example_inputs(model.config), output_transform=lambda output: output.logits, verbose=False
+            model, _inputs(adapter, model), output_transform=lambda output: output.logits, verbose=False
         )
         names = {id(p): name for name, p in model.named_parameters()}
         modules = {id(m): name for name, m in model.named_modules()}
@@ -55,6 +55,11 @@ def _groups(adapter: Adapter, model: PreTrainedModel) -> Iterator[frozenset[Node
             for item in group.items:
                 nodes.update(_nodes(item.dep, names, modules))
             yield frozenset(nodes)
+
+
+def _inputs(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
+    ids = torch.tensor([[3, 4, 5, 6]])
+    return {**adapter.encoder_inputs(model.config, 1), "decoder_input_ids": ids, "use_cache": False}
 
 
 def _nodes(dep: Any, names: dict[int, str], modules: dict[int, str]) -> Iterator[Node]:

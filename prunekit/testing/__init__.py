@@ -1,9 +1,11 @@
-"""Kits for tests: the suite for strategies, tiny models of every family, and random plans.
+"""Kits for tests: the suites for adapters and strategies, tiny models of every family, and random plans.
 
 Needs `pytest` and `hypothesis`, which ``prunekit[dev]`` brings.
 """
 
-from prunekit.testing.models import FAMILIES, VOCABULARY, Tiny, enlarge, tiny, untie
+from prunekit.conform.specimen import enlarge
+from prunekit.testing.adapters import AdapterSuite
+from prunekit.testing.models import FAMILIES, VOCABULARY, Tiny, tiny, untie
 from prunekit.testing.plans import plans, units
 from prunekit.testing.strategies import StrategySuite
 from prunekit.testing.trials import Trial, try_out
@@ -11,6 +13,7 @@ from prunekit.testing.trials import Trial, try_out
 __all__ = [
     "FAMILIES",
     "VOCABULARY",
+    "AdapterSuite",
     "StrategySuite",
     "Tiny",
     "Trial",

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import plugins
+from prunekit.conform.specimen import enlarge
 from prunekit.find.adapter import Adapter
 
 VOCABULARY = 60
@@ -80,14 +80,3 @@ def untie(model: PreTrainedModel) -> None:
     live: Any = model
     head = live.get_output_embeddings()
     head.weight = nn.Parameter(head.weight.detach().clone())
-
-
-@torch.no_grad()
-def enlarge(model: nn.Module, seed: int = 0) -> None:
-    """Random weights, biases and norms, in the order of their names, so large that every one of them matters."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, tensor in sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items()):
-        if tensor.is_floating_point():
-            noise = torch.randn(tensor.shape, generator=generator)
-            norm = "norm" in name and name.endswith("weight")
-            tensor.copy_(1 + 0.3 * noise if norm else 0.3 * noise)

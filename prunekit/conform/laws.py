@@ -1,0 +1,118 @@
+"""Checks of the laws: masked equals cut, in logits and tokens, and saved equals loaded."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from prunekit.conform.checks import Failure, Skip, check, difference, need, spelled
+from prunekit.conform.fresh import reload
+from prunekit.conform.specimen import WAYS, Specimen, random_plans
+from prunekit.find.units import Kind, PruningPlan
+
+PLANS = 4
+"""Random plans per check."""
+
+ROUNDING = 1e-6
+"""How far equal models may be apart in two processes, relative to the largest logit: memory lies elsewhere."""
+
+
+def _agree(specimen: Specimen, expected: Tensor, model: PreTrainedModel, plan: PruningPlan) -> None:
+    found = difference(expected, specimen.logits(model))
+    if not found <= specimen.tolerance:
+        raise Failure(f"logits differ by {found:.1e} of the largest with {spelled(plan)}")
+
+
+def _equal(specimen: Specimen, plans: Iterable[PruningPlan]) -> None:
+    for plan in plans:
+        with specimen.masked(plan):
+            expected = specimen.logits(specimen.model)
+        _agree(specimen, expected, specimen.cut(plan), plan)
+
+
+def _kind(kind: Kind, mend: str) -> None:
+    def masked_equals_cut(specimen: Specimen) -> None:
+        _equal(specimen, random_plans(need(specimen, kind), PLANS))
+
+    masked_equals_cut.__doc__ = f"The masked model and the cut one give the same logits, for plans of {kind} alone."
+    check(kind.value, mend)(masked_equals_cut)
+
+
+_kind(Kind.HEADS, "check the attention's `count`, `width`, `results` and `shared`, and `head_size`")
+_kind(Kind.FFN, "check the root of the feed-forward layer")
+_kind(Kind.LAYERS, "check `depth`, `own_depth`, and `first` for what only a first layer has")
+_kind(
+    Kind.HIDDEN, "check `gathers` and what stands beside the stream without being traced; or name the group in `whole`"
+)
+
+
+@check("mixed", "two kinds that are right alone slice the same tensor; check the roots' modules")
+def all_kinds_together(specimen: Specimen) -> None:
+    """The masked model and the cut one give the same logits, for plans of every kind at once."""
+    _equal(specimen, random_plans(specimen.groups(), PLANS))
+
+
+@check("first", "declare `first` for what only the first layer owns")
+def first_layers(specimen: Specimen) -> None:
+    """Layers may go with and without the first of either stack."""
+    groups = need(specimen, Kind.LAYERS)
+    _equal(specimen, (PruningPlan({g.name: g.ids[part] for g in groups}) for part in (slice(1, None), slice(-1))))
+
+
+@check("empty", "check `results`, and that the attention's output projection is the last that reads the heads")
+def nothing_left(specimen: Specimen) -> None:
+    """Attentions and feed-forward layers may go altogether, in the first layers too."""
+    groups = need(specimen, Kind.HEADS, Kind.FFN)
+    layers = {g.name: g.ids[-1:] for g in specimen.groups(Kind.LAYERS)}
+    bare = PruningPlan({g.name: () for g in groups})
+    _equal(specimen, (bare, PruningPlan({**bare.kept, **layers})))
+
+
+@check("twice", "plans compose; check what surgery moves from one layer to another")
+def cut_in_two_steps(specimen: Specimen) -> None:
+    """A model that was cut may be cut again, and is then what one cut would have left."""
+    plans = list(random_plans(specimen.groups(), 2 * PLANS))
+    for first, later in zip(plans[:PLANS], plans[PLANS:], strict=True):
+        both = _possible(specimen, first, later)
+        once, again = specimen.cut(both), specimen.cut(both, specimen.cut(first), first)
+        _agree(specimen, specimen.logits(once), again, both)
+
+
+def _possible(specimen: Specimen, first: PruningPlan, later: PruningPlan) -> PruningPlan:
+    """Both plans, but the first alone where together they would leave no layer or no hidden dimension."""
+    both = first.then(later)
+    bound = {g.name for g in specimen.graph.groups if g.kind in (Kind.LAYERS, Kind.HIDDEN) and not both.of(g)}
+    return PruningPlan({name: first.kept[name] if name in bound else ids for name, ids in both.kept.items()})
+
+
+def _generation(way: str) -> None:
+    def same_tokens(specimen: Specimen) -> None:
+        if way in specimen.ways:
+            raise Skip(f"the dense model cannot: {specimen.ways[way]}")
+        for plan in random_plans(specimen.groups(), PLANS // 2):
+            with specimen.masked(plan):
+                expected = specimen.tokens(specimen.model, way)
+            if not torch.equal(expected, specimen.tokens(specimen.cut(plan), way)):
+                raise Failure(f"the tokens differ with {spelled(plan)}")
+
+    same_tokens.__doc__ = f"The masked model and the cut one generate the same tokens ({way})."
+    check(f"generate-{way}", "check that attentions carry their number as `layer_idx`, and the config's depths")(
+        same_tokens
+    )
+
+
+for _way in WAYS:
+    _generation(_way)
+
+
+@check("saved", "what is not in the checkpoint must come from the config; see `Layout`")
+def saved_equals_loaded(specimen: Specimen) -> None:
+    """A cut model that is saved comes back in a fresh process with the same logits and tokens."""
+    for plan in random_plans(specimen.groups(), 2):
+        small = specimen.cut(plan)
+        logits, tokens = reload(small, specimen.batch, specimen.inputs)
+        if not (found := difference(specimen.logits(small), logits)) <= ROUNDING:
+            raise Failure(f"the logits differ by {found:.1e} of the largest after a reload with {spelled(plan)}")
+        if not torch.equal(specimen.tokens(small, "greedy"), tokens):
+            raise Failure(f"the tokens differ after a reload with {spelled(plan)}")

@@ -1,0 +1,48 @@
+"""The kit for adapters: a suite of checks that an outsider's test file takes over in three lines."""
+
+from typing import ClassVar
+
+import pytest
+from transformers import PretrainedConfig
+
+from prunekit.conform import CHECKS, Check, Skip, Specimen
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
+
+
+class AdapterSuite:
+    """What every adapter must hold, on a tiny model with large random weights.
+
+    A test file of three lines is enough; three encoder and four decoder layers show the most:
+
+        class TestPegasus(AdapterSuite):
+            adapter = Pegasus
+            config = PegasusConfig(d_model=32, encoder_layers=3, decoder_layers=4, vocab_size=60, ...)
+
+    Every check has an id, a sentence that says what holds, and one that says what to mend where it does not. What an
+    architecture does not offer (heads to cut, say, or generating with a static cache) is skipped by name.
+    """
+
+    adapter: ClassVar[type[Adapter]]
+    config: ClassVar[PretrainedConfig]
+
+    @pytest.fixture
+    def specimen(self) -> Specimen:
+        """The tiny model, built once for all checks."""
+        kind = type(self)
+        if kind not in _SPECIMENS:
+            _SPECIMENS[kind] = Specimen.tiny(kind.adapter(), kind.config)
+        return _SPECIMENS[kind]
+
+    @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
+    def test_adapter(self, specimen: Specimen, check: Check) -> None:
+        """One check holds."""
+        try:
+            check.run(specimen)
+        except Skip as reason:
+            pytest.skip(str(reason))
+        except PrunekitError as error:
+            pytest.fail(f"{check.holds}\nHere {error}.\nTo mend it, {check.mend}.", pytrace=False)
+
+
+_SPECIMENS: dict[type[AdapterSuite], Specimen] = {}
