@@ -1,12 +1,12 @@
 """``prunekit inspect``: the figures of the table against the model's own parameters."""
 
+import json
+
+import networkx as nx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import AutoModelForSeq2SeqLM, T5Config
 
 from prunekit import PruningPlan, plugins, prune
-from prunekit.commands.inspect import spans
 from prunekit.cut import checkpoint
 
 
@@ -74,6 +74,18 @@ def test_a_pruned_model_as_it_is_now(prunekit, t5_directory, tmp_path):
     assert cells(result, "decoder.layers")[0] == "2"
 
 
+@pytest.mark.parametrize("suffix", ["json", "graphml"])
+def test_the_graph_is_exported_beside_the_table(prunekit, t5_directory, tmp_path, suffix):
+    file = tmp_path / f"t5.{suffix}"
+    result = prunekit("inspect", t5_directory, "--export", file)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == prunekit("inspect", t5_directory).stdout
+    written = file.read_text()
+    graph = nx.parse_graphml(written) if suffix == "graphml" else nx.node_link_graph(json.loads(written), edges="edges")
+    assert graph.nodes["shared.weight[0]"] == {"size": 32, "group": "vocabulary", "part": "embedding"}
+    assert f"{len(graph)} dimensions of parameters, {len(graph.edges)} couplings" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -81,6 +93,7 @@ def test_a_pruned_model_as_it_is_now(prunekit, t5_directory, tmp_path):
         (("T5", "--adapter", "bart"), "'bart' does not fit a model of type 't5'; use --adapter t5."),
         (("T5", "--adapter", "brat"), "did you mean 'bart'"),
         (("EMPTY",), "it has no readable config.json"),
+        (("T5", "--export", "t5.svg"), "name a file that ends in .graphml"),
     ],
 )
 def test_what_cannot_be_inspected(prunekit, t5_directory, tmp_path, words, sentence):
@@ -89,12 +102,3 @@ def test_what_cannot_be_inspected(prunekit, t5_directory, tmp_path, words, sente
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("error: ")
     assert sentence in result.stderr
-
-
-@given(st.sets(st.integers(0, 30)))
-def test_spans_name_every_number_once(numbers):
-    named = []
-    for part in filter(None, spans(sorted(numbers)).split(", ")):
-        first, _, last = part.partition("-")
-        named += range(int(first), int(last or first) + 1)
-    assert named == sorted(numbers)
