@@ -221,7 +221,7 @@ class Line:
     def _forget(self) -> None:
         """Random weights in the pruned shape, where training from scratch starts."""
         torch.manual_seed(FRESH + self.recipe.seed)
-        fresh = self.subject.adapter.auto_class.from_config(copy.deepcopy(self.original))
+        fresh = self.subject.adapter.fresh(copy.deepcopy(self.original))
         if self.done != PruningPlan():
             fresh = cut(fresh, self.done, self.subject.adapter, self.subject.graph, copy.deepcopy(self.original))
         self.model.load_state_dict(fresh.state_dict())

@@ -93,8 +93,8 @@ def adapter_for(config: PretrainedConfig, wanted: str | None) -> tuple[str, Adap
     name = wanted or model_type
     if wanted is None and model_type not in known:
         raise PrunekitError(
-            f"There is no adapter for models of type {model_type!r} (there are {', '.join(known)}); write one, "
-            "or name one that fits with --adapter."
+            f"There is no adapter for models of type {model_type!r} (`prunekit list adapters` shows those there are); "
+            "write one, or name one that fits with --adapter."
         )
     kind = load(ADAPTERS, name)
     undeclared = not kind.model_types and model_type not in known

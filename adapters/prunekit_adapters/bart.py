@@ -1,12 +1,13 @@
-"""BART: post-norm layers with biases, heads that divide d_model."""
+"""BART and the types that share its structure: mBART, PLBart, Pegasus, Marian, M2M-100 and NLLB, Blenderbot."""
 
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
 
 class Bart(Adapter):
-    """BART: tracing finds every coupling, so naming the roots is enough."""
+    """BART, mBART, PLBart, Pegasus, Marian, NLLB, Blenderbot: naming the roots is enough."""
 
-    model_types = ("bart",)
+    model_types = ("bart", "mbart", "plbart", "pegasus", "marian", "m2m_100", "blenderbot", "blenderbot-small")
+    skeleton_sizes = {**Adapter.skeleton_sizes, "decoder_vocab_size": 24}
 
     def stacks(self, config):
         own, cross = heads("self_attn.q_proj"), heads("encoder_attn.q_proj")

@@ -3,7 +3,7 @@
 from prunekit import Adapter, FirstOwned, SharedInput, Stack, ffn, heads, hookimpl
 
 BIAS = SharedInput("position_bias", result=1, maker="compute_bias", dim=1)
-TABLE = FirstOwned("layer.0.SelfAttention", "relative_attention_bias", flag="has_relative_attention_bias")
+TABLE = FirstOwned("layer.0.SelfAttention", ("relative_attention_bias",), flag="has_relative_attention_bias")
 
 
 class T5(Adapter):

@@ -125,10 +125,10 @@ def leaves(slices: Iterable[Slice], named: Callable[[list[str]], str]) -> Iterat
     """``64 rows of ...`` and ``64 columns of ...``: what one unit takes, rows first."""
     alike: dict[tuple[int, int], list[str]] = defaultdict(list)
     for piece in slices:
-        alike[piece.dim, piece.span].append(piece.parameter)
-    for (dim, span), names in sorted(alike.items()):
+        alike[piece.dim, piece.width].append(piece.parameter)
+    for (dim, width), names in sorted(alike.items()):
         noun = ("row", "column")[dim] if dim < 2 else f"dimension-{dim} slice"
-        yield f"{span:,} {noun}{'' if span == 1 else 's'} of {named(names)}"
+        yield f"{width:,} {noun}{'' if width == 1 else 's'} of {named(names)}"
 
 
 def listed(names: Iterable[str]) -> str:

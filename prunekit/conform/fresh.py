@@ -43,8 +43,11 @@ class Reader:
 _READERS: list[Reader] = []
 
 
-def reload(model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Save `model`, and return the logits for `batch` and the tokens for `inputs` that it gives in another process."""
+def reload(model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Save `model`, and return the ``logits`` for `batch` that it gives in another process, and the ``tokens``.
+
+    Without `inputs` nothing is generated.
+    """
     if not _READERS or _READERS[0].process.poll() is not None:
         _READERS[:] = [Reader()]
     with tempfile.TemporaryDirectory() as place:
@@ -55,8 +58,8 @@ def reload(model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, T
             {name: tensor.contiguous().clone() for name, tensor in named.items()}, directory / "inputs.safetensors"
         )
         _READERS[0].ask(directory)
-        answer = load_file(directory / "outputs.safetensors")
-    return answer["logits"], answer["tokens"]
+        found: dict[str, Tensor] = load_file(directory / "outputs.safetensors")
+    return found
 
 
 def serve(source: IO[str] | None = None) -> None:
@@ -80,6 +83,7 @@ def answer(directory: Path) -> None:
         for part in ("batch.", "inputs.")
     )
     length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "no_repeat_ngram_size": 1}
-    tokens = model.generate(**inputs, **length)
-    logits = model(**batch, use_cache=False).logits
-    save_file({"logits": logits.contiguous(), "tokens": tokens.contiguous()}, directory / "outputs.safetensors")
+    found = {"logits": model(**batch, use_cache=False).logits.contiguous()}
+    if inputs:
+        found["tokens"] = model.generate(**inputs, **length).contiguous()
+    save_file(found, directory / "outputs.safetensors")

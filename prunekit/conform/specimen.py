@@ -40,14 +40,22 @@ class Specimen:
         model.train(False)
 
     @classmethod
-    def tiny(cls, adapter: Adapter, config: PretrainedConfig, seed: int = 0) -> "Specimen":
-        """A model of a small `config` with large random weights in float64, where rounding hides nothing."""
+    def tiny(
+        cls,
+        adapter: Adapter,
+        config: PretrainedConfig,
+        dtype: torch.dtype = torch.float64,
+        tolerance: float = 1e-5,
+        seed: int = 0,
+    ) -> "Specimen":
+        """A model of a small `config` with large random weights, in float64 because there rounding hides nothing."""
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             model = adapter.build(copy.deepcopy(config), "cpu")
             model.apply(model._init_weights)
             enlarge(model, seed)
-        return cls(adapter, config, model.double())
+        live: Any = model
+        return cls(adapter, config, live.to(dtype), tolerance)
 
     @cached_property
     def graph(self) -> DependencyGraph:
@@ -92,9 +100,13 @@ class Specimen:
         """Eight tokens an input, none twice, so that a model that stutters shows differences too."""
         generator: Any = model
         length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "no_repeat_ngram_size": 1}
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(0)
-            tokens: Tensor = generator.generate(**copy.deepcopy(self.inputs), **length, **WAYS[way])
+        kept = copy.deepcopy(generator.generation_config)  # which some models change when they generate
+        try:
+            with torch.random.fork_rng(devices=()):
+                torch.manual_seed(0)
+                tokens: Tensor = generator.generate(**copy.deepcopy(self.inputs), **length, **WAYS[way])
+        finally:
+            generator.generation_config = kept
         return tokens
 
     @cached_property
@@ -129,7 +141,7 @@ def enlarge(model: nn.Module, seed: int = 0) -> None:
     for name, tensor in sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items()):
         if name in saved and tensor.is_floating_point():
             noise = torch.randn(tensor.shape, generator=generator)
-            norm = "norm" in name and name.endswith("weight")
+            norm = "norm" in name.lower() and name.endswith("weight")
             tensor.copy_(1 + 0.3 * noise if norm else 0.3 * noise)
 
 

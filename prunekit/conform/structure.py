@@ -6,13 +6,14 @@ import torch
 
 from prunekit.conform.checks import Failure, check, difference, need, spelled
 from prunekit.conform.specimen import Specimen, random_plans
+from prunekit.find.keys import get_key
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
 PLANS = 4
 """Random plans per check."""
 
-LOUD = 1e-3
-"""The least relative difference of logits by which a wrong slice must show."""
+LOUD = 1e-4
+"""The least relative difference of logits by which a wrong slice must show: ten times what rounding may do."""
 
 
 @check("trace", "name the roots that tracing asks for; say `keep` of what must stay whole and `cuts` where it must")
@@ -53,8 +54,8 @@ def wrong_slice_shows(specimen: Specimen) -> None:
 
 
 def _one_of_each(groups: Iterable[PruningGroup]) -> list[PruningGroup]:
-    """The last group of every stack, kind and label."""
-    return list({(g.stack, g.kind, g.name.split(".")[-2:][0]): g for g in groups}.values())
+    """One group for every name that differs in more than the layer."""
+    return list({g.name.replace(f".{g.layer}.", "."): g for g in groups}.values())
 
 
 @check("ties", "list what the architecture ties in its `_tied_weights_keys`; surgery keeps ties by identity")
@@ -75,5 +76,5 @@ def configs_agree(specimen: Specimen) -> None:
     for stack in stacks:
         real = len(small.get_submodule(stack.path))
         for key in stack.depth:
-            if getattr(small.config, key) != real:
-                raise Failure(f"config.{key} is {getattr(small.config, key)}, but {stack.path} has {real} layers")
+            if (said := get_key(small.config, key)) != real:
+                raise Failure(f"config.{key} is {said}, but {stack.path} has {real} layers")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +116,13 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
     record = getattr(config, "prunekit", None)
     if not record:
         return config
-    data = {**copy.deepcopy(config.to_dict()), **record["dense"]}
-    for key in ("prunekit", "model_type", *(key for key, value in record["dense"].items() if value is None)):
-        data.pop(key, None)
+    data = copy.deepcopy(config.to_dict())
+    for key, value in {**record["dense"], "prunekit": None, "model_type": None}.items():
+        *path, leaf = key.split(".")
+        holder = reduce(dict.__getitem__, path, data)
+        holder.pop(leaf, None)
+        if value is not None:
+            holder[leaf] = value
     original: PretrainedConfig = CONFIG_MAPPING[config.model_type.removeprefix(PREFIX)].from_dict(data)
     return original
 

@@ -1,13 +1,16 @@
 """From a plan to a Layout: which shapes, attributes and quirks the cut model needs beyond the stock architecture."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from torch import nn
 from transformers import PretrainedConfig
 
 from prunekit.cut.layout import Layout
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
+from prunekit.find.keys import get_key, set_key
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
 
 
@@ -22,7 +25,9 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
     for stack in adapter.stacks(config):
         count = len(plan.of(layers_of(groups, stack.name)))
         for key in stack.depth:
-            setattr(result, key, count)
+            set_key(result, key, count)
+        for key in stack.each:
+            set_key(result, key, [get_key(config, key)[n] for n in plan.of(layers_of(groups, stack.name))])
     return result
 
 
@@ -32,8 +37,9 @@ def compile_layout(
     groups: Sequence[PruningGroup],
     shapes: Mapping[str, tuple[int, ...]],
     plan: PruningPlan,
+    ties: Mapping[str, str] = MappingProxyType({}),
 ) -> Layout:
-    """The layout of the model that `plan` leaves of the dense one with `config`, `groups` and `shapes`."""
+    """The layout of the model that `plan` leaves of the dense one with `config`, `groups`, `shapes` and `ties`."""
     left = {group.name: group for group in narrow(groups, plan)}
     full = {group.name: group for group in groups}
     layers = [group for group in groups if group.kind is Kind.LAYERS]
@@ -44,6 +50,12 @@ def compile_layout(
         if group.lookups and len(group) < len(left[group.within]):
             index = left[group.within].positions(group.ids)
             layout.quirks.extend({"quirk": "GathersOutput", "module": path, "index": index} for path in group.lookups)
+        if len(group) < len(full[name]):
+            index = full[name].positions(group.ids)
+            layout.quirks.extend({"quirk": "GathersOutput", "module": path, "index": index} for path in group.constants)
+    layout.shapes |= {alias: layout.shapes[first] for alias, first in ties.items() if first in layout.shapes}
+    _built(layout, adapter, config, groups, plan)
+    layout.quirks.extend({"quirk": "Idle", "module": path} for path in adapter.unused)
     for stack in adapter.stacks(config):
         for position, number in enumerate(plan.of(layers_of(groups, stack.name))):
             attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
@@ -55,7 +67,7 @@ def compile_layout(
                     layout.quirks.append(_skipped(path, root, left[name]))
                 else:
                     _attention(layout, path, root, left[name], full[name], position)
-                    layout.quirks.extend([_stand_in(path, left[name])] if emptied else [])
+                    layout.quirks.extend(_stand_in(root, left[name]) if emptied else ())
         _first(layout, stack)
     return layout
 
@@ -72,7 +84,7 @@ def _shape(
     for piece in original.slices:
         if (name := current_name(piece.parameter, layers, plan)) is not None:
             shape = layout.shapes.setdefault(name, list(shapes[piece.parameter]))
-            shape[piece.dim] = count * piece.span
+            shape[piece.dim] = count * piece.width
 
 
 def _attention(
@@ -83,6 +95,8 @@ def _attention(
     values["layer_idx"] = position
     if len(group) < len(original):
         values[root.count] = max(len(group), 1)
+        if root.width:
+            values[root.width] = max(len(group), 1) * _span(root, group)
         if root.shared is not None:
             layout.quirks.append(_slices(path, root.shared, group.ids or original.ids[:1]))
     for attribute in root.broadcast:
@@ -94,24 +108,56 @@ def _slices(path: str, shared: SharedInput, kept: Sequence[int]) -> dict[str, An
     return {"quirk": "TakesSlices", "module": path, **vars(shared), "index": list(kept)}
 
 
-def _projections(path: str, group: PruningGroup, dim: int) -> list[str]:
-    """The projections of the attention at `path` whose rows (dimension 0) or columns (1) are its heads'."""
-    weights = [piece.parameter for piece in group.slices if piece.parameter.endswith(".weight") and piece.dim == dim]
-    return [name.removesuffix(".weight").removeprefix(f"{path}.") for name in weights]
+def _output(root: Root, group: PruningGroup) -> str:
+    """The path of the projection that reads the heads: the last of those whose columns are theirs."""
+    reads = [p.parameter for p in group.slices if p.dim == 1 and p.span == _span(root, group)]
+    (name,) = [name for name in reads if name.endswith(".weight")]
+    return name.removesuffix(".weight")
 
 
-def _stand_in(path: str, group: PruningGroup) -> dict[str, Any]:
-    """Which projections of an attention without heads give, and which ignore, one head of zeros."""
-    width = next(piece.span for piece in group.slices if piece.parameter.endswith(".weight") and piece.dim == 0)
-    pads, drops = (_projections(path, group, dim) for dim in (0, 1))
-    return {"quirk": "StandsIn", "module": path, "width": width, "pads": pads, "drops": drops}
+def _span(root: Root, group: PruningGroup) -> int:
+    """The size of a head."""
+    return next(piece.span for piece in group.slices if piece.parameter.endswith(f".{root.module}.weight"))
+
+
+def _stand_in(root: Root, group: PruningGroup) -> Iterator[dict[str, Any]]:
+    """What gives one head of zeros in an attention without heads, and what ignores it."""
+    output = _output(root, group)
+    weights = {p.parameter.removesuffix(".weight"): p.span for p in group.slices if p.parameter.endswith(".weight")}
+    pads = {name: width for name, width in weights.items() if name != output}
+    yield from ({"quirk": "PadsOutput", "module": name, "width": width} for name, width in pads.items())
+    yield {"quirk": "DropsInput", "module": output}
 
 
 def _skipped(path: str, root: Root, group: PruningGroup) -> dict[str, Any]:
-    """What an attention without heads leaves to do: its output projection, if that has a bias."""
-    (output,) = _projections(path, group, 1)
+    """What an attention without heads leaves to do: its output projection, if it lies within, for its bias."""
+    output = _output(root, group)
+    inside = output.removeprefix(f"{path}.") if output.startswith(f"{path}.") else ""
     shared = None if root.shared is None else [root.shared.argument, root.shared.result]
-    return {"quirk": "Skipped", "module": path, "output": output, "results": root.results, "shared": shared}
+    return {"quirk": "Skipped", "module": path, "output": inside, "results": root.results, "shared": shared}
+
+
+def _built(
+    layout: Layout, adapter: Adapter, config: PretrainedConfig, groups: Sequence[PruningGroup], plan: PruningPlan
+) -> None:
+    """A layer keeps the figures it was built with where one built for its new place has others: windows, staggering."""
+    if all(len(plan.of(group)) == len(group) for group in groups if group.kind is Kind.LAYERS):
+        return
+    dense, small = adapter.build(config), adapter.build(cut_config(adapter, config, groups, plan))
+    for stack in adapter.stacks(config):
+        for position, number in enumerate(plan.of(layers_of(groups, stack.name))):
+            for name, module in dense.get_submodule(f"{stack.path}.{number}").named_modules():
+                path = f"{stack.path}.{position}.{name}".rstrip(".")
+                stock = vars(small.get_submodule(path))
+                changed = {key: value for key, value in _figures(module).items() if stock.get(key) != value}
+                if changed:
+                    layout.attributes.setdefault(path, {}).update(changed)
+
+
+def _figures(module: nn.Module) -> dict[str, Any]:
+    """The plain attributes of a module, but for its number, which changes with its place."""
+    plain = {key: value for key, value in vars(module).items() if isinstance(value, bool | int | float | str)}
+    return {key: value for key, value in plain.items() if key != "layer_idx" and not key.startswith("_")}
 
 
 def _first(layout: Layout, stack: Stack) -> None:

@@ -1,11 +1,14 @@
 """The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs torch and transformers."""
 
+import copy
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
+
+from prunekit.cut.quirks import QUIRKS, Idle, Quirk, Skipped, TakesSlices
 
 FORMAT = 1
 
@@ -28,135 +31,6 @@ class Layout:
         return asdict(self)
 
 
-class Quirk:
-    """A change to a module's inputs and outputs, kept as hooks so that copies of the model carry it along."""
-
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module`; subclasses choose where."""
-        raise NotImplementedError
-
-
-class Selects(Quirk):
-    """Keeps some places of one dimension of a tensor."""
-
-    def __init__(self, dim: int, index: list[int]):
-        self.dim = dim
-        self.index = torch.tensor(index, device="cpu")
-
-    def select(self, whole: torch.Tensor) -> torch.Tensor:
-        """What is kept of `whole`."""
-        if self.index.device != whole.device:
-            self.index = self.index.to(whole.device)
-        return whole.index_select(self.dim, self.index)
-
-
-class TakesSlices(Selects):
-    """The module works with some slices of a shared input, and hands on the whole of it.
-
-    The layer that makes the shared tensor does so by the method `maker`, which is shadowed on the instance.
-    """
-
-    def __init__(self, argument: str, result: int, maker: str, dim: int, index: list[int]):
-        super().__init__(dim, index)
-        self.argument, self.result, self.maker = argument, result, maker
-        self.whole: torch.Tensor | None = None
-        self.module: nn.Module | None = None
-
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` before and after its forward pass, and stand in for its maker."""
-        self.module = module
-        module.register_forward_pre_hook(self.before, with_kwargs=True)
-        module.register_forward_hook(self.after)
-        setattr(module, self.maker, self.made)
-
-    def take(self, whole: torch.Tensor) -> torch.Tensor:
-        """Remember the whole and return the slices."""
-        self.whole = whole
-        return self.select(whole)
-
-    def before(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Replace the argument, where it was given, by its slices."""
-        if (whole := kwargs.get(self.argument)) is not None:
-            kwargs = {**kwargs, self.argument: self.take(whole)}
-        return args, kwargs
-
-    def made(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """What the maker makes, sliced."""
-        return self.take(getattr(type(self.module), self.maker)(self.module, *args, **kwargs))
-
-    def after(self, module: nn.Module, args: Any, output: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Put the whole back into the outputs."""
-        whole, self.whole = self.whole, None
-        return (*output[: self.result], whole, *output[self.result + 1 :])
-
-
-class StandsIn(Quirk):
-    """An attention without heads that runs with one head of zeros, of which its output projection takes nothing.
-
-    A stack's first attention must run: caches count positions by it, and what later layers share is made in it.
-    """
-
-    def __init__(self, width: int, pads: list[str], drops: list[str]):
-        self.width, self.pads, self.drops = width, pads, drops
-
-    def attach(self, module: nn.Module) -> None:
-        """Hook the projections of the attention `module`."""
-        for name in self.pads:
-            module.get_submodule(name).register_forward_hook(self.after)
-        for name in self.drops:
-            module.get_submodule(name).register_forward_pre_hook(self.before)
-
-    def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """Zeros of the head's width; padded, so that gradients of zero reach whatever lies before."""
-        return nn.functional.pad(output, (0, self.width))
-
-    def before(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        """Nothing of the first input's last dimension."""
-        return (args[0][..., :0], *args[1:])
-
-
-class Skipped(Quirk):
-    """An attention without heads: only its output projection runs, without columns, which leaves the bias.
-
-    It returns as many `results` as the attention would, and hands `shared` on: ``[argument, place in the results]``.
-    """
-
-    def __init__(self, output: str, results: int, shared: tuple[str, int] | None):
-        self.output, self.results, self.shared = output, results, shared
-        self.module: nn.Module | None = None
-
-    def attach(self, module: nn.Module) -> None:
-        """Shadow the module's forward pass on the instance."""
-        self.module = module
-        module.__dict__["forward"] = self.forward
-
-    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Zeros or the bias; what lies before gets gradients of zero."""
-        assert self.module is not None
-        results = [self.module.get_submodule(self.output)(hidden_states[..., :0])] + [None] * (self.results - 1)
-        if self.shared is not None:
-            results[self.shared[1]] = kwargs.get(self.shared[0])
-        return tuple(results)
-
-
-class GathersOutput(Selects):
-    """The module's output is narrowed to some of its last dimension."""
-
-    def __init__(self, index: list[int]):
-        super().__init__(-1, index)
-
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` after its forward pass."""
-        module.register_forward_hook(self.after)
-
-    def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """The selected columns."""
-        return self.select(output)
-
-
-QUIRKS: dict[str, Any] = {kind.__name__: kind for kind in (TakesSlices, StandsIn, Skipped, GathersOutput)}
-
-
 def install(model: nn.Module, layout: Layout) -> None:
     """Give `model` the shapes, attributes and quirks of `layout`; values of parameters that change shape are lost.
 
@@ -172,10 +46,18 @@ def install(model: nn.Module, layout: Layout) -> None:
     for path, values in layout.attributes.items():
         module = model.get_submodule(path)
         for attribute, value in values.items():
-            setattr(module, attribute, value)
+            _set(module, attribute, value)
     for entry in layout.quirks:
         options = {key: value for key, value in entry.items() if key not in ("quirk", "module")}
         QUIRKS[entry["quirk"]](**options).attach(model.get_submodule(entry["module"]))
+
+
+def _set(module: nn.Module, attribute: str, value: Any) -> None:
+    """Set an attribute of `module`; of ``config.n`` on a copy of the config, which other modules may share."""
+    holder, _, leaf = attribute.rpartition(".")
+    if holder:
+        setattr(module, holder, copy.copy(getattr(module, holder)))
+    setattr(getattr(module, holder) if holder else module, leaf, value)
 
 
 def uninstall(model: nn.Module) -> None:
@@ -189,7 +71,7 @@ def uninstall(model: nn.Module) -> None:
                     module._forward_pre_hooks_with_kwargs.pop(key, None)
                     if isinstance(quirk, TakesSlices):
                         module.__dict__.pop(quirk.maker, None)
-        if isinstance(getattr(module.__dict__.get("forward"), "__self__", None), Skipped):
+        if isinstance(getattr(module.__dict__.get("forward"), "__self__", None), Skipped | Idle):
             del module.__dict__["forward"]
 
 
@@ -220,6 +102,8 @@ def measure(module: nn.Module) -> None:
     """Make a layer's own figures agree with its weight."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, nn.Conv1d | nn.Conv2d):
+        module.out_channels, module.in_channels = module.weight.shape[0], module.weight.shape[1] * module.groups
     elif isinstance(module, nn.Embedding):
         module.num_embeddings, module.embedding_dim = module.weight.shape
     elif isinstance(module, nn.LayerNorm):
@@ -230,8 +114,19 @@ def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:
     """A config class of its own model type, ``prunekit-t5`` for ``t5``, so that a stock class does not claim it."""
     if base.model_type.startswith("prunekit-"):
         return base
-    own = {"model_type": f"prunekit-{base.model_type}", "__module__": __name__}
-    return type(f"Pruned{base.__name__}", (base,), own)
+    if base in _CONFIGS:
+        return _CONFIGS[base]
+    own: dict[str, Any] = {"model_type": f"prunekit-{base.model_type}", "__module__": __name__}
+    if isinstance(fixed := getattr(base, "num_hidden_layers", None), property):
+        own["num_hidden_layers"] = property(_deepest, fixed.fset)
+    _CONFIGS[base] = type(f"Pruned{base.__name__}", (base,), own)
+    return _CONFIGS[base]
+
+
+def _deepest(config: Any) -> int:
+    """The layers of the deepest stack: a cache is made for so many, where its size cannot be set."""
+    record = getattr(config, "prunekit", None) or {}
+    return max((getattr(config, key) for key in record.get("depths", ())), default=1)
 
 
 def pruned_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
@@ -255,3 +150,4 @@ class Pruned:
 
 
 _CLASSES: dict[str, type[PreTrainedModel]] = {}
+_CONFIGS: dict[type[PretrainedConfig], type[PretrainedConfig]] = {}

@@ -12,6 +12,7 @@ from prunekit.cut.compile import compile_layout, cut_config, layers_of
 from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, uninstall
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
+from prunekit.find.keys import get_key, set_key
 from prunekit.find.units import PruningGroup, PruningPlan, narrow
 
 
@@ -32,7 +33,7 @@ def cut(
     before = before or PruningPlan()
     plan = before.then(plan)
     plan.validate(graph.groups)
-    layout = compile_layout(adapter, dense_config, graph.groups, graph.shapes, plan)
+    layout = compile_layout(adapter, dense_config, graph.groups, graph.shapes, plan, graph.ties)
     final = cut_config(adapter, dense_config, graph.groups, plan)
     uninstall(model)
     for stack in adapter.stacks(dense_config):
@@ -54,7 +55,8 @@ def _drop_layers(model: nn.Module, stack: Stack, kept: list[int]) -> None:
     assert isinstance(layers, nn.ModuleList)
     if stack.first is not None and kept[0] != 0:
         source, target = (layers[position].get_submodule(stack.first.module) for position in (0, kept[0]))
-        setattr(target, stack.first.name, getattr(source, stack.first.name))
+        for name in stack.first.names:
+            setattr(target, name, getattr(source, name))
     owner, _, leaf = stack.path.rpartition(".")
     left = nn.ModuleList(layers[position] for position in kept)
     left.training = layers.training
@@ -71,7 +73,8 @@ def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) 
             continue
         positions = torch.tensor(group.positions(kept), dtype=torch.long)
         for piece in group.slices:
-            index = (positions[:, None] * piece.span + torch.arange(piece.span)).flatten()
+            block = (positions[:, None] * piece.span + torch.arange(piece.span)).flatten()
+            index = (torch.arange(piece.blocks)[:, None] * len(group) * piece.span + block).flatten()
             old = model.get_parameter(piece.parameter)
             put(owners, old, old.index_select(piece.dim, index.to(old.device)))
 
@@ -87,12 +90,14 @@ def _adopt(
     """Turn the live model into one of the class that its checkpoint will be loaded with."""
     kind = pruned_class(type(model))
     stacks = adapter.stacks(dense_config)
-    dense = {key: getattr(dense_config, key, None) for stack in stacks for key in stack.depth}
+    keys = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
+    dense = {key: get_key(dense_config, key) for key in keys}
     kept = {name: list(ids) for name, ids in plan.kept.items()}
     record = {"format": FORMAT, "base": kind.__mro__[2].__name__, "layout": layout, "plan": kept, "dense": dense}
+    record["depths"] = [key for stack in stacks for key in stack.depth if "." not in key]
     model.__class__ = kind
     own: dict[int, PretrainedConfig] = {}
-    for module in model.modules():
+    for path, module in model.named_modules():
         old: Any = getattr(module, "config", None)
         if not isinstance(old, PretrainedConfig):
             continue
@@ -100,11 +105,15 @@ def _adopt(
             own[id(old)] = copy.deepcopy(old)  # whoever built the model may still hold its config
         config: Any = own[id(old)]
         module.config = config
-        config.__class__ = kind.config_class
-        config.prunekit = record
-        for stack in stacks:
-            for key in stack.depth:
-                setattr(config, key, getattr(final, key))
+        if isinstance(old, type(dense_config)):
+            config.__class__ = kind.config_class
+            config.prunekit = record
+            for key in keys:
+                set_key(config, key, get_key(final, key))
+        else:  # a part of a composite config, which the parts of the model hold themselves
+            for key, stack in keys.items():
+                if path == stack.owner or path.startswith(f"{stack.owner}."):
+                    setattr(config, key.rpartition(".")[2], get_key(final, key))
     for stack in stacks:
         for key in stack.own_depth:
             setattr(model.get_submodule(stack.owner).config, key, getattr(final, stack.depth[0]))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
+from prunekit.find.keys import get_key, set_key
 from prunekit.find.units import Kind
 
 
@@ -38,6 +39,7 @@ class Root:
     shared: SharedInput | None = None
     broadcast: tuple[str, ...] = ()
     results: int = 2
+    width: str = ""
 
     @property
     def owner(self) -> str:
@@ -46,15 +48,21 @@ class Root:
 
 
 def heads(
-    module: str, count: str = "num_heads", shared: SharedInput | None = None, broadcast: str = "", results: int = 2
+    module: str,
+    count: str = "num_heads",
+    shared: SharedInput | None = None,
+    broadcast: str = "",
+    results: int = 2,
+    width: str = "",
 ) -> Root:
     """Attention heads, named by their query projection.
 
-    `count` is the attribute of the attention that holds the number of heads. `broadcast` names one that sizes a tensor
+    `count` is the attribute of the attention that holds the number of heads, `width` the one, if any, that holds the
+    size of all of them together. `broadcast` names one that sizes a tensor
     which later layers reuse whatever their own number of heads: it becomes 1. `results` is how many values the
     attention returns, so that one without heads can be skipped.
     """
-    return Root(module, Kind.HEADS, count, shared, (broadcast,) if broadcast else (), results)
+    return Root(module, Kind.HEADS, count, shared, (broadcast,) if broadcast else (), results, width)
 
 
 def ffn(module: str) -> Root:
@@ -64,10 +72,10 @@ def ffn(module: str) -> Root:
 
 @dataclass(frozen=True)
 class FirstOwned:
-    """A submodule that only the first layer of a stack has, with the flag that says so; it moves to the new first."""
+    """Submodules that only the first layer of a stack has, with the flag that says so; they move to the new first."""
 
     module: str
-    name: str
+    names: tuple[str, ...]
     flag: str
 
 
@@ -77,8 +85,10 @@ class Stack:
 
     Example: ``Stack("encoder", "model.encoder.layers", heads("self_attn.q_proj"), ffn("fc1"))``.
 
-    `depth` names the config keys that count its layers, `own_depth` those in the stack's own copy of the config,
-    `first` what only its first layer has.
+    `depth` names the config keys that count its layers (``decoder.num_hidden_layers`` in a config of configs),
+    `own_depth` those in the stack's own copy of the config, `each` those that hold a list with one entry a layer.
+    `first` is what only its first layer has, `owner` the module that holds all of the stack, if not the one around the
+    list. A layer hands on as many `streams` of hidden states, its first arguments; most have one.
     """
 
     name: str
@@ -87,6 +97,9 @@ class Stack:
     depth: tuple[str, ...]
     own_depth: tuple[str, ...]
     first: FirstOwned | None
+    owner: str
+    each: tuple[str, ...]
+    streams: int
 
     def __init__(
         self,
@@ -96,15 +109,14 @@ class Stack:
         depth: tuple[str, ...] = (),
         own_depth: tuple[str, ...] = (),
         first: FirstOwned | None = None,
+        owner: str = "",
+        each: tuple[str, ...] = (),
+        streams: int = 1,
     ):
-        values = (name, path, roots, depth or (f"{name}_layers",), own_depth, first)
+        owner = owner or path.rpartition(".")[0]
+        values = (name, path, roots, depth or (f"{name}_layers",), own_depth, first, owner, each, streams)
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
-
-    @property
-    def owner(self) -> str:
-        """The module whose config copy `own_depth` speaks of."""
-        return self.path.rpartition(".")[0]
 
 
 class Adapter:
@@ -122,6 +134,8 @@ class Adapter:
     gathers: ClassVar[tuple[str, ...]] = ("encoder.embed_tokens",)
     """Ends of the paths of embeddings whose columns may be gathered at lookup, so that the stack behind them can be
     narrower than the table it shares."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Paths of modules on whose output no logit depends, such as a pooler: they do not run in a cut model."""
     keep: ClassVar[tuple[str, ...]] = ()
     """Parts of parameter names whose traced groups are deliberately left whole."""
     skeleton_sizes: ClassVar[Mapping[str, int]] = {
@@ -139,6 +153,13 @@ class Adapter:
         """The stacks of layers, encoder first."""
         raise NotImplementedError
 
+    def whole(self, config: PretrainedConfig) -> tuple[str, ...]:
+        """Patterns of the names of groups that this architecture cannot run without: ``("encoder.*.heads", "hidden")``.
+
+        They are found and declared like others, but no plan may cut them.
+        """
+        return ()
+
     def head_size(self, config: PretrainedConfig, stack: str) -> int:
         """Rows of the query projection per head; BART's rule is ``d_model // heads``."""
         return int(config.d_model // getattr(config, f"{stack}_attention_heads"))
@@ -147,7 +168,9 @@ class Adapter:
         """A shallow, narrow config of the same structure: two layers a stack, a few units a group."""
         small = copy.deepcopy(config)
         for key, value in {**self.skeleton_sizes, "vocab_size": 24}.items():
-            setattr(small, key, value)
+            set_key(small, key, value)
+        for key in (key for stack in self.stacks(config) for key in stack.each):
+            set_key(small, key, get_key(config, key)[:2])
         for token in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
             if isinstance(getattr(small, token, None), int):
                 setattr(small, token, min(getattr(small, token), 2))
@@ -165,8 +188,14 @@ class Adapter:
     def build(self, config: PretrainedConfig, device: str = "meta") -> PreTrainedModel:
         """A model of this config, without reading weights; on `meta` nothing is allocated."""
         with torch.device(device), no_init_weights():
-            model: PreTrainedModel = self.auto_class.from_config(config)
+            model: PreTrainedModel = self.fresh(config)
         model.tie_weights()
+        return model
+
+    def fresh(self, config: PretrainedConfig) -> PreTrainedModel:
+        """A new model of this config: by the Auto class, or by a model class where no Auto class knows the type."""
+        make = getattr(self.auto_class, "from_config", None) or self.auto_class._from_config
+        model: PreTrainedModel = make(config)
         return model
 
     def embeddings(self, model: PreTrainedModel) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 
 import networkx as nx
 import torch
@@ -10,9 +11,11 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.claims import AdapterError, Component, all_roots, check_claims, check_paths, place
+from prunekit.find.keys import get_key
 from prunekit.find.size import Size
+from prunekit.find.streams import slices_of, streams
 from prunekit.find.trace import Node, trace
-from prunekit.find.units import Kind, PruningGroup, PruningPlan, Slice, current_name, narrow
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class DependencyGraph:
         shapes = {new: list(self.shapes[name]) for name, new in first.items()}
         for group in groups:
             for piece in group.slices:
-                shapes[piece.parameter][piece.dim] = len(group) * piece.span
+                shapes[piece.parameter][piece.dim] = len(group) * piece.width
         return replace(
             self,
             groups=groups,
@@ -79,15 +82,17 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     stacks = adapter.stacks(config)
     check_paths(adapter, stacks, small)
     traced = trace(adapter, small)
-    check_claims(adapter, adapter.stacks(small_config), small, traced)
+    check_claims(adapter, adapter.stacks(small_config), small, traced.components)
     shapes, ties = _parameters(model if model is not None else adapter.build(config))
-    depths = {stack.name: int(getattr(config, stack.depth[0])) for stack in stacks}
-    components = [c for component in traced for c in _extended(component, stacks, depths)]
+    depths = {stack.name: int(get_key(config, stack.depth[0])) for stack in stacks}
+    components = [c for component in traced.components for c in _extended(component, stacks, depths)]
     graph = _graph(components, shapes, ties)
     groups = [
         *_groups(adapter, config, stacks, depths, components, shapes),
-        *_streams(graph, adapter, small, stacks, components, shapes, ties),
+        *streams(graph, adapter, small, stacks, components, traced.constants, ties),
     ]
+    whole = adapter.whole(config)
+    groups = [replace(g, prunable=g.prunable and not any(fnmatch(g.name, p) for p in whole)) for g in groups]
     parts = {name: _part(name, stacks, adapter.embeddings(small)) for name in shapes}
     return DependencyGraph(graph, tuple(groups), shapes, parts, ties)
 
@@ -154,13 +159,15 @@ def _groups(
     for stack, layer, root in all_roots(stacks, depths):
         weight = f"{stack.path}.{layer}.{root.module}.weight"
         size = adapter.head_size(config, stack.name) if root.kind is Kind.HEADS else 1
-        units = _count(adapter, size, weight, shapes[weight][0])
-        slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in sorted(owner[weight, 0]))
+        rows = (
+            shapes[weight][0] if root.kind is Kind.HEADS else min(shapes[name][dim] for name, dim in owner[weight, 0])
+        )
+        units = _count(adapter, size, weight, rows)
+        slices = slices_of({(name, dim): shapes[name][dim] for name, dim in owner[weight, 0]}, units, root.kind)
         attentions = [other for other in stack.roots if other.kind is Kind.HEADS]
         label = f"{('self', 'cross')[attentions.index(root)]}.heads" if root.kind is Kind.HEADS else "ffn"
-        yield PruningGroup(
-            f"{stack.name}.{layer}.{label}", root.kind, stack.name, tuple(range(units)), slices, layer=layer
-        )
+        name = f"{stack.name}.{layer}.{label}"
+        yield PruningGroup(name, root.kind, stack.name, tuple(range(units)), slices, layer=layer)
     for stack in stacks:
         yield _layers(stack, depths[stack.name], shapes)
 
@@ -177,74 +184,18 @@ def _count(adapter: Adapter, size: int, weight: str, rows: int) -> int:
 
 def _layers(stack: Stack, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> PruningGroup:
     """The layers of a stack; what only the first layer has moves to the new first one, so no layer owns it."""
-    shared = f".{stack.first.module}.{stack.first.name}." if stack.first else None
-    covers = tuple(
-        tuple(name for name in shapes if name.startswith(f"{stack.path}.{n}.") and not (shared and shared in name))
-        for n in range(depth)
+    shared = tuple(f".{stack.first.module}.{name}." for name in stack.first.names) if stack.first else ()
+    owned = [name for name in shapes if not any(part in name for part in shared)]
+    covers = tuple(tuple(name for name in owned if name.startswith(f"{stack.path}.{n}.")) for n in range(depth))
+    return PruningGroup(
+        f"{stack.name}.layers",
+        Kind.LAYERS,
+        stack.name,
+        tuple(range(depth)),
+        covers=covers,
+        path=stack.path,
+        streams=stack.streams,
     )
-    name = f"{stack.name}.layers"
-    return PruningGroup(name, Kind.LAYERS, stack.name, tuple(range(depth)), covers=covers, path=stack.path)
-
-
-def _streams(
-    graph: "nx.Graph[Node]",
-    adapter: Adapter,
-    small: PreTrainedModel,
-    stacks: Sequence[Stack],
-    components: Sequence[Component],
-    shapes: Mapping[str, tuple[int, ...]],
-    ties: Mapping[str, str],
-) -> Iterator[PruningGroup]:
-    """What runs through the whole model: the hidden dimensions of the residual stream, and the vocabulary."""
-    table = next(name for name, m in small.named_modules() if m is small.get_input_embeddings())
-    for component in nx.connected_components(graph):
-        crossing = {at[0].name for name, _ in component if (at := place(name, stacks)) is not None}
-        if (f"{table}.weight", 0) in component:
-            yield replace(_stream("vocabulary", "", component, graph, shapes, ties, Kind.VOCABULARY), prunable=False)
-        elif crossing and len({place(name, stacks) for name, _ in component if name not in ties}) > 1:
-            stack = "" if len(crossing) > 1 else min(crossing)
-            hidden = _stream("hidden" if not stack else f"{stack}.hidden", stack, component, graph, shapes, ties)
-            inner = [
-                replace(_stream(f"{name}.hidden", name, part, graph, shapes, ties), within=hidden.name, lookups=lookups)
-                for name, part, lookups in _gathered(adapter, stacks, component, components, ties)
-            ]
-            apart = {(piece.parameter, piece.dim) for group in inner for piece in group.slices}
-            outside = tuple(piece for piece in hidden.slices if (piece.parameter, piece.dim) not in apart)
-            yield from (replace(hidden, slices=outside), *inner)
-
-
-def _stream(
-    label: str,
-    stack: str,
-    component: Iterable[Node],
-    graph: "nx.Graph[Node]",
-    shapes: Mapping[str, tuple[int, ...]],
-    ties: Mapping[str, str],
-    kind: Kind = Kind.HIDDEN,
-) -> PruningGroup:
-    """One group of everything in a component, tied parameters once."""
-    nodes = sorted(component)
-    units = graph.nodes[nodes[0]]["size"]
-    slices = tuple(Slice(name, dim, shapes[name][dim] // units) for name, dim in nodes if name not in ties)
-    return PruningGroup(label, kind, stack, tuple(range(units)), slices)
-
-
-def _gathered(
-    adapter: Adapter,
-    stacks: Sequence[Stack],
-    component: set[Node],
-    components: Iterable[Component],
-    ties: Mapping[str, str],
-) -> Iterator[tuple[str, Component, tuple[str, ...]]]:
-    """The parts of a component that hang on the rest by a tied table alone, at lookups that the adapter lets gather."""
-    for part in components:
-        lookups = tuple(
-            name.removesuffix(".weight")
-            for name, dim in sorted(part)
-            if dim == 1 and name in ties and name.removesuffix(".weight").endswith(adapter.gathers)
-        )
-        if lookups and part < component:
-            yield next(s.name for s in stacks if lookups[0].startswith(f"{s.owner}.")), part, lookups
 
 
 def _part(name: str, stacks: Sequence[Stack], embeddings: set[str]) -> str:

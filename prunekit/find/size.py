@@ -32,7 +32,7 @@ class Size:
         layers: dict[str, Factor] = {}
         for group in self.groups.values():
             for piece in group.slices:
-                spans[piece.parameter, piece.dim] = (group.name, piece.span)
+                spans[piece.parameter, piece.dim] = (group.name, piece.width)
             for position, names in enumerate(group.covers):
                 layers.update((name, (group.name, position)) for name in names)
         self.terms: Counter[tuple[Factor, ...]] = Counter()

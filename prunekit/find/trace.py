@@ -2,8 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 import torch_pruning as tp
@@ -17,7 +18,21 @@ Node = tuple[str, int]
 """One dimension of one parameter: ``("encoder.block.0.layer.0.SelfAttention.q.weight", 0)``."""
 
 
-def trace(adapter: Adapter, model: PreTrainedModel) -> list[frozenset[Node]]:
+class Constant(NamedTuple):
+    """A module outside the layers that gives what no gradient reaches, as sinusoidal positions do, and its width."""
+
+    path: str
+    width: int
+
+
+class Traced(NamedTuple):
+    """Dimensions that must be cut together, and the constants that are added to them unseen."""
+
+    components: list[frozenset[Node]]
+    constants: tuple[Constant, ...]
+
+
+def trace(adapter: Adapter, model: PreTrainedModel) -> Traced:
     """The coupled dimensions of `model`, which should be small and lie on the CPU; its own state is left as it was.
 
     torch-pruning follows autograd, so a frozen parameter ends the trail: that is how the adapter's `cuts` are made, and
@@ -29,7 +44,8 @@ def trace(adapter: Adapter, model: PreTrainedModel) -> list[frozenset[Node]]:
         parameter.requires_grad_(not any(cut in name for cut in adapter.cuts))
     try:
         model.train(False)
-        groups = list(_groups(adapter, model))
+        with _constants(model, [stack.path for stack in adapter.stacks(model.config)]) as constants:
+            groups = list(_groups(adapter, model))
     finally:
         model.train(training)
         for name, parameter in model.named_parameters():
@@ -37,24 +53,78 @@ def trace(adapter: Adapter, model: PreTrainedModel) -> list[frozenset[Node]]:
     if len(groups) < 2:
         name = type(model).__name__
         raise PrunekitError(f"Tracing {name} found no couplings; does its forward pass run under no_grad?")
-    return groups
+    return Traced(groups, tuple(dict.fromkeys(constants)))
+
+
+class _Couplings(tp.DependencyGraph):  # type: ignore[misc]  # a class without types
+    """torch-pruning's graph, of which only the edges are wanted.
+
+    Its own `build_dependency` goes on to map every index through every operation, which fails where parameters are
+    concatenated.
+    """
+
+    def __init__(self, model: PreTrainedModel, inputs: dict[str, Any]):
+        super().__init__()
+        self.model, self.verbose = model, False
+        self.ignored_params: list[nn.Parameter] = []
+        self._module2name = {module: name for name, module in model.named_modules()}
+        self._param_to_name, self.unwrapped_parameters = self._detect_unwrapped_parameters(None)
+        self.module2node = self._trace(model, inputs, None, output_transform=lambda output: output.logits)
+        self._build_dependency(self.module2node)
 
 
 def _groups(adapter: Adapter, model: PreTrainedModel) -> Iterator[frozenset[Node]]:
-    graph = tp.DependencyGraph()
     with torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.captureWarnings(False)
-        graph.build_dependency(
-            model, _inputs(adapter, model), output_transform=lambda output: output.logits, verbose=False
-        )
+        graph = _Couplings(model, _inputs(adapter, model))
         names = {id(p): name for name, p in model.named_parameters()}
         modules = {id(m): name for name, m in model.named_modules()}
-        for group in graph.get_all_groups(root_module_types=[nn.Linear, nn.Conv1d]):
-            nodes: set[Node] = set()
-            for item in group.items:
-                nodes.update(_nodes(item.dep, names, modules))
-            yield frozenset(nodes)
+        seen: set[Any] = set()
+        for module, node in graph.module2node.items():
+            if isinstance(module, nn.Linear | nn.Conv1d) and module not in seen:
+                found = _triggered(node, graph.get_pruner_of_module(module).prune_out_channels)
+                seen.update(each.module for each, handler in found if graph.is_out_channel_pruning_fn(handler))
+                yield frozenset(
+                    name for each, handler in found for name in _nodes(each.module, handler, names, modules)
+                )
+
+
+@contextmanager
+def _constants(model: PreTrainedModel, layers: Sequence[str]) -> Iterator[list[Constant]]:
+    """Collects, while `model` runs, its leaf modules outside the layers whose output no gradient reaches."""
+    inside = tuple(f"{path}." for path in layers)
+    found: list[Constant] = []
+
+    def watch(path: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor) and output.is_floating_point() and not output.requires_grad:
+                found.append(Constant(path, output.shape[-1]))
+
+        return hook
+
+    leaves = ((n, m) for n, m in model.named_modules() if not n.startswith(inside) and not list(m.children()))
+    handles = [module.register_forward_hook(watch(path)) for path, module in leaves]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _triggered(node: Any, handler: Any) -> set[tuple[Any, Any]]:
+    """Every (node, way of pruning it) that pruning `node` by `handler` entails, itself included.
+
+    torch-pruning's own search maps indices on the way, and never ends where they are permuted, as rotary embeddings do.
+    """
+    found, open_ends = {(node, handler)}, [(node, handler)]
+    while open_ends:
+        node, handler = open_ends.pop()
+        for dep in node.dependencies:
+            if dep.is_triggered_by(handler) and (dep.target, dep.handler) not in found:
+                found.add((dep.target, dep.handler))
+                open_ends.append((dep.target, dep.handler))
+    return found
 
 
 def _inputs(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
@@ -62,14 +132,13 @@ def _inputs(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
     return {**adapter.encoder_inputs(model.config, 1), "decoder_input_ids": ids, "use_cache": False}
 
 
-def _nodes(dep: Any, names: dict[int, str], modules: dict[int, str]) -> Iterator[Node]:
+def _nodes(target: Any, handler: Any, names: dict[int, str], modules: dict[int, str]) -> Iterator[Node]:
     """The parameter dimensions behind one entry of a torch-pruning group; operations without parameters have none."""
-    target = dep.target.module
     if isinstance(target, nn.Parameter):
         yield names[id(target)], target.dim() - 1
     elif id(target) in modules and (weight := getattr(target, "weight", None)) is not None:
         name = modules[id(target)]
-        inputs = dep.handler.__name__ == "prune_in_channels"
+        inputs = handler.__name__ == "prune_in_channels"
         if isinstance(target, nn.Embedding):
             yield f"{name}.weight", 1
         else:

@@ -25,12 +25,19 @@ class Slice:
     """One dimension of one parameter that a group's units divide among themselves.
 
     The unit at position p owns the indices ``p * span`` to ``(p + 1) * span - 1``. Example: 12 heads of size 64 share
-    dimension 0 of ``q.weight`` (768 rows) with span 64.
+    dimension 0 of ``q.weight`` (768 rows) with span 64. A gated FFN that holds gate and value in one matrix has two
+    `blocks`, one after the other: its unit owns row p of each.
     """
 
     parameter: str
     dim: int
     span: int = 1
+    blocks: int = 1
+
+    @property
+    def width(self) -> int:
+        """How many indices one unit owns."""
+        return self.span * self.blocks
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,9 @@ class PruningGroup:
 
     A group may lie `within` another: its units live only while those of the same number in the outer group do. The
     encoder's hidden dimensions lie within ``hidden``, those of the whole model, and `lookups` names the embeddings from
-    which a narrower encoder gathers its columns.
+    which a narrower encoder gathers its columns. `constants` are modules that add to the stream what no gradient
+    reaches, as sinusoidal positions: they stay whole, and what they give is gathered. `streams` is how many hidden
+    states a layer hands on.
     """
 
     name: str
@@ -60,6 +69,8 @@ class PruningGroup:
     prunable: bool = True
     within: str = ""
     lookups: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
+    streams: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)

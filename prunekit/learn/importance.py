@@ -31,7 +31,7 @@ def magnitude(
                 weight = parameters[piece.parameter].detach().float().square()
                 others = [dim for dim in range(weight.dim()) if dim != piece.dim]
                 per_index = weight.sum(dim=others) if others else weight
-                squares[at] += per_index.cpu().view(len(part), piece.span).sum(dim=1)
+                squares[at] += per_index.cpu().view(piece.blocks, len(part), piece.span).sum(dim=(0, 2))
         scores[group.name] = squares.sqrt()
     return scores
 

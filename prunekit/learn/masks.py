@@ -41,7 +41,7 @@ class Masks:
                         self._handles.append(module.register_forward_hook(self._norm(group, module)))
             if group.kind is Kind.LAYERS:
                 for position, layer in enumerate(model.get_submodule(group.path).children()):
-                    skip = self._skip(group.name, position)
+                    skip = self._skip(group, position)
                     self._handles.append(layer.register_forward_hook(skip, with_kwargs=True))
 
     def remove(self) -> None:
@@ -63,7 +63,7 @@ class Masks:
         return hook
 
     def _norm(self, group: PruningGroup, norm: nn.Module) -> Any:
-        eps = _epsilon(norm)
+        eps, offset = _epsilon(norm), _offset(norm)
 
         def hook(module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
             if (value := self._kept(group)) is None:
@@ -72,7 +72,11 @@ class Masks:
             x, share = args[0].to(exact), (value / value.sum()).to(exact)
             if isinstance(module, nn.LayerNorm):
                 x = x - (x * share).sum(dim=-1, keepdim=True)
-            x = x * torch.rsqrt((x.square() * share).sum(dim=-1, keepdim=True) + eps) * module.weight.to(exact)
+            x = (
+                x
+                * torch.rsqrt((x.square() * share).sum(dim=-1, keepdim=True) + eps)
+                * (module.weight.to(exact) + offset)
+            )
             if getattr(module, "bias", None) is not None:
                 x = x + module.bias.to(exact)
             result: Tensor = x.to(output.dtype)
@@ -80,15 +84,16 @@ class Masks:
 
         return hook
 
-    def _skip(self, name: str, position: int) -> Any:
+    def _skip(self, group: PruningGroup, position: int) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-            if (value := self.values.get(name)) is None:
+            if (value := self.values.get(group.name)) is None:
                 return None
-            after, *rest = output if isinstance(output, tuple) else (output,)
-            before = args[0] if args else kwargs["hidden_states"]
-            z = value[position].to(after.dtype)
-            mixed = z * after + (1 - z) * before
-            return (mixed, *rest) if isinstance(output, tuple) else mixed
+            after = list(output) if isinstance(output, tuple) else [output]
+            before = args or (kwargs["hidden_states"],)
+            for place in range(group.streams):
+                z = value[position].to(after[place].dtype)
+                after[place] = z * after[place] + (1 - z) * before[place]
+            return tuple(after) if isinstance(output, tuple) else after[0]
 
         return hook
 
@@ -108,6 +113,15 @@ def _epsilon(norm: nn.Module) -> float:
         if (value := getattr(norm, name, None)) is not None:
             return float(value)
     raise PrunekitError(f"Hidden dimensions cannot be masked in {type(norm).__name__}, which is no norm known here.")
+
+
+@torch.no_grad()
+def _offset(norm: Any) -> float:
+    """What a norm adds to its weight: Gemma's are centred at zero and multiply by ``1 + weight``."""
+    if isinstance(norm, nn.LayerNorm):
+        return 0.0
+    scale = norm(torch.ones_like(norm.weight))
+    return float((scale - norm.weight).mean().round())
 
 
 def plan_values(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, Tensor]:

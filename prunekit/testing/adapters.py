@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pytest
+import torch
 from transformers import PretrainedConfig
 
 from prunekit.conform import CHECKS, Check, Skip, Specimen
@@ -25,13 +26,17 @@ class AdapterSuite:
 
     adapter: ClassVar[type[Adapter]]
     config: ClassVar[PretrainedConfig]
+    dtype: ClassVar[torch.dtype] = torch.float64
+    """The weights' precision; float32 for models that know no other."""
+    tolerance: ClassVar[float] = 1e-5
+    """How far logits may differ, relative to the largest."""
 
     @pytest.fixture
     def specimen(self) -> Specimen:
         """The tiny model, built once for all checks."""
         kind = type(self)
         if kind not in _SPECIMENS:
-            _SPECIMENS[kind] = Specimen.tiny(kind.adapter(), kind.config)
+            _SPECIMENS[kind] = Specimen.tiny(kind.adapter(), kind.config, kind.dtype, kind.tolerance)
         return _SPECIMENS[kind]
 
     @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from transformers import AutoModelForSeq2SeqLM, BartConfig
+from transformers import AutoModelForSeq2SeqLM, BartConfig, MoonshineConfig
 
 from prunekit import PruningPlan, plugins, prune
 from prunekit.commands.console import OUT
@@ -91,6 +91,18 @@ def test_sizes_rows_and_columns(tree, t5_directory):
         (4, "4 rows of layer.1.EncDecAttention: k.weight, q.weight, v.weight"),
         (4, "4 columns of layer.1.EncDecAttention: o.weight"),
     ]
+
+
+def test_a_gated_matrix_gives_two_rows_a_unit(tree, tmp_path):
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "vocab_size": 32}
+    counts = ("num_hidden_layers", "num_attention_heads")
+    MoonshineConfig(
+        **sizes, **{f"{stack}_{count}": 2 for stack in ("encoder", "decoder") for count in counts}
+    ).save_pretrained(tmp_path)
+    decoder = below(tree(tmp_path), "decoder: ")
+    gated = below(decoder, "ffn: 24 units of ")
+    assert (4, "2 rows of mlp: fc1.bias, fc1.weight") in gated  # fc1 holds gate and value: 48 rows
+    assert (4, "1 column of mlp: fc2.weight") in gated
 
 
 def test_tied_names_stand_under_the_first_one_and_nowhere_else(tree, directory):

@@ -134,7 +134,7 @@ def test_a_units_slices_are_exactly_what_falls_silent_without_it(every, batch):
 
 def test_layers_beyond_the_skeleton_are_as_a_full_trace_finds_them(every):
     """The skeleton has two layers a stack, the model three and four."""
-    full = set(trace(every.adapter, every.adapter.build(eager(every.config), "cpu")))
+    full = set(trace(every.adapter, every.adapter.build(eager(every.config), "cpu")).components)
     ours = {frozenset((s.parameter, s.dim) for s in g.slices): g for g in every.graph.groups if g.layer is not None}
     assert set(ours) <= full
     assert {group.layer for group in ours.values()} == {0, 1, 2, 3}

@@ -8,7 +8,7 @@ from prunekit.find.trace import trace
 
 
 def traced(adapter, model):
-    return set(trace(adapter, model))
+    return set(trace(adapter, model).components)
 
 
 @pytest.fixture(params=["t5-gated", "bart"])

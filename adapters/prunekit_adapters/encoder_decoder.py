@@ -1,0 +1,50 @@
+"""Encoder-decoders put together from two models of other families: bert2bert."""
+
+from transformers import EncoderDecoderModel
+
+from prunekit import Adapter, Stack, ffn, heads, hookimpl
+
+BERT_SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
+OWN, CROSS = (heads(f"{name}.self.query", count="num_attention_heads") for name in ("attention", "crossattention"))
+CHANNELS = ffn("intermediate.dense")
+
+
+class EncoderDecoder(Adapter):
+    """bert2bert: a config for each half, and a projection between the two where they differ in width."""
+
+    auto_class = EncoderDecoderModel
+    model_types = ("encoder-decoder",)
+    unused = ("encoder.pooler",)
+    skeleton_sizes = {}
+    encoder_sizes = BERT_SIZES
+    decoder_sizes = {**BERT_SIZES, "vocab_size": 24}
+
+    def head_size(self, config, stack):
+        own = getattr(config, stack)
+        return own.hidden_size // own.num_attention_heads
+
+    def skeleton(self, config):
+        small = super().skeleton(config)
+        for half, sizes in (("encoder", self.encoder_sizes), ("decoder", self.decoder_sizes)):
+            for key, value in sizes.items():
+                setattr(getattr(small, half), key, value)
+        if config.encoder.hidden_size != config.decoder.hidden_size:
+            small.decoder.hidden_size = 24
+        return small
+
+    def encoder_inputs(self, config, rows):
+        return super().encoder_inputs(config.encoder, rows)
+
+    def stacks(self, config):
+        return (
+            self.stack("encoder", "encoder.encoder.layer", OWN, CHANNELS),
+            self.stack("decoder", "decoder.bert.encoder.layer", OWN, CROSS, CHANNELS),
+        )
+
+    def stack(self, name, path, *roots, depth="num_hidden_layers"):
+        return Stack(name, path, *roots, depth=(f"{name}.{depth}",), owner=name)
+
+
+@hookimpl
+def prunekit_adapter():
+    return EncoderDecoder

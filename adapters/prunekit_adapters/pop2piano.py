@@ -1,0 +1,27 @@
+"""Pop2Piano: a gated T5 whose encoder reads spectrogram frames, as wide as its hidden states, instead of tokens."""
+
+import torch
+from transformers import Pop2PianoForConditionalGeneration
+
+from prunekit import hookimpl
+
+from .t5 import T5
+
+
+class Pop2Piano(T5):
+    """Pop2Piano: what comes in are hidden states, so their dimensions stay whole."""
+
+    model_types = ("pop2piano",)
+    auto_class = Pop2PianoForConditionalGeneration
+
+    def whole(self, config):
+        return ("hidden", "encoder.hidden")
+
+    def encoder_inputs(self, config, rows):
+        shape = (rows, 7, config.d_model)
+        return {"input_features": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
+
+
+@hookimpl
+def prunekit_adapter():
+    return Pop2Piano

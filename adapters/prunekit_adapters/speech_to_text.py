@@ -1,0 +1,33 @@
+"""Speech2Text: BART's layers, pre-norm, behind two gated convolutions."""
+
+import torch
+from transformers import AutoModelForSpeechSeq2Seq
+
+from prunekit import hookimpl
+
+from .bart import Bart
+
+FRAMES = 16
+SIZES = {"conv_channels": 12, "input_feat_per_channel": 5, "input_channels": 1}
+
+
+class Speech2Text(Bart):
+    """Speech2Text: features come frame by frame, of any number."""
+
+    auto_class = AutoModelForSpeechSeq2Seq
+    model_types = ("speech_to_text",)
+    skeleton_sizes = {**Bart.skeleton_sizes, **SIZES, "max_source_positions": FRAMES, "max_target_positions": 16}
+
+    def encoder_inputs(self, config, rows):
+        shape = (rows, FRAMES, config.input_feat_per_channel * config.input_channels)
+        mask = torch.ones(rows, FRAMES, dtype=torch.long)
+        mask[1::2, 9:] = 0
+        return {
+            "input_features": torch.randn(shape, generator=torch.Generator().manual_seed(0)),
+            "attention_mask": mask,
+        }
+
+
+@hookimpl
+def prunekit_adapter():
+    return Speech2Text

@@ -1,0 +1,41 @@
+"""T5Gemma: two Gemma 2 stacks with a config each; several query heads share one key and value head."""
+
+from prunekit import Adapter, Stack, ffn, heads, hookimpl
+
+SIZES = {
+    "hidden_size": 16,
+    "intermediate_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+    "vocab_size": 24,
+}
+
+
+class T5Gemma(Adapter):
+    """T5Gemma: a unit is a key-value head with the query heads that read it."""
+
+    model_types = ("t5gemma",)
+    skeleton_sizes = {
+        **{f"{stack}.{key}": value for stack in ("encoder", "decoder") for key, value in SIZES.items()},
+        "decoder.cross_attention_hidden_size": 16,
+    }
+
+    def head_size(self, config, stack):
+        own = getattr(config, stack)
+        return own.head_dim * own.num_attention_heads // own.num_key_value_heads
+
+    def stacks(self, config):
+        own, cross, matrix = heads("self_attn.q_proj"), heads("cross_attn.q_proj"), ffn("mlp.gate_proj")
+
+        def stack(name, *roots):
+            depth, each = (f"{name}.num_hidden_layers",), (f"{name}.layer_types",)
+            return Stack(name, f"model.{name}.layers", *roots, depth=depth, each=each)
+
+        return stack("encoder", own, matrix), stack("decoder", own, cross, matrix)
+
+
+@hookimpl
+def prunekit_adapter():
+    return T5Gemma
