@@ -32,7 +32,7 @@ class Gain(ReportSection):
 
 
 class Speed(ReportSection):
-    """Medians over seeds of the speed-up over the dense model on one workload, each from runs in turns."""
+    """The speed-up over the dense model on one workload; all shapes of a comparison take turns with it."""
 
     workload: Workload
     speedup: float
@@ -79,7 +79,7 @@ class Table(ReportSection):
 
 
 class Summary(ReportSection):
-    """A whole comparison, as far as it is done."""
+    """A whole comparison, as far as it is done; `cpu_hours` is what learning and recovery of all its runs spent."""
 
     name: str
     command: str
@@ -92,4 +92,5 @@ class Summary(ReportSection):
     tables: list[Table]
     environments: list[dict[str, str | int]]
     seeds: list[int]
+    cpu_hours: float
     missing: dict[str, str]

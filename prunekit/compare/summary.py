@@ -11,7 +11,7 @@ import numpy as np
 
 from prunekit.compare.cells import DENSE, Cell, Comparison, label, place_of
 from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
-from prunekit.compare.running import done, failure
+from prunekit.compare.running import failure
 from prunekit.data.metrics import METRICS
 from prunekit.measure.bootstrap import compared
 from prunekit.measure.predictions import Predictions
@@ -21,17 +21,18 @@ from prunekit.recipe import BudgetSection
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished cell with its report and, per test row, the parts of its score."""
+    """A finished cell with its report, the speeds of its shape and, per test row, the parts of its score."""
 
     cell: Cell
     report: Report
+    speeds: Sequence[Speed]
     parts: Any
 
 
-def summarise(comparison: Comparison, command: str) -> Summary | None:
-    """The comparison's figures; None as long as no cell is finished."""
+def summarise(comparison: Comparison, command: str, speeds: Mapping[Cell, Sequence[Speed]]) -> Summary | None:
+    """The figures of the cells that `speeds` knows, which are the finished ones; None as long as there is none."""
     cells = comparison.cells()
-    finished = [_finished(comparison, cell) for cell in cells if done(comparison, cell)]
+    finished = [_finished(comparison, cell, speeds[cell]) for cell in cells if cell in speeds]
     if not finished:
         return None
     report = finished[0].report
@@ -50,11 +51,12 @@ def summarise(comparison: Comparison, command: str) -> Summary | None:
         tables=[_table(comparison, budget, finished) for budget in _budgets(cells)],
         environments=list(environments.values()),
         seeds=sorted({cell.seed for cell in cells}),
+        cpu_hours=sum(one.report.spent.cpu_seconds for one in finished) / 3600,
         missing={c.name: failure(comparison, c) or "not made yet" for c in cells if c not in there},
     )
 
 
-def _finished(comparison: Comparison, cell: Cell) -> Finished:
+def _finished(comparison: Comparison, cell: Cell, speeds: Sequence[Speed]) -> Finished:
     place = place_of(comparison, cell)
     report = Report.load(place / "report.json")
     assert report.quality is not None
@@ -63,7 +65,7 @@ def _finished(comparison: Comparison, cell: Cell) -> Finished:
     if metric is not None and metric.parts is not None:
         answers = Predictions.load(place / "predictions.jsonl")
         parts = np.array(metric.row_parts(answers.pruned, answers.references), dtype=float)
-    return Finished(cell, report, parts)
+    return Finished(cell, report, speeds, parts)
 
 
 def _budgets(cells: Iterable[Cell]) -> list[BudgetSection | None]:
@@ -139,7 +141,7 @@ def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> 
         quality=Figure.of([quality.pruned for quality in qualities]),
         others={name: Figure.of([q.others[name].pruned for q in qualities]) for name in qualities[0].others},
         retained=statistics.fmean(retained) if retained else None,
-        speeds=_speeds(reports),
+        speeds=_speeds(finished),
         parameters=round(statistics.median(report.parameters.pruned for report in reports)),
         non_embedding=round(statistics.median(_non_embedding(report.parameters.by_part) for report in reports)),
         sparsity=statistics.median(report.sparsity.non_embedding for report in reports),
@@ -153,15 +155,15 @@ def _non_embedding(by_part: Mapping[str, int]) -> int:
     return by_part["encoder"] + by_part["decoder"]
 
 
-def _speeds(reports: Sequence[Report]) -> list[Speed]:
-    timed = [report.latency.workloads for report in reports if report.latency]
+def _speeds(finished: Sequence[Finished]) -> list[Speed]:
+    """Medians over seeds."""
     return [
         Speed(
             workload=same[0].workload,
-            speedup=statistics.median(timing.speedup for timing in same),
-            wall_speedup=statistics.median(timing.wall_speedup for timing in same),
+            speedup=statistics.median(speed.speedup for speed in same),
+            wall_speedup=statistics.median(speed.wall_speedup for speed in same),
         )
-        for same in zip(*timed, strict=True)
+        for same in zip(*(one.speeds for one in finished), strict=True)
     ]
 
 

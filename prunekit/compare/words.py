@@ -99,9 +99,10 @@ def notes(summary: Summary) -> list[str]:
     kept = "higher is better" if summary.higher_is_better else "lower is better"
     return [
         f"{summary.metric} on {summary.examples:,} test rows, {kept}; {seeds} seed{'s' if seeds > 1 else ''}: "
-        "mean ± standard deviation. Kept: the share of the dense model's. Speed: end-to-end generate, dense and pruned "
-        "in turns, median over seeds. CPU-seconds and examples: what learning and recovery spent together. Gain: in "
-        "points, positive is better, with the 95% interval of a paired bootstrap over test rows.",
+        "mean ± standard deviation. Kept: the share of the dense model's. Speed: end-to-end generate, the dense model "
+        "and all shapes in turns in one process, median over seeds. CPU-seconds and examples: what learning and "
+        f"recovery spent together, {summary.cpu_hours:.1f} CPU-hours in all. Gain: in points, positive is better, with "
+        "the 95% interval of a paired bootstrap over test rows.",
         *(f"Measured on {environment(facts)}." for facts in summary.environments),
     ]
 

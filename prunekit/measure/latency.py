@@ -118,8 +118,26 @@ def _compare(
     for model in models.values():
         _warm_up(model, ids, workload)
         steps.advance()
-    wall: dict[str, list[float]] = {"dense": [], "pruned": []}
-    cpu: dict[str, list[float]] = {"dense": [], "pruned": []}
+    cpu, wall = _in_turns(models, ids, workload, repeats, steps)
+    headline = cpu if dense.device.type == "cpu" else wall
+    return Timing(
+        workload=workload,
+        device=device_name(dense.device),
+        threads=torch.get_num_threads(),
+        dense_s=headline["dense"],
+        pruned_s=headline["pruned"],
+        dense_wall_s=wall["dense"],
+        pruned_wall_s=wall["pruned"],
+        split={name: _split(model, ids, workload, steps) for name, model in models.items()},
+    )
+
+
+def _in_turns(
+    models: Mapping[str, PreTrainedModel], ids: Tensor, workload: Workload, repeats: int, steps: _Steps
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Medians of CPU seconds and of wall seconds for one `generate` of each model."""
+    cpu: dict[str, list[float]] = {name: [] for name in models}
+    wall: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(repeats):
         for name in sorted(models, reverse=bool(turn % 2)):  # who goes first alternates, so that drift cancels out
             wall_start, cpu_start = time.perf_counter(), time.process_time()
@@ -127,17 +145,38 @@ def _compare(
             cpu[name].append(time.process_time() - cpu_start)
             wall[name].append(time.perf_counter() - wall_start)
             steps.advance()
+    medians = [{name: statistics.median(each) for name, each in times.items()} for times in (cpu, wall)]
+    return medians[0], medians[1]
+
+
+def speedups(
+    dense: PreTrainedModel,
+    others: Mapping[str, PreTrainedModel],
+    workload: Workload,
+    repeats: int,
+    threads: int,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, tuple[float, float]]:
+    """How many times faster than `dense` each other model is, in CPU time and by the wall; all of them take turns.
+
+    On an accelerator both are wall time. Nothing but this makes the speeds of several models comparable on a machine
+    that does other work too.
+    """
+    models = {"": dense, **others}
+    _warn_if_busy()
+    steps = _Steps(progress, len(models) * (1 + repeats))
+    ids = source_ids(dense, next(iter(others.values()), dense), workload, seed)
+    with ExitStack() as modes:
+        modes.enter_context(_threads(threads))
+        for model in models.values():
+            check(model, [workload])
+            modes.enter_context(evaluating(model))
+            _warm_up(model, ids, workload)
+            steps.advance()
+        cpu, wall = _in_turns(models, ids, workload, repeats, steps)
     headline = cpu if dense.device.type == "cpu" else wall
-    return Timing(
-        workload=workload,
-        device=device_name(dense.device),
-        threads=torch.get_num_threads(),
-        dense_s=statistics.median(headline["dense"]),
-        pruned_s=statistics.median(headline["pruned"]),
-        dense_wall_s=statistics.median(wall["dense"]),
-        pruned_wall_s=statistics.median(wall["pruned"]),
-        split={name: _split(model, ids, workload, steps) for name, model in models.items()},
-    )
+    return {name: (headline[""] / headline[name], wall[""] / wall[name]) for name in others}
 
 
 def _warm_up(model: PreTrainedModel, ids: Tensor, workload: Workload) -> None:

@@ -41,6 +41,7 @@ def summary(rows, gain=None, best="depth"):
         tables=[table],
         environments=[{"cpu": "A | B", "cores": 2, "torch": "2.13.0"}],
         seeds=[0, 1, 2],
+        cpu_hours=5.25,
         missing={"cofi-600cpu-1": "it <broke>"},
     )
 

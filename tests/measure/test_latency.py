@@ -1,3 +1,4 @@
+import copy
 import logging
 from types import SimpleNamespace
 
@@ -6,7 +7,7 @@ import torch
 
 from prunekit.errors import PrunekitError
 from prunekit.measure import latency
-from prunekit.measure.latency import SPLIT_RUNS, compare
+from prunekit.measure.latency import SPLIT_RUNS, compare, speedups
 from prunekit.recipe import Workload
 
 WORK = Workload(batch=2, source=5, new_tokens=4)
@@ -75,6 +76,21 @@ def test_figures_are_medians_of_the_turns(calls, pair):
     assert (timing.dense_s, timing.pruned_s, timing.speedup) == (8, 2, 4)  # the turns took 7, 8 and 9; warm-up 6
     assert (timing.dense_wall_s, timing.pruned_wall_s, timing.wall_speedup) == (16, 4, 4)
     assert (timing.workload, timing.device, timing.threads) == (WORK, "cpu", 1)
+
+
+def test_several_models_take_turns_with_the_dense_one(calls, pair):
+    dense, pruned = pair
+    other = copy.deepcopy(pruned)
+    told = []
+    found = speedups(
+        dense, {"a": pruned, "b": other}, WORK, 3, 1, progress=lambda done, total: told.append((done, total))
+    )
+    assert found == {"a": (4, 4), "b": (4, 4)}  # 8 against 2, as above
+    names = {id(dense): "dense", id(pruned): "a", id(other): "b"}
+    order = [names[id(call.model)] for call in calls]
+    turn = ["dense", "a", "b"]
+    assert order == [*turn, *turn, *turn[::-1], *turn]
+    assert told[-1] == (12, 12)
 
 
 def test_threads_and_modes_hold_for_the_measurement_only(calls, pair):

@@ -1,0 +1,43 @@
+"""Speeds of a comparison: every shape once, all of them in one go, and only when there is something new."""
+
+import json
+
+import pytest
+
+from prunekit.compare import Comparison, compare, speeds
+from prunekit.recipe import Workload
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """Notes which models are timed together; a model of n parameters takes n seconds."""
+    timed = []
+
+    def fake(dense, others, workload, repeats, threads, seed, progress):
+        sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in {"": dense, **others}.items()}
+        timed.append((sorted(sizes.values()), workload))
+        return {name: (sizes[""] / sizes[name], 1.0) for name in others}
+
+    monkeypatch.setattr(speeds, "speedups", fake)
+    return timed
+
+
+def test_all_shapes_are_timed_together_and_once(comparison, tmp_path, timed):
+    comparison["seeds"] = [0]
+    found = Comparison.parse(comparison)
+    summary = compare(found)
+    reports = {
+        path.parent.name.split("-24ex")[0]: json.loads(path.read_text())["parameters"]
+        for path in tmp_path.glob("out/cells/*/report.json")
+    }
+    dense = reports["narrow"]["dense"]
+    assert timed == [(sorted([dense, *(one["pruned"] for one in reports.values())]), Workload(source=4, new_tokens=3))]
+    for row in summary.tables[0].rows:
+        assert row.speeds[0].speedup == pytest.approx(dense / reports[row.variant]["pruned"])
+    assert compare(found) == summary
+    assert len(timed) == 1
+    comparison["base"]["measure"]["workloads"] = [{"source": 5, "new_tokens": 2}]
+    again = Comparison.parse(comparison)
+    speeds.timed_together(again, [cell for cell in again.cells() if cell.variant == "narrow"])
+    assert timed[1][1] == Workload(source=5, new_tokens=2)
+    assert len(timed[1][0]) == 2
