@@ -94,7 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="what prepare.py wrote")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--shallow-steps", type=int, default=3000)
-    parser.add_argument("--deep-steps", type=int, default=1200)
+    parser.add_argument("--deep-steps", type=int, default=3000)
     parser.add_argument("--learning-rate", type=float, default=4e-3)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--batch", type=int, default=96, help="verses")

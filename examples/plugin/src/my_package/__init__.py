@@ -1,0 +1,1 @@
+"""An adapter and a strategy for prunekit, made by somebody else."""

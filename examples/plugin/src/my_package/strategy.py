@@ -1,0 +1,27 @@
+"""The better half of the decoder's layers, and what the loss would miss most of the encoder."""
+
+from pydantic import Field
+
+from prunekit import PruningPlan, Strategy, hookimpl, meet
+
+
+class BetterHalf(Strategy):
+    """Keep every other decoder layer, and of the encoder what the loss would miss most, wherever it is."""
+
+    encoder_sparsity: float = Field(0.3, ge=0, lt=1, description="share of the encoder's heads and channels to remove")
+
+    def upfront(self, problem, bench):
+        layers = problem.layers("decoder").ids
+        halves = [PruningPlan({"decoder.layers": half}) for half in (layers[::2], layers[1::2]) if half]
+        return min(halves, key=bench.loss)
+
+    def plan(self, problem, bench):
+        groups = problem.widths("encoder")
+        scores = bench.scores(groups, by="first_order")
+        largest = problem.largest("encoder", self.encoder_sparsity)
+        return meet(groups, scores, problem.sizes["encoder"], largest, problem.round_to)
+
+
+@hookimpl
+def prunekit_strategy():
+    return BetterHalf

@@ -1,0 +1,9 @@
+"""The strategy, tried on a tiny T5 and a tiny BART."""
+
+from my_package.strategy import BetterHalf
+from prunekit.testing import StrategySuite
+
+
+class TestBetterHalf(StrategySuite):
+    strategy = BetterHalf(encoder_sparsity=0.4)
+    families, targets = ("t5", "bart"), {"encoder": 0.4}
