@@ -43,8 +43,8 @@ class DependencyGraph:
         return Size({name: shape for name, shape in self.shapes.items() if self.parts[name] in parts}, self.groups)
 
     def prunable_size(self, stack: str) -> Size:
-        """What heads and FFN channels own in one stack: NASH's denominator of encoder sparsity."""
-        own = [g for g in self.groups if g.stack == stack and g.kind in (Kind.HEADS, Kind.FFN)]
+        """What heads and FFN channels that may be cut own in one stack: NASH's denominator of encoder sparsity."""
+        own = [g for g in self.groups if g.stack == stack and g.kind in (Kind.HEADS, Kind.FFN) and g.prunable]
         names = set().union(*(group.parameters() for group in own))
         return Size({name: shape for name, shape in self.shapes.items() if name in names}, self.groups)
 

@@ -32,12 +32,13 @@ class Problem:
     seed: int = 0
 
     def pick(self, kind: Kind, stack: str) -> list[PruningGroup]:
-        """The groups of one kind in one stack, by layer."""
-        return [group for group in self.groups if group.kind is kind and group.stack == stack]
+        """The groups of one kind in one stack that may be cut, by layer."""
+        return [group for group in self.groups if group.kind is kind and group.stack == stack and group.prunable]
 
     def widths(self, *stacks: str) -> list[PruningGroup]:
-        """The groups of heads and FFN channels in some stacks."""
-        return [g for g in self.groups if g.stack in stacks and g.kind in (Kind.HEADS, Kind.FFN)]
+        """The groups of heads and FFN channels in some stacks that may be cut."""
+        kinds = (Kind.HEADS, Kind.FFN)
+        return [group for group in self.groups if group.stack in stacks and group.kind in kinds and group.prunable]
 
     def layers(self, stack: str) -> PruningGroup:
         """The group of one stack's layers."""

@@ -12,8 +12,9 @@ from prunekit.find.adapter import Stack, ffn, heads
 from prunekit.find.claims import AdapterError
 from prunekit.find.graph import discover
 from prunekit.find.trace import trace
-from prunekit.find.units import Kind, PruningPlan
+from prunekit.find.units import Kind, PlanError, PruningPlan
 from prunekit.learn.masks import masked
+from prunekit.learn.strategy import Problem
 
 _DEPTH = {"num_layers": 12, "num_decoder_layers": 12}
 T5_BASE = T5Config(d_model=768, d_kv=64, d_ff=3072, num_heads=12, **_DEPTH, vocab_size=32128)
@@ -282,3 +283,22 @@ def test_a_root_on_the_residual_stream(wrong):
 def test_heads_that_do_not_fit_their_projection(wrong):
     with pytest.raises(AdapterError, match=r"Wrong gives heads of 5 .* which has (24|32) rows"):
         wrong(lambda stack: stack, head_size=lambda adapter, config, stack: 5)
+
+
+def test_what_stays_whole_is_found_but_neither_offered_nor_counted(case):
+    bart = case("bart")
+
+    class Headstrong(type(bart.adapter)):
+        def whole(self, config):
+            return ("encoder.*.heads", "hidden")
+
+    graph = discover(Headstrong(), bart.config, bart.model)
+    assert {group.name for group in graph.groups} == {group.name for group in bart.graph.groups}
+    problem = Problem(graph.groups, {}, {})
+    assert {group.kind for group in problem.widths("encoder")} == {Kind.FFN}
+    assert {group.kind for group in problem.widths("decoder")} == {Kind.FFN, Kind.HEADS}
+    assert problem.pick(Kind.HIDDEN, "") == []
+    layers, channels, width = 3, 20, 32
+    assert graph.prunable_size("encoder").whole == layers * channels * (2 * width + 1)
+    with pytest.raises(PlanError, match=r"prunes 'encoder.0.self.heads', whose heads cannot be cut"):
+        PruningPlan({"encoder.0.self.heads": (0,)}).validate(graph.groups)
