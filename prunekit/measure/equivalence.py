@@ -56,7 +56,7 @@ def observe(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_token
     generator: Any = model
     logits, tokens, scores = [], [], []
     for batch in batches:
-        inputs = {key: value for key, value in batch.items() if key in ("input_ids", "attention_mask")}
+        inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
         forced = {key: value for key, value in batch.items() if key != "index"}
         logits.append(model(**forced, use_cache=False).logits.float().cpu())
         output = generator.generate(
