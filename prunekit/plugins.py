@@ -1,9 +1,14 @@
 """Adapters, strategies and tasks by entry point: names come from metadata, and only the chosen plugin is imported."""
 
 import inspect
+import sys
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
+from itertools import accumulate
+from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
@@ -105,17 +110,14 @@ def distribution(entry: EntryPoint) -> str:
 
 
 def _only(kind: PluginKind[T], entries: list[EntryPoint]) -> type[T]:
-    if len(entries) > 1:
-        owners = " and ".join(sorted(map(distribution, entries)))
-        raise PrunekitError(f"The {kind.noun} {entries[0].name!r} is offered by {owners}; uninstall one of them.")
     entry = entries[0]
+    if len(entries) > 1:
+        owners = " and ".join(sorted(f"{distribution(e)} ({_file(e)})" for e in entries))
+        raise PrunekitError(f"The {kind.noun} {entry.name!r} is offered by {owners}; uninstall one of them.")
     try:
         given = _asked(kind, entry.load())
     except (Exception, SystemExit) as error:  # whatever another author's module does at import
-        raise PrunekitError(
-            f"The {kind.noun} {entry.name!r} of the distribution {distribution(entry)!r} cannot be used: "
-            f"{type(error).__name__}: {' '.join(str(error).split())}; update or uninstall it."
-        ) from error
+        raise PrunekitError(f"{_titled(kind, entry, _place(entry, error))} {_complaint(entry, error)}.") from error
     return _checked(kind, entry, given)
 
 
@@ -133,9 +135,69 @@ def _checked(kind: PluginKind[T], entry: EntryPoint, given: Any) -> type[T]:
     """`given` if it is a usable class of the kind."""
     base = getattr(import_module(kind.home), kind.base)
     if not (isinstance(given, type) and issubclass(given, base)) or inspect.isabstract(given):
-        lacks = f"does not implement {kind.hook}" if given is None else f"returns {given!r} from {kind.hook}"
+        shown = " ".join(repr(given).split())
+        lacks = f"does not implement {kind.hook}" if given is None else f"returns {shown} from {kind.hook}"
         raise PrunekitError(
-            f"The {kind.noun} {entry.name!r} of the distribution {distribution(entry)!r} {lacks}; "
+            f"{_titled(kind, entry, _file(entry))} {lacks}; "
             f"the hook must return a subclass of prunekit.{kind.base} whose methods are all there."
         )
     return given
+
+
+def _titled(kind: PluginKind[Any], entry: EntryPoint, place: str) -> str:
+    """``The adapter 'toy' of the distribution 'my-package' (my_package/toy.py, line 3)``."""
+    return f"The {kind.noun} {entry.name!r} of the distribution {distribution(entry)!r} ({place})"
+
+
+def _complaint(entry: EntryPoint, error: BaseException) -> str:
+    """What is wrong with a plugin that raised `error`, and what to do."""
+    if not _module(entry):
+        return "names no module; update or uninstall it"
+    # Python names the first part that it does not find, so a name with dots lacks a module of a package that is there.
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and "." not in missing and missing != _package(entry):
+        return (
+            f"needs the package {missing!r}, which is not installed; install it, for instance with "
+            f"pip install {missing}, or uninstall {distribution(entry)!r}"
+        )
+    said = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+    return f"cannot be used: {': '.join(filter(None, (type(error).__name__, said)))}; update or uninstall it"
+
+
+def _place(entry: EntryPoint, error: BaseException) -> str:
+    """Where in a plugin's package an error comes from: ``my_package/toy.py, line 3``; its file where nothing ran."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_short(error.filename)}, line {error.lineno}"
+    own = [
+        f"{_short(frame.f_code.co_filename)}, line {line}"
+        for frame, line in walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == _package(entry)
+    ]
+    return own[-1] if own else _file(entry)
+
+
+def _module(entry: EntryPoint) -> str:
+    """The dotted name of a plugin's module; nothing where its metadata does not give one."""
+    return entry.module if entry.pattern.match(entry.value) else ""
+
+
+def _package(entry: EntryPoint) -> str:
+    """The package at the top that a plugin's module belongs to."""
+    return _module(entry).partition(".")[0]
+
+
+def _file(entry: EntryPoint) -> str:
+    """The file of a plugin's module, found without importing anything; the line of metadata where there is none."""
+    within: list[str] | None = None
+    origin = None
+    for name in accumulate(_module(entry).split("."), "{}.{}".format):
+        if (spec := PathFinder.find_spec(name, within)) is None:
+            return f"entry_points.txt: {entry.name} = {entry.value}"
+        within, origin = list(spec.submodule_search_locations or []), spec.origin
+    return _short(origin) if origin else _module(entry)
+
+
+def _short(path: str) -> str:
+    """A file relative to where it is imported from."""
+    roots = [root for root in sys.path if root and Path(path).is_relative_to(root)]
+    return Path(path).relative_to(max(roots, key=len)).as_posix() if roots else path

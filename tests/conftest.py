@@ -2,8 +2,10 @@
 
 import copy
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
@@ -134,3 +136,26 @@ def batch():
     mask = torch.ones_like(ids)
     mask[0, 4:], mask[2, :2], labels[1, 4:] = 0, 0, -100
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution with one plugin, as its files would lie in site-packages; its module goes afterwards."""
+    modules = []
+
+    def add(name, source, group="prunekit.adapters", distribution="outsider", value=None):
+        site = tmp_path / distribution
+        metadata = site / f"{distribution}-1.0.dist-info"
+        metadata.mkdir(parents=True, exist_ok=True)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        module = f"{distribution}_{name}"
+        with (metadata / "entry_points.txt").open("a") as file:
+            file.write(f"[{group}]\n{name} = {value or module}\n")
+        (site / f"{module}.py").write_text(dedent(source))
+        monkeypatch.syspath_prepend(site)
+        modules.append(module)
+        return module
+
+    yield add
+    for module in modules:
+        sys.modules.pop(module, None)

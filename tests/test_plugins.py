@@ -1,7 +1,7 @@
 """Plugins: names from metadata, one import at a time, and one sentence for each way that a plugin can be broken."""
 
+import importlib
 import sys
-from textwrap import dedent
 
 import pytest
 
@@ -18,29 +18,6 @@ GOOD = """
     def prunekit_adapter():
         return Good
 """
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a distribution with one plugin, as its files would lie in site-packages; its module goes afterwards."""
-    modules = []
-
-    def add(name, source, group="prunekit.adapters", distribution="outsider", value=None):
-        site = tmp_path / distribution
-        metadata = site / f"{distribution}-1.0.dist-info"
-        metadata.mkdir(parents=True, exist_ok=True)
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-        module = f"{distribution}_{name}"
-        with (metadata / "entry_points.txt").open("a") as file:
-            file.write(f"[{group}]\n{name} = {value or module}\n")
-        (site / f"{module}.py").write_text(dedent(source))
-        monkeypatch.syspath_prepend(site)
-        modules.append(module)
-        return module
-
-    yield add
-    for module in modules:
-        sys.modules.pop(module, None)
 
 
 def test_names_are_listed_without_importing_anything(install):
@@ -65,36 +42,73 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 
 HOOK = "from prunekit import Adapter, TaskPlugin, hookimpl\n@hookimpl\ndef prunekit_{}(): return {}\n"
+LENGTHY = r"type('L', (), {'__repr__': lambda self: 'two\nlines'})()"
 
 
 @pytest.mark.parametrize(
-    ("source", "group", "sentence"),
+    ("source", "group", "place", "sentence"),
     [
-        ("import nowhere_to_be_found", "adapters", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
-        ("raise SystemExit('no licence')", "adapters", "SystemExit: no licence"),
-        ("x = 1", "adapters", "does not implement prunekit_adapter"),
-        (HOOK.format("adaptor", "Adapter"), "adapters", "PluginValidationError: unknown hook 'prunekit_adaptor'"),
-        (HOOK.format("adapter", "Adapter()"), "adapters", "returns <prunekit.find.adapter.Adapter object"),
-        (HOOK.format("adapter", "int"), "adapters", "returns <class 'int'> from prunekit_adapter; .* prunekit.Adapter"),
-        (HOOK.format("adapter", "1/0"), "adapters", "ZeroDivisionError: division by zero"),
-        (HOOK.format("strategy", "Adapter"), "strategies", "the hook must return a subclass of prunekit.Strategy"),
-        (HOOK.format("task", "TaskPlugin"), "tasks", "subclass of prunekit.TaskPlugin whose methods are all there"),
+        ("raise SystemExit('no licence')", "adapters", ", line 1", "cannot be used: SystemExit: no licence; update"),
+        ("raise SystemExit", "adapters", ", line 1", "cannot be used: SystemExit; update"),
+        ("x = 1\nx = (\n", "adapters", ", line 2", "cannot be used: SyntaxError: '(' was never closed; update"),
+        ("import json.nowhere", "adapters", ", line 1", "cannot be used: ModuleNotFoundError: No module named 'json"),
+        ("x = 1", "adapters", "", "does not implement prunekit_adapter; the hook must return"),
+        (HOOK.format("adaptor", "Adapter"), "adapters", "", "PluginValidationError: unknown hook 'prunekit_adaptor'"),
+        (HOOK.format("adapter", "Adapter()"), "adapters", "", "returns <prunekit.find.adapter.Adapter object"),
+        (HOOK.format("adapter", LENGTHY), "adapters", "", "returns two lines from prunekit_adapter"),
+        (HOOK.format("adapter", "int"), "adapters", "", "<class 'int'> from prunekit_adapter; the hook must return"),
+        (HOOK.format("adapter", "1/0"), "adapters", ", line 3", "ZeroDivisionError: division by zero; update"),
+        (HOOK.format("strategy", "Adapter"), "strategies", "", "the hook must return a subclass of prunekit.Strategy"),
+        (HOOK.format("task", "TaskPlugin"), "tasks", "", "subclass of prunekit.TaskPlugin whose methods are all there"),
     ],
 )
-def test_a_broken_plugin_is_one_sentence_that_names_its_distribution(install, source, group, sentence):
-    install("broken", source, f"prunekit.{group}")
+def test_a_broken_plugin_is_one_sentence_with_distribution_and_file(install, source, group, place, sentence):
+    module = install("broken", source, f"prunekit.{group}")
     kind = {"adapters": ADAPTERS, "strategies": STRATEGIES, "tasks": TASKS}[group]
-    with pytest.raises(PrunekitError, match=sentence) as caught:
+    with pytest.raises(PrunekitError) as caught:
         plugins.load(kind, "broken")
-    assert "of the distribution 'outsider'" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    said = str(caught.value)
+    assert said.startswith(f"The {kind.noun} 'broken' of the distribution 'outsider' ({module}.py{place}) ")
+    assert sentence in said
+    assert said.endswith(".")
+    assert "\n" not in said
 
 
-def test_a_name_that_two_distributions_offer_is_refused(install):
-    install("twice", GOOD)
-    install("twice", GOOD, distribution="neighbour")
-    with pytest.raises(PrunekitError, match="'twice' is offered by neighbour and outsider; uninstall one"):
+def test_a_package_that_a_plugin_needs_is_named(install):
+    install("hungry", "import sys\nimport nowhere_to_be_found.deep")
+    with pytest.raises(PrunekitError) as caught:
+        plugins.load(ADAPTERS, "hungry")
+    assert str(caught.value) == (
+        "The adapter 'hungry' of the distribution 'outsider' (outsider_hungry.py, line 2) needs the package "
+        "'nowhere_to_be_found', which is not installed; install it, for instance with pip install nowhere_to_be_found, "
+        "or uninstall 'outsider'."
+    )
+
+
+def test_the_file_is_the_one_within_the_plugins_package_that_failed(install, tmp_path, monkeypatch):
+    install("deep", "", value="outer_package.inner.adapter")
+    package = tmp_path / "outsider" / "outer_package" / "inner"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "adapter.py").write_text("from . import numbers\n")
+    (package / "numbers.py").write_text("import json\n\nanswer = json.loads('nothing')\n")
+    with pytest.raises(PrunekitError, match=r"\(outer_package/inner/numbers.py, line 3\) cannot .* JSONDecodeError"):
+        plugins.load(ADAPTERS, "deep")
+    (package / "adapter.py").write_text(HOOK.format("adapter", "None"))
+    importlib.invalidate_caches()
+    with pytest.raises(PrunekitError, match=r"\(outer_package/inner/adapter.py\) does not implement"):
+        plugins.load(ADAPTERS, "deep")
+    for name in [name for name in sys.modules if name.startswith("outer_package")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_name_that_two_distributions_offer_is_refused_with_both_files(install):
+    one, other = install("twice", GOOD), install("twice", GOOD, distribution="neighbour")
+    owners = rf"neighbour \({other}.py\) and outsider \({one}.py\)"
+    with pytest.raises(PrunekitError, match=f"'twice' is offered by {owners}; uninstall one"):
         plugins.load(ADAPTERS, "twice")
+    assert not {one, other} & set(sys.modules)
     assert issubclass(plugins.load(ADAPTERS, "t5"), Adapter)
 
 
@@ -114,11 +128,22 @@ def test_the_catalogue_lists_the_broken_with_their_errors(install):
     assert rows["good"].summary == "A good one: it works."
     assert rows["good"].distribution == "neighbour"
     assert rows["broken"].plugin is None
-    assert "No module named" in str(rows["broken"].error)
+    assert "needs the package 'nowhere_to_be_found'" in str(rows["broken"].error)
     assert rows["t5"].error is None
 
 
-def test_an_entry_point_that_names_no_module_is_one_sentence(install):
-    install("broken", "", value="not a module")
-    with pytest.raises(PrunekitError, match="'broken' of the distribution 'outsider' cannot be used"):
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("not a module", "names no module"),
+        ("outsider_gone", "cannot be used: ModuleNotFoundError: No module named 'outsider_gone'"),
+        ("json.gone", "cannot be used: ModuleNotFoundError: No module named 'json.gone'"),
+        ("outsider_broken.json", "cannot be used: ModuleNotFoundError: No module named 'outsider_broken.json'"),
+    ],
+)
+def test_an_entry_point_that_names_no_module_is_one_sentence(install, value, sentence):
+    install("broken", "", value=value)
+    with pytest.raises(PrunekitError) as caught:
         plugins.load(ADAPTERS, "broken")
+    title = "The adapter 'broken' of the distribution 'outsider'"
+    assert str(caught.value).startswith(f"{title} (entry_points.txt: broken = {value}) {sentence}")

@@ -21,3 +21,14 @@ def prunekit(monkeypatch):
 def on_pairs(pairs):
     """The flags that name the pairs as data."""
     return ("--eval", pairs, "--source", "a", "--target", "b", "--metric", "exact_match")
+
+
+@pytest.fixture
+def broken(install):
+    """Plugins that cannot be used, one for every way to be broken, beside the ones that can."""
+    hook = "from prunekit import hookimpl\n@hookimpl\ndef prunekit_{}(): return {}\n"
+    install("torn", "def f(:\n    pass", "prunekit.strategies")
+    install("hungry", "import nowhere_to_be_found", "prunekit.strategies")
+    install("odd", hook.format("strategy", "42"), "prunekit.strategies")
+    install("twice", "", "prunekit.adapters")
+    install("twice", "", "prunekit.adapters", distribution="neighbour")

@@ -5,7 +5,8 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from prunekit import PrunekitError, Strategy, plugins
+from prunekit import Strategy, plugins
+from prunekit.commands.console import OUT
 from prunekit.commands.list import options_of, type_in_words
 
 
@@ -31,21 +32,21 @@ def test_one_kind_alone(prunekit):
     assert "nash" not in result.stdout
 
 
-def test_a_broken_plugin_does_not_kill_the_list(prunekit, monkeypatch):
-    real = plugins._only
-
-    def only(kind, entries):
-        if entries[0].name == "mt5":
-            raise PrunekitError("It is broken.")
-        return real(kind, entries)
-
-    monkeypatch.setattr(plugins, "_only", only)
-    result = prunekit("list", "adapters")
+def test_broken_plugins_are_listed_with_one_sentence_each_beside_the_others(prunekit, broken, monkeypatch):
+    monkeypatch.setattr(OUT, "_width", 1000)
+    result = prunekit("list")
     assert result.exit_code == 0
-    assert [line.split()[:4] for line in result.stdout.splitlines() if line.startswith("mt5")] == [
-        ["mt5", "It", "is", "broken."]
-    ]
-    assert any(line.startswith("t5 ") and "broken" not in line for line in result.stdout.splitlines())
+    lines = [line.split() for line in result.stdout.splitlines() if line.strip() and " options " not in line]
+    rows = {name: " ".join(rest) for name, *rest in lines}
+    source = "of the distribution 'outsider'"
+    assert rows["torn"].startswith(f"The strategy 'torn' {source} (outsider_torn.py, line 1) cannot be used: SyntaxErr")
+    assert rows["hungry"].startswith(f"The strategy 'hungry' {source} (outsider_hungry.py, line 1) needs the package")
+    assert "'nowhere_to_be_found'" in rows["hungry"]
+    assert rows["odd"].startswith(f"The strategy 'odd' {source} (outsider_odd.py) returns 42 from prunekit_strategy;")
+    owners = "neighbour (neighbour_twice.py) and outsider (outsider_twice.py)"
+    assert rows["twice"] == f"The adapter 'twice' is offered by {owners}; uninstall one of them. neighbour, outsider"
+    assert rows["uniform"].endswith(". prunekit")
+    assert rows["t5"].endswith(" prunekit")
 
 
 class Example(Strategy):

@@ -105,6 +105,16 @@ def test_a_run_leaves_what_the_contract_names(family, kept, prunekit, request, p
     assert "is not empty" in refused.stderr
 
 
+def test_broken_plugins_are_in_nobodys_way(prunekit, broken, t5_directory, pairs, on_pairs, settings, tmp_path):
+    words = ("--adapter", "t5", "--model", t5_directory, "--train", pairs, *on_pairs, *settings)
+    result = prunekit("run", "--strategy", "uniform", *words, "--output", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    refused = prunekit("run", "--strategy", "torn", *words, "--output", tmp_path / "none")
+    assert refused.exit_code == 1
+    assert "'torn' of the distribution 'outsider' (outsider_torn.py, line 1)" in refused.stderr
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -1,9 +1,9 @@
 """The adapter, held against a tiny SeamlessM4T."""
 
+from prunekit.testing import AdapterSuite
 from transformers import SeamlessM4TConfig
 
 from my_package.adapter import Seamless
-from prunekit.testing import AdapterSuite
 
 
 class TestSeamless(AdapterSuite):

@@ -1,7 +1,8 @@
 """The strategy, tried on a tiny T5 and a tiny BART."""
 
-from my_package.strategy import BetterHalf
 from prunekit.testing import StrategySuite
+
+from my_package.strategy import BetterHalf
 
 
 class TestBetterHalf(StrategySuite):

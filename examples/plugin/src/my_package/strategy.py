@@ -1,8 +1,7 @@
 """The better half of the decoder's layers, and what the loss would miss most of the encoder."""
 
-from pydantic import Field
-
 from prunekit import PruningPlan, Strategy, hookimpl, meet
+from pydantic import Field
 
 
 class BetterHalf(Strategy):
