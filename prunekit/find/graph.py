@@ -78,7 +78,7 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     disagree. The cost hardly depends on the model, because only a two-layer skeleton is traced.
     """
     small_config = adapter.skeleton(config)
-    small = adapter.build(small_config, device="cpu")
+    small = adapter.build(small_config, device="cpu").float()  # whatever precision the config asks for
     stacks = adapter.stacks(config)
     check_paths(adapter, stacks, small)
     traced = trace(adapter, small)

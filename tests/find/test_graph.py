@@ -302,3 +302,10 @@ def test_what_stays_whole_is_found_but_neither_offered_nor_counted(case):
     assert graph.prunable_size("encoder").whole == layers * channels * (2 * width + 1)
     with pytest.raises(PlanError, match=r"prunes 'encoder.0.self.heads', whose heads cannot be cut"):
         PruningPlan({"encoder.0.self.heads": (0,)}).validate(graph.groups)
+
+
+def test_a_half_precision_config_is_traced_like_any_other(case):
+    bart = case("bart")
+    half = copy.deepcopy(bart.config)
+    half.dtype = torch.float16
+    assert discover(bart.adapter, half).groups == bart.graph.groups
