@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from typing import Any
 
 import networkx as nx
 import torch
@@ -78,7 +79,8 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     disagree. The cost hardly depends on the model, because only a two-layer skeleton is traced.
     """
     small_config = adapter.skeleton(config)
-    small = adapter.build(small_config, device="cpu").float()  # whatever precision the config asks for
+    live: Any = adapter.build(small_config, device="cpu")
+    small: PreTrainedModel = live.float()  # whatever precision the config asks for
     stacks = adapter.stacks(config)
     check_paths(adapter, stacks, small)
     traced = trace(adapter, small)
