@@ -10,11 +10,13 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from prunekit.commands.check import check
 from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
 from prunekit.commands.eval import evaluate
 from prunekit.commands.inspect import inspect
 from prunekit.commands.list import list_plugins
+from prunekit.commands.new_adapter import new_adapter
 from prunekit.commands.run import run
 from prunekit.errors import PrunekitError
 
@@ -97,4 +99,6 @@ app.command("run")(run)
 app.command("compare")(compare)
 app.command("list")(list_plugins)
 app.command("inspect")(inspect)
+app.command("check")(check)
+app.command("new-adapter")(new_adapter)
 app.command("eval")(evaluate)

@@ -32,6 +32,7 @@ FLOORS = {
     "measure": TOP,
     "compare": LINE,
     "conform": LINE,
+    "draft": LINE,
     "pipeline": LINE,
     "plugins": LINE,
     "pretrained": LINE,

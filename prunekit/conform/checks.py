@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -50,8 +51,9 @@ def check(id: str, mend: str) -> Callable[[Callable[[Specimen], None]], Callable
 def failures(specimen: Specimen, checks: Iterable[Check] | None = None) -> Iterator[tuple[Check, str]]:
     """The checks that do not hold, one after the other, each with what went wrong."""
     for check in CHECKS if checks is None else checks:
-        if (wrong := outcome(check, specimen)) is not None:
-            yield check, wrong
+        with suppress(Skip):
+            if (wrong := outcome(check, specimen)) is not None:
+                yield check, wrong
 
 
 def outcome(check: Check, specimen: Specimen) -> str | None:
@@ -59,7 +61,7 @@ def outcome(check: Check, specimen: Specimen) -> str | None:
     try:
         check.run(specimen)
     except Skip:
-        return None
+        raise
     except PrunekitError as error:
         return str(error)
     except Exception as error:  # a wrong declaration makes models raise anything

@@ -82,8 +82,11 @@ def cut_in_two_steps(specimen: Specimen) -> None:
 def _possible(specimen: Specimen, first: PruningPlan, later: PruningPlan) -> PruningPlan:
     """Both plans, but the first alone where together they would leave no layer or no hidden dimension."""
     both = first.then(later)
-    bound = {g.name for g in specimen.graph.groups if g.kind in (Kind.LAYERS, Kind.HIDDEN) and not both.of(g)}
-    return PruningPlan({name: first.kept[name] if name in bound else ids for name, ids in both.kept.items()})
+    lost = {g.name for g in specimen.graph.groups if g.kind in (Kind.LAYERS, Kind.HIDDEN) and not both.of(g)}
+    hidden = {g.name for g in specimen.graph.groups if g.kind is Kind.HIDDEN}  # one may lie within another
+    bound = lost | hidden if lost & hidden else lost
+    kept = {name: ids for name, ids in both.kept.items() if name not in bound}
+    return PruningPlan({**kept, **{name: ids for name, ids in first.kept.items() if name in bound}})
 
 
 def _generation(way: str) -> None:

@@ -1,0 +1,63 @@
+"""``prunekit check``: whether an adapter fits a model of yours, check by check."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from prunekit.commands import options
+from prunekit.commands.console import OUT
+from prunekit.errors import PrunekitError
+
+if TYPE_CHECKING:
+    from prunekit.conform.examine import Finding
+
+
+def check(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A directory with a dense model, or a hub id.")],
+    adapter: options.Adapter = None,
+    debug: options.Debug = False,
+) -> None:
+    """Check an adapter on a model of your own: masked and cut, saved and loaded, it must stay the same model.
+
+    Copies of it are cut to random plans; the model itself and its directory are left alone.
+    """
+    from prunekit.commands.progress import Display
+    from prunekit.conform.examine import TOYS, Verdict, examine, open_specimen
+
+    with Display() as display:
+        name, specimen = open_specimen(model, adapter)
+        findings = examine(specimen, TOYS, lambda done, total: display("check", done, total, {}))
+    OUT.print(findings_table(findings))
+    if failed := [finding.check.id for finding in findings if finding.verdict is Verdict.FAILED]:
+        kind = type(specimen.adapter).__name__
+        raise PrunekitError(
+            f"The adapter {name!r} ({kind}) does not fit {model!r}: {len(failed)} of {len(findings)} checks "
+            f"failed ({', '.join(failed)}); mend the adapter as the table says, the first failure first."
+        )
+
+
+def findings_table(findings: "list[Finding]") -> Table:
+    """One row per check; a failure with what went wrong, then what to mend."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold cyan")
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for finding in findings:
+        table.add_row(finding.check.id, *_cells(finding))
+    return table
+
+
+def _cells(finding: "Finding") -> tuple[Text, str, Text]:
+    from prunekit.conform.examine import Verdict
+
+    style = {Verdict.OK: "green", Verdict.SKIPPED: "dim", Verdict.FAILED: "bold red"}[finding.verdict]
+    said = {
+        Verdict.OK: Text(finding.check.holds, style="dim"),
+        Verdict.SKIPPED: Text(finding.why, style="dim"),
+        Verdict.FAILED: Text.assemble((finding.why, "red"), f"\nTo mend it, {finding.check.mend}."),
+    }[finding.verdict]
+    seconds = "" if finding.verdict is Verdict.SKIPPED else f"{finding.seconds:.1f}"
+    return Text(finding.verdict.value, style=style), seconds, said
