@@ -1,7 +1,5 @@
 """Encoder-decoders put together from two models of other families: bert2bert."""
 
-from transformers import EncoderDecoderModel
-
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
 BERT_SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
@@ -12,7 +10,6 @@ CHANNELS = ffn("intermediate.dense")
 class EncoderDecoder(Adapter):
     """bert2bert: a config for each half, and a projection between the two where they differ in width."""
 
-    auto_class = EncoderDecoderModel
     model_types = ("encoder-decoder",)
     unused = ("encoder.pooler",)
     skeleton_sizes = {}

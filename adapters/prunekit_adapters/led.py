@@ -13,7 +13,6 @@ class Led(Bart):
     """LED: attentions are as wide as their input, and the encoder's work in windows: heads and hidden stay whole."""
 
     model_types = ("led",)
-    keep = ("longformer_self_attn",)
     skeleton_sizes = {**{k: v for k, v in Bart.skeleton_sizes.items() if k != "max_position_embeddings"}, **SIZES}
 
     def whole(self, config):

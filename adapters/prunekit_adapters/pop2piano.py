@@ -15,7 +15,7 @@ class Pop2Piano(T5):
     auto_class = Pop2PianoForConditionalGeneration
 
     def whole(self, config):
-        return ("hidden", "encoder.hidden")
+        return ("encoder.hidden",)
 
     def encoder_inputs(self, config, rows):
         shape = (rows, 7, config.d_model)

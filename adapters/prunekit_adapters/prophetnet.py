@@ -8,7 +8,6 @@ class ProphetNet(Adapter):
 
     model_types = ("prophetnet",)
     gathers = ("encoder.word_embeddings",)
-    keep = ("relative_pos_embeddings",)
     skeleton_sizes = {
         "hidden_size": 16,
         "num_encoder_layers": 2,

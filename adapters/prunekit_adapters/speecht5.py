@@ -27,7 +27,7 @@ class SpeechT5(Adapter):
     }
 
     def whole(self, config):
-        return ("hidden", "encoder.hidden")
+        return ("encoder.hidden",)
 
     def head_size(self, config, stack):
         return config.hidden_size // getattr(config, f"{stack}_attention_heads")

@@ -27,7 +27,10 @@ class T5Gemma(Adapter):
         return own.head_dim * own.num_attention_heads // own.num_key_value_heads
 
     def stacks(self, config):
-        own, cross, matrix = heads("self_attn.q_proj"), heads("cross_attn.q_proj"), ffn("mlp.gate_proj")
+        own, cross = (
+            heads(f"{name}.q_proj", count="config.num_key_value_heads") for name in ("self_attn", "cross_attn")
+        )
+        matrix = ffn("mlp.gate_proj")
 
         def stack(name, *roots):
             depth, each = (f"{name}.num_hidden_layers",), (f"{name}.layer_types",)

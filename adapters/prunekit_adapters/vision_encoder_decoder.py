@@ -23,7 +23,7 @@ class VisionEncoderDecoder(EncoderDecoder):
     }
 
     def whole(self, config):
-        return ("decoder.*.heads", "decoder.hidden", "hidden")
+        return ("decoder.*.heads", "decoder.hidden")
 
     def head_size(self, config, stack):
         own = getattr(config, stack)

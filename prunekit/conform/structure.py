@@ -1,11 +1,17 @@
 """Checks of what an adapter says about the structure: groups, sizes, ties, and the figures in configs."""
 
+import copy
 from collections.abc import Iterable
+from fnmatch import fnmatch
+from typing import Any
 
 import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.conform.checks import Failure, check, difference, need, spelled
+from prunekit.conform.checks import Failure, Skip, check, difference, need, spelled
 from prunekit.conform.specimen import Specimen, random_plans
+from prunekit.cut.surgery import cut
 from prunekit.find.keys import get_key
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
@@ -14,15 +20,6 @@ PLANS = 4
 
 LOUD = 1e-4
 """The least relative difference of logits by which a wrong slice must show: ten times what rounding may do."""
-
-
-@check("trace", "name the roots that tracing asks for; say `keep` of what must stay whole and `cuts` where it must")
-def declaration_and_trace(specimen: Specimen) -> None:
-    """The declaration and the traced couplings agree, both ways."""
-    graph = specimen.graph
-    for stack in specimen.adapter.stacks(specimen.config):
-        if not any(group.stack == stack.name and group.prunable for group in graph.groups):
-            raise Failure(f"nothing in the stack {stack.name!r} can be pruned")
 
 
 @check("sizes", "name every root; check `head_size` and the stacks' paths")
@@ -67,14 +64,66 @@ def ties_stay(specimen: Specimen) -> None:
             raise Failure(f"{before} distinct parameters became {after}")
 
 
-@check("numbers", "name the config keys that count layers in `depth` and `own_depth`")
+@check("numbers", "name the config keys that count layers in `depth` and `own_depth`, and lists by layer in `each`")
 def configs_agree(specimen: Specimen) -> None:
-    """The config counts the layers that are left, and lists that speak of layers and heads speak of those."""
+    """Configs and modules hold the figures that the cut model would be built with, and count the layers left."""
     stacks = specimen.adapter.stacks(specimen.config)
     plan = PruningPlan({g.name: g.ids[1:] for g in need(specimen, Kind.LAYERS)})
-    small = specimen.cut(plan)
+    unused = specimen.adapter.build(copy.deepcopy(specimen.config))  # some models change their figures when they run
+    small: Any = cut(unused, plan, specimen.adapter, specimen.graph, specimen.config)
     for stack in stacks:
         real = len(small.get_submodule(stack.path))
         for key in stack.depth:
             if (said := get_key(small.config, key)) != real:
                 raise Failure(f"config.{key} is {said}, but {stack.path} has {real} layers")
+    with torch.device("meta"):
+        built = type(small)(copy.deepcopy(small.config))
+    for path, module in small.named_modules():
+        _alike(path, _figures(module), _figures(built.get_submodule(path)))
+
+
+def _figures(module: nn.Module) -> dict[str, Any]:
+    """A module's plain attributes, but for its number and its mode, and the fields of its config."""
+    plain = {key: value for key, value in vars(module).items() if isinstance(value, bool | int | float | str)}
+    own = {key: plain[key] for key in plain.keys() - {"layer_idx", "training"} if not key.startswith("_")}
+    config = getattr(module, "config", None)
+    fields = config.to_dict() if isinstance(config, PretrainedConfig) else {}
+    return {**own, **{f"config.{key}": value for key, value in fields.items()}}
+
+
+def _alike(path: str, live: dict[str, Any], built: dict[str, Any]) -> None:
+    for key in live.keys() | built.keys():
+        if live.get(key) != built.get(key):
+            raise Failure(f"{path}.{key} is {live.get(key)}, but {built.get(key)} when the cut model is built anew")
+
+
+@check("alignment", "name the lists of [decoder layer, head] in the generation config under `alignment`")
+def alignment_heads_are_the_same(specimen: Specimen) -> None:
+    """Lists of cross-attention heads in the generation config name those that are left, after each of two cuts."""
+    layers = {g.name: g for g in need(specimen, Kind.LAYERS)}
+    crosses = {g.name: g for g in specimen.groups(Kind.HEADS) if fnmatch(g.name, "decoder.*.cross.heads")}
+    if not crosses:
+        raise Skip("no cross-attention to prune")
+    first = PruningPlan({name: group.ids[1:] for name, group in {**layers, **crosses}.items()})
+    later = PruningPlan({name: group.ids[2:] or group.ids[-1:] for name, group in {**layers, **crosses}.items()})
+    dense = copy.deepcopy(specimen.model)
+    for key in specimen.adapter.alignment:
+        pairs = [[group.layer, head] for group in crosses.values() for head in group.ids[::2]]
+        setattr(dense.generation_config, key, pairs)
+        once = specimen.cut(first, dense)
+        for small in (once, specimen.cut(later, once, first)):
+            left = [row for row in _listed(specimen, dense, key) if row in _listed(specimen, small)]
+            if (found := _listed(specimen, small, key)) != left:
+                raise Failure(f"{len(left)} heads of {key!r} are left, {len(found)} are listed, or others")
+
+
+def _listed(specimen: Specimen, model: PreTrainedModel, key: str = "") -> list[bytes]:
+    """What tells one head of the decoder's cross-attentions from others, of those under a key or of all."""
+    stack = next(stack for stack in specimen.adapter.stacks(specimen.config) if stack.name == "decoder")
+    root = [root for root in stack.roots if root.kind is Kind.HEADS][1]
+    size = specimen.adapter.head_size(specimen.config, stack.name)
+    layers: list[Any] = [layer.get_submodule(root.module) for layer in model.get_submodule(stack.path).children()]
+    weights = [layer.weight for layer in layers]
+    everything = [(layer, head) for layer, weight in enumerate(weights) for head in range(len(weight) // size)]
+    pairs = getattr(model.generation_config, key, []) if key else everything
+    return [bytes(weights[layer][head * size].detach().float().cpu().numpy()) for layer, head in pairs]

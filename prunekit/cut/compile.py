@@ -31,6 +31,25 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
     return result
 
 
+def aligned(
+    pairs: Iterable[Sequence[int]], groups: Sequence[PruningGroup], before: PruningPlan, plan: PruningPlan
+) -> list[list[int]]:
+    """The [decoder layer, head of its cross-attention] pairs that `plan` leaves, of those of a model cut to `before`.
+
+    Example: of ``[[2, 0], [3, 5]]``, without layer 2 and the first head of layer 3, ``[[2, 4]]`` is left.
+    """
+    layers, full = layers_of(groups, "decoder"), {group.name: group for group in groups}
+    result = []
+    for position, head in pairs:
+        number = before.of(layers)[position]
+        heads = full.get(f"decoder.{number}.cross.heads")
+        unit = before.of(heads)[head] if heads else head
+        kept = plan.of(heads) if heads else (head,)
+        if number in plan.of(layers) and unit in kept:
+            result.append([plan.of(layers).index(number), kept.index(unit)])
+    return result
+
+
 def compile_layout(
     adapter: Adapter,
     config: PretrainedConfig,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.compile import compile_layout, cut_config, layers_of
+from prunekit.cut.compile import aligned, compile_layout, cut_config, layers_of
 from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, uninstall
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
@@ -41,8 +41,21 @@ def cut(
         _drop_layers(model, stack, [before.of(group).index(number) for number in plan.of(group)])
     _slice(model, narrow(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
     _adopt(model, adapter, final, dense_config, plan, layout.to_dict())
+    _align(model, adapter, graph.groups, before, plan)
     install(model, layout)
     return model
+
+
+def _align(
+    model: PreTrainedModel, adapter: Adapter, groups: Sequence[PruningGroup], before: PruningPlan, plan: PruningPlan
+) -> None:
+    """Let the generation config's lists of [decoder layer, head] speak of what is left; an empty list goes."""
+    live: Any = copy.deepcopy(model.generation_config)  # another model may hold it too
+    for key in adapter.alignment:
+        if pairs := getattr(live, key, None):
+            left = aligned(pairs, groups, before, plan)
+            setattr(live, key, left) if left else delattr(live, key)
+    model.generation_config = live
 
 
 def _layer_part(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, tuple[int, ...]]:

@@ -57,8 +57,8 @@ def heads(
 ) -> Root:
     """Attention heads, named by their query projection.
 
-    `count` is the attribute of the attention that holds the number of heads, `width` the one, if any, that holds the
-    size of all of them together. `broadcast` names one that sizes a tensor
+    `count` is the attribute of the attention that holds the number of heads (``config.x`` where its config does),
+    `width` the one, if any, that holds the size of all of them together. `broadcast` names one that sizes a tensor
     which later layers reuse whatever their own number of heads: it becomes 1. `results` is how many values the
     attention returns, so that one without heads can be skipped.
     """
@@ -138,6 +138,9 @@ class Adapter:
     """Paths of modules on whose output no logit depends, such as a pooler: they do not run in a cut model."""
     keep: ClassVar[tuple[str, ...]] = ()
     """Parts of parameter names whose traced groups are deliberately left whole."""
+    alignment: ClassVar[tuple[str, ...]] = ("alignment_heads",)
+    """Keys of the generation config that list heads of cross-attention as ``[decoder layer, head]``, as Whisper's does
+    for timestamps: a cut model lists those that are left, by their new numbers."""
     skeleton_sizes: ClassVar[Mapping[str, int]] = {
         "d_model": 16,
         "encoder_layers": 2,
