@@ -13,7 +13,7 @@ from prunekit.find.adapter import FirstOwned, Root, Stack
 from prunekit.find.claims import place
 from prunekit.find.keys import get_key
 from prunekit.find.trace import Node
-from prunekit.find.units import Kind
+from prunekit.find.units import Kind, PruningGroup
 
 STACKS = {"encoder", "decoder"}
 
@@ -37,23 +37,23 @@ def attributes_are_there(specimen: Specimen) -> None:
         layers = list(specimen.model.get_submodule(stack.path).children())
         for number, layer in enumerate(layers):
             for root, heads in _heads(specimen, stack, number):
-                _attention(f"{stack.path}.{number}.{root.owner}", layer.get_submodule(root.owner), root, heads)
+                _attention(f"{stack.path}.{number}.{root.owner}", layer.get_submodule(root.owner), root, len(heads))
             if stack.first is not None:
-                _first(f"{stack.path}.{number}", layer, stack.first, number == 0)
+                _flag(f"{stack.path}.{number}", layer, stack.first, number == 0)
+        _only_first(stack, layers)
 
 
-def _heads(specimen: Specimen, stack: Stack, number: int) -> Iterator[tuple[Root, int]]:
-    """The roots of a layer's attentions, each with how many heads it has."""
-    sizes = {group.name: len(group) for group in specimen.graph.groups}
+def _heads(specimen: Specimen, stack: Stack, number: int) -> Iterator[tuple[Root, PruningGroup]]:
+    """The roots of a layer's attentions, each with its group."""
+    groups = {group.name: group for group in specimen.graph.groups}
     attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
     for root, label in zip(attentions, ("self", "cross"), strict=False):
-        yield root, sizes[f"{stack.name}.{number}.{label}.heads"]
+        yield root, groups[f"{stack.name}.{number}.{label}.heads"]
 
 
 def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:
     """What a root says of its attention."""
-    query: Any = attention.get_submodule(root.module.rpartition(".")[2])
-    rows = query.weight.shape[0]
+    rows = attention.get_submodule(root.module.rpartition(".")[2]).weight.shape[0]
     figures = {root.count: heads, **dict.fromkeys(root.broadcast, heads), **({root.width: rows} if root.width else {})}
     for attribute, real in figures.items():
         if (said := get_key(attention, attribute)) != real:
@@ -65,14 +65,34 @@ def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:
             raise Failure(f"{path} has no method {root.shared.maker!r}")
 
 
-def _first(path: str, layer: nn.Module, first: FirstOwned, owns: bool) -> None:
-    """What is said of the first layer holds for it, and for no other one."""
-    module = layer.get_submodule(first.module)
-    if getattr(module, first.flag, None) is not owns:
+def _flag(path: str, layer: nn.Module, first: FirstOwned, owns: bool) -> None:
+    """The flag is up in the first layer, and in no other one."""
+    if getattr(layer.get_submodule(first.module), first.flag, None) is not owns:
         raise Failure(f"{path}.{first.module}.{first.flag} is not {owns}")
-    for name in first.names:
-        if (getattr(module, name, None) is not None) is not owns:
-            raise Failure(f"{path}.{first.module} has {'no' if owns else 'a'} {name!r}")
+
+
+def _only_first(stack: Stack, layers: list[nn.Module]) -> None:
+    """What is in the first layer and in no other one is declared, and nothing else."""
+    inside = [{path for path, _ in layer.named_modules()} for layer in layers]
+    own = inside[0].difference(*inside[1:]) if len(inside) > 1 else set()
+    said = {f"{stack.first.module}.{name}" for name in stack.first.names} if stack.first else set()
+    if wrong := sorted(own ^ said):
+        raise Failure(f"{stack.path}.0 and no other layer has {sorted(own)}, but `first` names {sorted(said)}: {wrong}")
+
+
+@check("results", "say `results=` with the number of values that the attention returns")
+def attentions_return_as_many(specimen: Specimen) -> None:
+    """Attentions return as many values as the adapter says."""
+    expected = {
+        f"{stack.path}.{heads.layer}.{root.owner}": root.results
+        for stack in specimen.adapter.stacks(specimen.config)
+        for number in range(len(list(specimen.model.get_submodule(stack.path).children())))
+        for root, heads in _heads(specimen, stack, number)
+        if heads.prunable
+    }
+    for path, found in specimen.returned(expected).items():
+        if found != expected[path]:
+            raise Failure(f"{path} returns {found} values, not {expected[path]}")
 
 
 @check("gathers", "name the table under `gathers`, or under none if it is looked up in another way")

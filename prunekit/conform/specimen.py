@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -94,6 +94,24 @@ class Specimen:
         """Teacher-forced logits [3, 6, vocabulary] of `model`, which may be the specimen's or a cut one."""
         logits: Tensor = model(**self.batch, use_cache=False).logits
         return logits
+
+    def returned(self, paths: Iterable[str]) -> dict[str, int]:
+        """How many values the modules at these paths return, a tensor being one; without those that do not run."""
+        found: dict[str, int] = {}
+
+        def watch(path: str) -> Any:
+            def hook(module: nn.Module, args: Any, output: Any) -> None:
+                found[path] = 1 if isinstance(output, Tensor) else len(output)
+
+            return hook
+
+        handles = [self.model.get_submodule(path).register_forward_hook(watch(path)) for path in paths]
+        try:
+            self.logits(self.model)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found
 
     @torch.inference_mode()
     def tokens(self, model: PreTrainedModel, way: str) -> Tensor:
