@@ -53,7 +53,7 @@ def _heads(specimen: Specimen, stack: Stack, number: int) -> Iterator[tuple[Root
 
 def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:
     """What a root says of its attention."""
-    rows = attention.get_submodule(root.module.rpartition(".")[2]).weight.shape[0]
+    rows = attention.get_parameter(f"{root.module.rpartition('.')[2]}.weight").shape[0]
     figures = {root.count: heads, **dict.fromkeys(root.broadcast, heads), **({root.width: rows} if root.width else {})}
     for attribute, real in figures.items():
         if (said := get_key(attention, attribute)) != real:

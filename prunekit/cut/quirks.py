@@ -115,11 +115,17 @@ class Skipped(Quirk):
         module.__dict__["forward"] = self.forward
 
     def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Zeros or the bias; what lies before gets gradients of zero."""
+        """Zeros or the bias, and weights of no heads, so that lists of them count layers right.
+
+        What lies before gets gradients of zero.
+        """
         assert self.module is not None
         nothing = hidden_states[..., :0]
+        keys = kwargs.get("key_value_states")
+        length = (nothing if keys is None else keys).shape[1]
+        weights = nothing.new_zeros(len(nothing), 0, nothing.shape[1], length)
         results: list[Any] = [self.module.get_submodule(self.output)(nothing) if self.output else nothing]
-        results += [None] * (self.results - 1)
+        results += [*[None] * (self.results - 2), weights][: self.results - 1]
         if self.shared is not None:
             results[self.shared[1]] = kwargs.get(self.shared[0])
         return tuple(results)

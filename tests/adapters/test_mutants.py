@@ -21,7 +21,6 @@ EQUIVALENT = {
     ("T5Gemma", "gathers without encoder.embed_tokens"): "the encoder's table is its own, so it narrows with its stack",
     ("Pop2Piano", "gathers without encoder.embed_tokens"): "its encoder reads frames and looks nothing up",
     ("Fsmt", "gathers without encoder.embed_tokens"): "its hidden dimensions stay whole, so nothing is gathered",
-    ("Pop2Piano", "gathers without encoder.embed_tokens"): "the encoder reads features, so it hangs on no table",
 }
 """Mutants that no check can tell from the adapter, each with its reason. Beside them stand the `twins`."""
 
