@@ -104,6 +104,11 @@ def problem_of(graph: DependencyGraph, recipe: Recipe, before: PruningPlan) -> P
     return Problem(live.groups, sizes(live), whole, recipe.round_to, recipe.seed)
 
 
+def counting(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    """Tells `progress` of a stage that counts only how much is done; None where nobody listens."""
+    return None if progress is None else lambda done, total: progress(stage, done, total, {})
+
+
 class Line:
     """A run in progress: the live model, what has been cut of it so far, and the dense one to compare with."""
 
@@ -228,10 +233,7 @@ class Line:
 
     def listener(self, stage: str) -> Callable[[int, int], None] | None:
         """The progress display, for a stage that counts only how much is done."""
-        if self.progress is None:
-            return None
-        tell = self.progress
-        return lambda done, total: tell(stage, done, total, {})
+        return counting(self.progress, stage)
 
     def _bench(self, phase: str, teacher: Teacher | None, around: Surroundings | None = None) -> Bench:
         groups = narrow(self.subject.graph.groups, self.done)

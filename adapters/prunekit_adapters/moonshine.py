@@ -1,12 +1,12 @@
 """Moonshine: rotary attention behind three convolutions over raw audio; the decoder's FFN is gated in one matrix."""
 
-import torch
 from transformers import AutoModelForSpeechSeq2Seq
 
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
+from .noise import sounds
+
 COUNT = "config.num_key_value_heads"
-SAMPLES = 4000
 
 
 class Moonshine(Adapter):
@@ -36,10 +36,7 @@ class Moonshine(Adapter):
         )
 
     def encoder_inputs(self, config, rows):
-        mask = torch.ones(rows, SAMPLES, dtype=torch.long)
-        mask[1::2, 2500:] = 0
-        sound = torch.randn(rows, SAMPLES, generator=torch.Generator().manual_seed(0))
-        return {"input_values": sound, "attention_mask": mask}
+        return sounds(rows)
 
 
 @hookimpl

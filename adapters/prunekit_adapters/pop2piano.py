@@ -1,10 +1,10 @@
 """Pop2Piano: a gated T5 whose encoder reads spectrogram frames, as wide as its hidden states, instead of tokens."""
 
-import torch
 from transformers import Pop2PianoForConditionalGeneration
 
 from prunekit import hookimpl
 
+from .noise import noise
 from .t5 import T5
 
 
@@ -18,8 +18,7 @@ class Pop2Piano(T5):
         return ("encoder.hidden",)
 
     def encoder_inputs(self, config, rows):
-        shape = (rows, 7, config.d_model)
-        return {"input_features": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
+        return {"input_features": noise(rows, 7, config.d_model)}
 
 
 @hookimpl

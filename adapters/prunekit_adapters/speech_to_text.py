@@ -6,6 +6,7 @@ from transformers import AutoModelForSpeechSeq2Seq
 from prunekit import hookimpl
 
 from .bart import Bart
+from .noise import noise
 
 FRAMES = 16
 SIZES = {"conv_channels": 12, "input_feat_per_channel": 5, "input_channels": 1}
@@ -19,13 +20,10 @@ class Speech2Text(Bart):
     skeleton_sizes = {**Bart.skeleton_sizes, **SIZES, "max_source_positions": FRAMES, "max_target_positions": 16}
 
     def encoder_inputs(self, config, rows):
-        shape = (rows, FRAMES, config.input_feat_per_channel * config.input_channels)
         mask = torch.ones(rows, FRAMES, dtype=torch.long)
         mask[1::2, 9:] = 0
-        return {
-            "input_features": torch.randn(shape, generator=torch.Generator().manual_seed(0)),
-            "attention_mask": mask,
-        }
+        features = noise(rows, FRAMES, config.input_feat_per_channel * config.input_channels)
+        return {"input_features": features, "attention_mask": mask}
 
 
 @hookimpl

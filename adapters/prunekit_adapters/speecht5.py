@@ -1,11 +1,10 @@
 """SpeechT5, speech to text: post-norm layers between a wav2vec2 front end and a text head."""
 
-import torch
 from transformers import AutoModelForSpeechSeq2Seq
 
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
-SAMPLES = 4000
+from .noise import sounds
 
 
 class SpeechT5(Adapter):
@@ -44,10 +43,7 @@ class SpeechT5(Adapter):
         )
 
     def encoder_inputs(self, config, rows):
-        mask = torch.ones(rows, SAMPLES, dtype=torch.long)
-        mask[1::2, 2500:] = 0
-        sound = torch.randn(rows, SAMPLES, generator=torch.Generator().manual_seed(0))
-        return {"input_values": sound, "attention_mask": mask}
+        return sounds(rows)
 
 
 @hookimpl

@@ -1,11 +1,11 @@
 """Encoder-decoders that read images: a ViT or DeiT before a TrOCR decoder."""
 
-import torch
 from transformers import VisionEncoderDecoderModel
 
 from prunekit import ffn, heads, hookimpl
 
 from .encoder_decoder import BERT_SIZES, EncoderDecoder
+from .noise import noise
 
 
 class VisionEncoderDecoder(EncoderDecoder):
@@ -31,8 +31,7 @@ class VisionEncoderDecoder(EncoderDecoder):
 
     def encoder_inputs(self, config, rows):
         own = config.encoder
-        shape = (rows, own.num_channels, own.image_size, own.image_size)
-        return {"pixel_values": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
+        return {"pixel_values": noise(rows, own.num_channels, own.image_size, own.image_size)}
 
     def stacks(self, config):
         inner = heads("attention.q_proj", count="num_attention_heads")

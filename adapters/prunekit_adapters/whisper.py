@@ -1,11 +1,11 @@
 """Whisper: BART's layers, pre-norm, behind two convolutions over mel frames."""
 
-import torch
 from transformers import AutoModelForSpeechSeq2Seq
 
 from prunekit import hookimpl
 
 from .bart import Bart
+from .noise import noise
 
 
 class Whisper(Bart):
@@ -16,8 +16,7 @@ class Whisper(Bart):
     skeleton_sizes = {**Bart.skeleton_sizes, "max_source_positions": 4, "max_target_positions": 16, "num_mel_bins": 5}
 
     def encoder_inputs(self, config, rows):
-        shape = (rows, config.num_mel_bins, 2 * config.max_source_positions)
-        return {"input_features": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
+        return {"input_features": noise(rows, config.num_mel_bins, 2 * config.max_source_positions)}
 
 
 @hookimpl

@@ -16,7 +16,7 @@ from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
 from prunekit.measure.predictions import Predictions
-from prunekit.pipeline import Progress, run
+from prunekit.pipeline import Progress, counting, run
 from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 from prunekit.verdict import first, quality_of
@@ -91,10 +91,7 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     subject = open_subject(recipe)
     rows = first(subject.task.test, recipe.measure.eval_examples)
 
-    def tell(done: int, total: int) -> None:
-        if progress is not None:
-            progress(f"test, {DENSE}", done, total, {})
-
+    tell = counting(progress, f"test, {DENSE}")
     Predictions.of(rows, quality_of(subject.model, subject, recipe, rows, tell).predictions).write(answers)
     write_text(note, asked)
 

@@ -11,7 +11,7 @@ from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
 from prunekit.measure.environment import environment
 from prunekit.measure.latency import speedups
-from prunekit.pipeline import Progress, prune
+from prunekit.pipeline import Progress, counting, prune
 from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 
@@ -60,11 +60,7 @@ def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) 
     found: dict[str, list[Any]] = {name: [] for name in shapes}
     wanted = recipe.measure
     for workload in wanted.workloads:
-
-        def tell(done: int, total: int, batch: int = workload.batch) -> None:
-            if progress is not None:
-                progress(f"speeds together, batch {batch}", done, total, {})
-
+        tell = counting(progress, f"speeds together, batch {workload.batch}")
         times = speedups(subject.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell)
         for name, (speedup, wall) in times.items():
             found[name].append(Speed(workload=workload, speedup=speedup, wall_speedup=wall).model_dump())

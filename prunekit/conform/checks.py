@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from prunekit.conform.specimen import Specimen
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, told
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
 
@@ -33,6 +33,9 @@ class Check:
     mend: str
     run: Callable[[Specimen], None]
 
+
+PLANS = 4
+"""Random plans per check."""
 
 CHECKS: list[Check] = []
 """All checks, the cheap ones first."""
@@ -65,7 +68,7 @@ def outcome(check: Check, specimen: Specimen) -> str | None:
     except PrunekitError as error:
         return str(error)
     except Exception as error:  # a wrong declaration makes models raise anything
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return told(error)
     return None
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from prunekit.conform.checks import Failure, check
 from prunekit.conform.specimen import Specimen
 from prunekit.find.adapter import FirstOwned, Root, Stack
-from prunekit.find.claims import place
+from prunekit.find.claims import first_only, place
 from prunekit.find.keys import get_key
 from prunekit.find.trace import Node
 from prunekit.find.units import Kind, PruningGroup
@@ -73,11 +73,10 @@ def _flag(path: str, layer: nn.Module, first: FirstOwned, owns: bool) -> None:
 
 def _only_first(stack: Stack, layers: list[nn.Module]) -> None:
     """What is in the first layer and in no other one is declared, and nothing else."""
-    inside = [{path for path, _ in layer.named_modules()} for layer in layers]
-    own = inside[0].difference(*inside[1:]) if len(inside) > 1 else set()
+    own = first_only(layers)
     said = {f"{stack.first.module}.{name}" for name in stack.first.names} if stack.first else set()
-    if wrong := sorted(own ^ said):
-        raise Failure(f"{stack.path}.0 and no other layer has {sorted(own)}, but `first` names {sorted(said)}: {wrong}")
+    if wrong := sorted(said.symmetric_difference(own)):
+        raise Failure(f"{stack.path}.0 and no other layer has {own}, but `first` names {sorted(said)}: {wrong}")
 
 
 @check("results", "say `results=` with the number of values that the attention returns")

@@ -7,17 +7,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit.conform.specimen import LENGTH
 from prunekit.cut import checkpoint
-from prunekit.errors import PrunekitError
-
-NEW_TOKENS = 8
+from prunekit.errors import PrunekitError, told
 
 
 class Reader:
@@ -26,8 +25,14 @@ class Reader:
     def __init__(self) -> None:
         offline = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
         command = [sys.executable, "-c", "from prunekit.conform.fresh import serve; serve()"]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=offline)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # nobody reads it, and a full pipe would stop the process
+            text=True,
+            env=offline,
+        )
         atexit.register(self.process.kill)
 
     def ask(self, directory: Path) -> None:
@@ -62,14 +67,14 @@ def reload(model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, T
     return found
 
 
-def serve(source: IO[str] | None = None) -> None:
+def serve() -> None:
     """The other process's loop."""
-    for line in source or sys.stdin:
+    for line in sys.stdin:
         try:
             answer(Path(json.loads(line)))
             reply = "done"
         except Exception as error:
-            reply = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            reply = told(error)
         print(reply, flush=True)
 
 
@@ -82,8 +87,7 @@ def answer(directory: Path) -> None:
         {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
         for part in ("batch.", "inputs.")
     )
-    length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "no_repeat_ngram_size": 1}
     found = {"logits": model(**batch, use_cache=False).logits.contiguous()}
     if inputs:
-        found["tokens"] = model.generate(**inputs, **length).contiguous()
+        found["tokens"] = model.generate(**inputs, **LENGTH).contiguous()
     save_file(found, directory / "outputs.safetensors")

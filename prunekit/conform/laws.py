@@ -6,13 +6,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from prunekit.conform.checks import Failure, Skip, check, difference, need, spelled
+from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, need, spelled
 from prunekit.conform.fresh import reload
 from prunekit.conform.specimen import WAYS, Specimen, random_plans
 from prunekit.find.units import Kind, PruningPlan
-
-PLANS = 4
-"""Random plans per check."""
 
 ROUNDING = 1e-6
 """How far equal models may be apart in two processes, relative to the largest logit: memory lies elsewhere."""

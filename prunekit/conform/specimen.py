@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.surgery import cut
+from prunekit.errors import told
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
@@ -26,6 +27,12 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 """Ways of generating, with their options."""
 
 ROWS, TARGETS, NEW_TOKENS = 3, 6, 8
+
+LENGTH = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "no_repeat_ngram_size": 1}
+"""Eight tokens an input, none twice, so that a model that stutters shows differences too."""
+
+LONGEST = 220
+"""Letters of an error that are shown."""
 
 
 class Specimen:
@@ -97,32 +104,17 @@ class Specimen:
 
     def returned(self, paths: Iterable[str]) -> dict[str, int]:
         """How many values the modules at these paths return, a tensor being one; without those that do not run."""
-        found: dict[str, int] = {}
-
-        def watch(path: str) -> Any:
-            def hook(module: nn.Module, args: Any, output: Any) -> None:
-                found[path] = 1 if isinstance(output, Tensor) else len(output)
-
-            return hook
-
-        handles = [self.model.get_submodule(path).register_forward_hook(watch(path)) for path in paths]
-        try:
-            self.logits(self.model)
-        finally:
-            for handle in handles:
-                handle.remove()
-        return found
+        return returned(self.model, paths, lambda: self.logits(self.model))
 
     @torch.inference_mode()
     def tokens(self, model: PreTrainedModel, way: str) -> Tensor:
-        """Eight tokens an input, none twice, so that a model that stutters shows differences too."""
+        """What `model` generates in a way, eight tokens an input."""
         generator: Any = model
-        length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "no_repeat_ngram_size": 1}
         kept = copy.deepcopy(generator.generation_config)  # which some models change when they generate
         try:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(0)
-                tokens: Tensor = generator.generate(**copy.deepcopy(self.inputs), **length, **WAYS[way])
+                tokens: Tensor = generator.generate(**copy.deepcopy(self.inputs), **LENGTH, **WAYS[way])
         finally:
             generator.generation_config = kept
         return tokens
@@ -135,7 +127,7 @@ class Specimen:
             try:
                 self.tokens(self.model, way)
             except Exception as error:  # whatever a model raises that was not made for this way
-                cannot[way] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                cannot[way] = told(error)[:LONGEST]
         return cannot
 
     def masked(self, plan: PruningPlan) -> Any:
@@ -146,6 +138,25 @@ class Specimen:
         """A cut copy of the model, or of `model`, which was cut to `before`."""
         copied = copy.deepcopy(self.model if model is None else model)
         return cut(copied, plan, self.adapter, self.graph, self.config, before)
+
+
+def returned(model: nn.Module, paths: Iterable[str], run: Callable[[], object]) -> dict[str, int]:
+    """How many values the modules at these paths return while `run` runs the model, a tensor being one."""
+    found: dict[str, int] = {}
+
+    def watch(path: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            found[path] = len(output) if isinstance(output, tuple | list | dict) else 1
+
+        return hook
+
+    handles = [model.get_submodule(path).register_forward_hook(watch(path)) for path in paths]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
 
 
 @torch.no_grad()
@@ -166,10 +177,13 @@ def enlarge(model: nn.Module, seed: int = 0) -> None:
 def random_plan(groups: Sequence[PruningGroup], seed: int) -> PruningPlan:
     """Every group irregular, some of them empty or whole; layers and hidden dimensions keep at least one unit."""
     chance = random.Random(seed)
-    kept = {group.name: _some(group, chance) for group in groups}
-    plan = PruningPlan(kept)
+    return fitting(PruningPlan({group.name: _some(group, chance) for group in groups}), groups)
+
+
+def fitting(plan: PruningPlan, groups: Sequence[PruningGroup]) -> PruningPlan:
+    """The plan without the hidden dimensions of a stack where none of them is left in the whole model."""
     lost = {group.name for group in groups if group.kind is Kind.HIDDEN and not plan.of(group)}
-    return PruningPlan({name: ids for name, ids in kept.items() if name not in lost})
+    return PruningPlan({name: ids for name, ids in plan.kept.items() if name not in lost})
 
 
 def _some(group: PruningGroup, chance: random.Random) -> tuple[int, ...]:

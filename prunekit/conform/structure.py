@@ -9,14 +9,12 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.conform.checks import Failure, Skip, check, difference, need, spelled
+from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, need, spelled
 from prunekit.conform.specimen import Specimen, random_plans
+from prunekit.cut.compile import figures
 from prunekit.cut.surgery import cut
 from prunekit.find.keys import get_key
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
-
-PLANS = 4
-"""Random plans per check."""
 
 LOUD = 1e-4
 """The least relative difference of logits by which a wrong slice must show: ten times what rounding may do."""
@@ -79,16 +77,14 @@ def configs_agree(specimen: Specimen) -> None:
     with torch.device("meta"):
         built = type(small)(copy.deepcopy(small.config))
     for path, module in small.named_modules():
-        _alike(path, _figures(module), _figures(built.get_submodule(path)))
+        _alike(path, _all_figures(module), _all_figures(built.get_submodule(path)))
 
 
-def _figures(module: nn.Module) -> dict[str, Any]:
-    """A module's plain attributes, but for its number and its mode, and the fields of its config."""
-    plain = {key: value for key, value in vars(module).items() if isinstance(value, bool | int | float | str)}
-    own = {key: plain[key] for key in plain.keys() - {"layer_idx", "training"} if not key.startswith("_")}
+def _all_figures(module: nn.Module) -> dict[str, Any]:
+    """A module's plain attributes and the fields of its config."""
     config = getattr(module, "config", None)
     fields = config.to_dict() if isinstance(config, PretrainedConfig) else {}
-    return {**own, **{f"config.{key}": value for key, value in fields.items()}}
+    return {**figures(module), **{f"config.{key}": value for key, value in fields.items()}}
 
 
 def _alike(path: str, live: dict[str, Any], built: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from torch import nn
@@ -10,6 +9,7 @@ from transformers import PretrainedConfig
 
 from prunekit.cut.layout import Layout
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
+from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
 
@@ -23,11 +23,11 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
     """A copy of the dense `config` with the layer counts that `plan` leaves."""
     result = copy.deepcopy(config)
     for stack in adapter.stacks(config):
-        count = len(plan.of(layers_of(groups, stack.name)))
+        kept = plan.of(layers_of(groups, stack.name))
         for key in stack.depth:
-            set_key(result, key, count)
+            set_key(result, key, len(kept))
         for key in stack.each:
-            set_key(result, key, [get_key(config, key)[n] for n in plan.of(layers_of(groups, stack.name))])
+            set_key(result, key, [get_key(config, key)[number] for number in kept])
     return result
 
 
@@ -50,28 +50,12 @@ def aligned(
     return result
 
 
-def compile_layout(
-    adapter: Adapter,
-    config: PretrainedConfig,
-    groups: Sequence[PruningGroup],
-    shapes: Mapping[str, tuple[int, ...]],
-    plan: PruningPlan,
-    ties: Mapping[str, str] = MappingProxyType({}),
-) -> Layout:
-    """The layout of the model that `plan` leaves of the dense one with `config`, `groups`, `shapes` and `ties`."""
+def compile_layout(adapter: Adapter, config: PretrainedConfig, graph: DependencyGraph, plan: PruningPlan) -> Layout:
+    """The layout of the model that `plan` leaves of the dense one with `config` and `graph`."""
+    layout, groups, ties = Layout(), graph.groups, graph.ties
     left = {group.name: group for group in narrow(groups, plan)}
     full = {group.name: group for group in groups}
-    layers = [group for group in groups if group.kind is Kind.LAYERS]
-    layout = Layout()
-    for name, group in left.items():
-        if len(group) < len(full[name]) and group.slices:
-            _shape(layout, len(group), full[name], shapes, layers, plan)
-        if group.lookups and len(group) < len(left[group.within]):
-            index = left[group.within].positions(group.ids)
-            layout.quirks.extend({"quirk": "GathersOutput", "module": path, "index": index} for path in group.lookups)
-        if len(group) < len(full[name]):
-            index = full[name].positions(group.ids)
-            layout.quirks.extend({"quirk": "GathersOutput", "module": path, "index": index} for path in group.constants)
+    _widths(layout, graph, left, full, plan)
     layout.shapes |= {alias: layout.shapes[first] for alias, first in ties.items() if first in layout.shapes}
     _built(layout, adapter, config, groups, plan)
     layout.quirks.extend({"quirk": "Idle", "module": path} for path in adapter.unused)
@@ -89,6 +73,29 @@ def compile_layout(
                     layout.quirks.extend(_stand_in(root, left[name]) if emptied else ())
         _first(layout, stack)
     return layout
+
+
+def _widths(
+    layout: Layout,
+    graph: DependencyGraph,
+    left: Mapping[str, PruningGroup],
+    full: Mapping[str, PruningGroup],
+    plan: PruningPlan,
+) -> None:
+    """Record the shapes that narrower groups leave, and what of a wider output such a stream takes."""
+    layers = [group for group in graph.groups if group.kind is Kind.LAYERS]
+    for name, group in left.items():
+        if len(group) < len(full[name]):
+            _shape(layout, len(group), full[name], graph.shapes, layers, plan)
+            layout.quirks.extend(_gathers(group.constants, full[name], group))
+        if group.lookups and len(group) < len(left[group.within]):
+            layout.quirks.extend(_gathers(group.lookups, left[group.within], group))
+
+
+def _gathers(paths: Iterable[str], wide: PruningGroup, group: PruningGroup) -> Iterator[dict[str, Any]]:
+    """Modules that stay as `wide` as they are, of whose output only what is left of the group is taken."""
+    index = wide.positions(group.ids)
+    return ({"quirk": "GathersOutput", "module": path, "index": index} for path in paths)
 
 
 def _shape(
@@ -168,15 +175,15 @@ def _built(
             for name, module in dense.get_submodule(f"{stack.path}.{number}").named_modules():
                 path = f"{stack.path}.{position}.{name}".rstrip(".")
                 stock = vars(small.get_submodule(path))
-                changed = {key: value for key, value in _figures(module).items() if stock.get(key) != value}
+                changed = {key: value for key, value in figures(module).items() if stock.get(key) != value}
                 if changed:
                     layout.attributes.setdefault(path, {}).update(changed)
 
 
-def _figures(module: nn.Module) -> dict[str, Any]:
-    """The plain attributes of a module, but for its number, which changes with its place."""
+def figures(module: nn.Module) -> dict[str, Any]:
+    """The plain attributes of a module, but for its number, which changes with its place, and its mode."""
     plain = {key: value for key, value in vars(module).items() if isinstance(value, bool | int | float | str)}
-    return {key: value for key, value in plain.items() if key != "layer_idx" and not key.startswith("_")}
+    return {key: plain[key] for key in plain.keys() - {"layer_idx", "training"} if not key.startswith("_")}
 
 
 def _first(layout: Layout, stack: Stack) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.quirks import QUIRKS, Idle, Quirk, Skipped, TakesSlices
+from prunekit.cut.quirks import QUIRKS, Quirk
 
 FORMAT = 1
 
@@ -65,14 +65,12 @@ def uninstall(model: nn.Module) -> None:
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key, hook in list(hooks.items()):
-                quirk = getattr(hook, "__self__", None)
-                if isinstance(quirk, Quirk):
+                if isinstance(getattr(hook, "__self__", None), Quirk):
                     del hooks[key]
                     module._forward_pre_hooks_with_kwargs.pop(key, None)
-                    if isinstance(quirk, TakesSlices):
-                        module.__dict__.pop(quirk.maker, None)
-        if isinstance(getattr(module.__dict__.get("forward"), "__self__", None), Skipped | Idle):
-            del module.__dict__["forward"]
+        for name, value in list(vars(module).items()):
+            if isinstance(getattr(value, "__self__", None), Quirk):  # a method that a quirk shadows
+                del module.__dict__[name]
 
 
 Holders = dict[int, list[tuple[nn.Module, str]]]
@@ -126,7 +124,8 @@ def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:
 def _deepest(config: Any) -> int:
     """The layers of the deepest stack: a cache is made for so many, where its size cannot be set."""
     record = getattr(config, "prunekit", None) or {}
-    return max((getattr(config, key) for key in record.get("depths", ())), default=1)
+    counts = (getattr(config, key) for key in record.get("dense", ()) if "." not in key)
+    return max((count for count in counts if isinstance(count, int)), default=1)
 
 
 def pruned_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:

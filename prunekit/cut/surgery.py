@@ -33,7 +33,7 @@ def cut(
     before = before or PruningPlan()
     plan = before.then(plan)
     plan.validate(graph.groups)
-    layout = compile_layout(adapter, dense_config, graph.groups, graph.shapes, plan, graph.ties)
+    layout = compile_layout(adapter, dense_config, graph, plan)
     final = cut_config(adapter, dense_config, graph.groups, plan)
     uninstall(model)
     for stack in adapter.stacks(dense_config):
@@ -107,7 +107,6 @@ def _adopt(
     dense = {key: get_key(dense_config, key) for key in keys}
     kept = {name: list(ids) for name, ids in plan.kept.items()}
     record = {"format": FORMAT, "base": kind.__mro__[2].__name__, "layout": layout, "plan": kept, "dense": dense}
-    record["depths"] = [key for stack in stacks for key in stack.depth if "." not in key]
     model.__class__ = kind
     own: dict[int, PretrainedConfig] = {}
     for path, module in model.named_modules():

@@ -8,13 +8,15 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit.conform.specimen import LONGEST, returned
 from prunekit.draft.headsize import Rule, head_rule
 from prunekit.draft.layers import Layers, layers_of
-from prunekit.draft.roots import Evidence, Found, first_only, roots_of
+from prunekit.draft.roots import Evidence, Found, roots_of
 from prunekit.draft.sizes import AUTO, Kind
+from prunekit.errors import told
 from prunekit.find.adapter import Adapter, Stack
-from prunekit.find.claims import Component
-from prunekit.find.trace import trace
+from prunekit.find.claims import Component, first_only
+from prunekit.find.trace import inputs_of, trace
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def draft(kind: Kind) -> Draft:
     missing += [
         f"only the first layer of {stack.path} has {name}; declare it as `first`, with the flag that says so."
         for stack in layers
-        for name in first_only(evidence.model, stack.path)
+        for name in first_only(list(evidence.model.get_submodule(stack.path).children()))
     ]
     return Draft(
         kind,
@@ -102,30 +104,19 @@ def _evidence(kind: Kind, rough: Adapter, missing: list[str]) -> Evidence:
         )
         return Evidence(model, rough.stacks(config), components, results)
     try:
-        results = _results(rough, config, model)
+        results = _results(rough, model)
         components = trace(rough, model).components
     except Exception as error:  # whatever a model raises at inputs or sizes that are not to its taste
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        why = told(error)[:LONGEST]
         missing.append(f"a tiny model could not be run and traced ({why}), so the roots were told by their names.")
     return Evidence(model, rough.stacks(config), components, results)
 
 
 @torch.no_grad()
-def _results(rough: Adapter, config: PretrainedConfig, model: PreTrainedModel) -> dict[str, int]:
+def _results(rough: Adapter, model: PreTrainedModel) -> dict[str, int]:
     """How many values every module returns."""
-    found: dict[str, int] = {}
-
-    def watch(path: str) -> Any:
-        return lambda module, args, output: found.update({path: len(output) if isinstance(output, tuple) else 1})
-
-    handles = [module.register_forward_hook(watch(path)) for path, module in model.named_modules()]
-    try:
-        ids = torch.tensor([[3, 4, 5, 6]])
-        model.train(False)(**rough.encoder_inputs(config, 1), decoder_input_ids=ids, use_cache=False)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found
+    model.train(False)
+    return returned(model, [path for path, _ in model.named_modules()], lambda: model(**inputs_of(rough, model)))
 
 
 def _tables(model: PreTrainedModel) -> list[str]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from prunekit.draft.sizes import HEADS
 from prunekit.find.adapter import Root, Stack, ffn, heads
-from prunekit.find.claims import Component, place
+from prunekit.find.claims import Component, first_only, place
 
 QUERY = re.compile(r"q|q_\w+|query\w*")
 CROSS = re.compile(r"\w*(cross|enc)\w*", re.IGNORECASE)
@@ -131,19 +131,14 @@ def _coupled(stack: Stack, attention: Attention, owned: Component, evidence: Evi
         return f"no group was traced at the heads of {here}; is its query projection the right root?"
     places = {name: place(name, evidence.stacks) for name, _ in owned}
     others = [name for name, at in sorted(places.items()) if at != (stack, 1)]
-    if (stack, 0) in places.values() and (between := first_only(evidence.model, stack.path, attention.path)):
+    own = first_only(list(evidence.model.get_submodule(stack.path).children()))
+    if (stack, 0) in places.values() and (between := [name for name in own if name.startswith(attention.path)]):
         leaf = between[0].rpartition(".")[2]
         return (
             f"tracing couples the heads of {here} in all layers, because the first one makes something for all of them "
             f'with its {leaf}; declare `cuts = ("{leaf}",)`, and `shared` and `first`, as prunekit_adapters/t5.py does.'
         )
     return f"the heads of {here} are coupled with {others[0] if others else 'more of the layer'}; see `cuts`."
-
-
-def first_only(model: nn.Module, path: str, inside: str = "") -> list[str]:
-    """Modules that only the first layer of a stack has, relative to it, below the module `inside`."""
-    first, later = ({name for name, _ in model.get_submodule(f"{path}.{n}").named_modules()} for n in (0, 1))
-    return sorted(name for name in first - later if name.startswith(inside))
 
 
 def _channels(

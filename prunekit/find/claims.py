@@ -25,6 +25,12 @@ def place(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
     return None
 
 
+def first_only(layers: Sequence[nn.Module]) -> list[str]:
+    """Modules that the first of several layers has and no other one, relative to it, sorted."""
+    first, *others = ({path for path, _ in layer.named_modules()} for layer in layers)
+    return sorted(first.difference(*others)) if others else []
+
+
 def all_roots(stacks: Iterable[Stack], depths: Mapping[str, int]) -> Iterator[tuple[Stack, int, Root]]:
     """Every root of every layer, in the order of the model."""
     return ((stack, layer, root) for stack in stacks for layer in range(depths[stack.name]) for root in stack.roots)

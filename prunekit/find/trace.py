@@ -77,7 +77,7 @@ def _groups(adapter: Adapter, model: PreTrainedModel) -> Iterator[frozenset[Node
     with torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.captureWarnings(False)
-        graph = _Couplings(model, _inputs(adapter, model))
+        graph = _Couplings(model, inputs_of(adapter, model))
         names = {id(p): name for name, p in model.named_parameters()}
         modules = {id(m): name for name, m in model.named_modules()}
         seen: set[Any] = set()
@@ -127,7 +127,8 @@ def _triggered(node: Any, handler: Any) -> set[tuple[Any, Any]]:
     return found
 
 
-def _inputs(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
+def inputs_of(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
+    """One example for a forward pass of `model`, without a cache, which would hide couplings."""
     ids = torch.tensor([[3, 4, 5, 6]])
     return {**adapter.encoder_inputs(model.config, 1), "decoder_input_ids": ids, "use_cache": False}
 

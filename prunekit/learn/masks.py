@@ -120,7 +120,7 @@ def _offset(norm: Any) -> float:
     """What a norm adds to its weight: Gemma's are centred at zero and multiply by ``1 + weight``."""
     if isinstance(norm, nn.LayerNorm):
         return 0.0
-    scale = norm(torch.ones_like(norm.weight))
+    scale = norm.forward(torch.ones_like(norm.weight))  # whatever hooks it has
     return float((scale - norm.weight).mean().round())
 
 

@@ -118,8 +118,7 @@ def _compare(
     for model in models.values():
         _warm_up(model, ids, workload)
         steps.advance()
-    cpu, wall = _in_turns(models, ids, workload, repeats, steps)
-    headline = cpu if dense.device.type == "cpu" else wall
+    headline, wall = _in_turns(models, ids, workload, repeats, steps)
     return Timing(
         workload=workload,
         device=device_name(dense.device),
@@ -135,7 +134,7 @@ def _compare(
 def _in_turns(
     models: Mapping[str, PreTrainedModel], ids: Tensor, workload: Workload, repeats: int, steps: _Steps
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Medians of CPU seconds and of wall seconds for one `generate` of each model."""
+    """Medians of one `generate` of each model: CPU seconds on a CPU and wall seconds elsewhere, then wall seconds."""
     cpu: dict[str, list[float]] = {name: [] for name in models}
     wall: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(repeats):
@@ -145,7 +144,8 @@ def _in_turns(
             cpu[name].append(time.process_time() - cpu_start)
             wall[name].append(time.perf_counter() - wall_start)
             steps.advance()
-    medians = [{name: statistics.median(each) for name, each in times.items()} for times in (cpu, wall)]
+    headline = cpu if ids.device.type == "cpu" else wall
+    medians = [{name: statistics.median(each) for name, each in times.items()} for times in (headline, wall)]
     return medians[0], medians[1]
 
 
@@ -174,8 +174,7 @@ def speedups(
             modes.enter_context(evaluating(model))
             _warm_up(model, ids, workload)
             steps.advance()
-        cpu, wall = _in_turns(models, ids, workload, repeats, steps)
-    headline = cpu if dense.device.type == "cpu" else wall
+        headline, wall = _in_turns(models, ids, workload, repeats, steps)
     return {name: (headline[""] / headline[name], wall[""] / wall[name]) for name in others}
 
 

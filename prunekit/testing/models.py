@@ -13,7 +13,7 @@ from prunekit.find.adapter import Adapter
 VOCABULARY = 60
 """Tokens of every tiny model; 0 to 2 are special in one family or another, 3 to 59 are words."""
 
-_T5 = {
+T5_SIZES = {
     "d_model": 32,
     "d_kv": 6,  # 4 heads of 6 are 24, not d_model: nothing may take one for the other
     "num_heads": 4,
@@ -25,7 +25,7 @@ _T5 = {
     "relative_attention_num_buckets": 8,
     "relative_attention_max_distance": 16,
 }
-_BART = {
+BART_SIZES = {
     "d_model": 32,
     "encoder_layers": 3,
     "decoder_layers": 4,
@@ -38,12 +38,12 @@ _BART = {
 _GATED = {"feed_forward_proj": "gated-gelu"}
 
 _FAMILIES: Mapping[str, tuple[str, Callable[..., PretrainedConfig], Mapping[str, Any]]] = {
-    "t5": ("t5", T5Config, _T5),
-    "t5-gated": ("t5", T5Config, {**_T5, **_GATED}),
-    "t5-gated-untied": ("t5", T5Config, {**_T5, **_GATED, "tie_word_embeddings": False}),
-    "mt5": ("mt5", MT5Config, _T5),
-    "bart": ("bart", BartConfig, _BART),
-    "bart-scaled": ("bart", BartConfig, {**_BART, "scale_embedding": True}),
+    "t5": ("t5", T5Config, T5_SIZES),
+    "t5-gated": ("t5", T5Config, {**T5_SIZES, **_GATED}),
+    "t5-gated-untied": ("t5", T5Config, {**T5_SIZES, **_GATED, "tie_word_embeddings": False}),
+    "mt5": ("mt5", MT5Config, T5_SIZES),
+    "bart": ("bart", BartConfig, BART_SIZES),
+    "bart-scaled": ("bart", BartConfig, {**BART_SIZES, "scale_embedding": True}),
 }
 
 FAMILIES = tuple(_FAMILIES)

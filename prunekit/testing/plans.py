@@ -1,9 +1,10 @@
 """Random plans for property tests: irregular widths, empty sub-layers, layer selections with and without the first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
+from prunekit.conform.specimen import fitting
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 
 
@@ -22,11 +23,5 @@ def plans(groups: Iterable[PruningGroup]) -> "st.SearchStrategy[PruningPlan]":
     """Plans for any groups; what cannot be cut yet stays whole. Example: ``@given(plan=plans(graph.groups))``."""
     groups = [group for group in groups if group.prunable]
     return st.fixed_dictionaries({group.name: units(group) for group in groups}).map(
-        lambda kept: _fitting(PruningPlan(kept), groups)
+        lambda kept: fitting(PruningPlan(kept), groups)
     )
-
-
-def _fitting(plan: PruningPlan, groups: Sequence[PruningGroup]) -> PruningPlan:
-    """The plan without the hidden dimensions of a stack where none of them is left in the whole model."""
-    lost = {group.name for group in groups if group.kind is Kind.HIDDEN and not plan.of(group)}
-    return PruningPlan({name: ids for name, ids in plan.kept.items() if name not in lost})

@@ -5,7 +5,8 @@ import torch
 import transformers as hf
 
 from prunekit import plugins
-from prunekit.testing import AdapterSuite
+from prunekit.testing import VOCABULARY, AdapterSuite
+from prunekit.testing.models import BART_SIZES, T5_SIZES
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.bigbird_pegasus import BigBirdPegasus
 from prunekit_adapters.encoder_decoder import EncoderDecoder
@@ -27,23 +28,10 @@ from prunekit_adapters.vision_encoder_decoder import VisionEncoderDecoder
 from prunekit_adapters.whisper import Whisper
 
 TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
-HEADS = {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
-CHANNELS = {"encoder_ffn_dim": 20, "decoder_ffn_dim": 24}
-STACKS = {"encoder_layers": 3, "decoder_layers": 4, **HEADS, **CHANNELS}
-BART = {"vocab_size": 60, "d_model": 32, **STACKS, "max_position_embeddings": 40, **TOKENS, "forced_eos_token_id": None}
-T5_SIZES = {
-    "vocab_size": 60,
-    "d_model": 32,
-    "d_kv": 6,
-    "num_heads": 4,
-    "d_ff": 20,
-    "num_layers": 3,
-    "num_decoder_layers": 4,
-    "decoder_layers": 4,
-    "decoder_start_token_id": 0,
-    "relative_attention_num_buckets": 8,
-    "relative_attention_max_distance": 16,
-}
+STACKS = {key: size for key, size in BART_SIZES.items() if key.startswith(("encoder_", "decoder_"))}
+CHANNELS = {key: size for key, size in STACKS.items() if key.endswith("_ffn_dim")}
+BART = {"vocab_size": VOCABULARY, **BART_SIZES, **TOKENS, "forced_eos_token_id": None}
+T5_LIKE = {"vocab_size": VOCABULARY, **T5_SIZES}
 
 
 def bert(layers, width, channels):
@@ -58,32 +46,32 @@ def gemma(layers, width, channels):
 
 
 class TestT5(AdapterSuite):
-    adapter, config = T5, hf.T5Config(**T5_SIZES)
+    adapter, config = T5, hf.T5Config(**T5_LIKE)
 
 
 class TestGatedT5(AdapterSuite):
-    adapter, config = T5, hf.T5Config(**T5_SIZES, feed_forward_proj="gated-gelu")
+    adapter, config = T5, hf.T5Config(**T5_LIKE, feed_forward_proj="gated-gelu")
 
 
 class TestMT5(AdapterSuite):
-    adapter, config = MT5, hf.MT5Config(**T5_SIZES)
+    adapter, config = MT5, hf.MT5Config(**T5_LIKE)
 
 
 class TestUMT5(AdapterSuite):
-    adapter, config = UMT5, hf.UMT5Config(**T5_SIZES)
+    adapter, config = UMT5, hf.UMT5Config(**T5_LIKE)
 
 
 class TestLongT5(AdapterSuite):
-    adapter, config = LongT5, hf.LongT5Config(**T5_SIZES, local_radius=2)
+    adapter, config = LongT5, hf.LongT5Config(**T5_LIKE, local_radius=2)
 
 
 class TestLongT5WithGlobalTokens(AdapterSuite):
     adapter = LongT5
-    config = hf.LongT5Config(**T5_SIZES, encoder_attention_type="transient-global", local_radius=2, global_block_size=3)
+    config = hf.LongT5Config(**T5_LIKE, encoder_attention_type="transient-global", local_radius=2, global_block_size=3)
 
 
 class TestPop2Piano(AdapterSuite):
-    adapter, config = Pop2Piano, hf.Pop2PianoConfig(**T5_SIZES, composer_vocab_size=3)
+    adapter, config = Pop2Piano, hf.Pop2PianoConfig(**T5_LIKE, composer_vocab_size=3)
 
 
 class TestT5Gemma(AdapterSuite):

@@ -148,8 +148,7 @@ def twins(mutant: Specimen, original: Specimen) -> bool:
 
 
 def _layout(specimen: Specimen, plan: PruningPlan):
-    graph = specimen.graph
-    return compile_layout(specimen.adapter, specimen.config, graph.groups, graph.shapes, plan, graph.ties)
+    return compile_layout(specimen.adapter, specimen.config, specimen.graph, plan)
 
 
 def fate(mutant: Mutant, original: Specimen, suite) -> str:

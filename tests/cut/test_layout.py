@@ -33,7 +33,7 @@ def stock_of(case):
 
 def layout_of(case):
     """The layout as it comes out of a config file."""
-    layout = compile_layout(case.adapter, case.config, case.graph.groups, case.graph.shapes, PLAN)
+    layout = compile_layout(case.adapter, case.config, case.graph, PLAN)
     return Layout(**json.loads(json.dumps(layout.to_dict())))
 
 
