@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from datasets import Dataset
 from transformers import PreTrainedModel
 
 from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
-from prunekit.data.tasks import encode
+from prunekit.data.readers import Collator
+from prunekit.data.rows import collated
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.adapter import Adapter
@@ -20,10 +20,9 @@ from prunekit.find.units import PruningPlan, narrow
 from prunekit.learn.bench import Bench, Surroundings
 from prunekit.learn.distill import Distillation, TeacherCache
 from prunekit.learn.probe import price
-from prunekit.learn.rows import Rows, collated
 from prunekit.learn.spending import Ledger
 from prunekit.learn.strategy import Problem, Strategy
-from prunekit.learn.training import Collator, Teacher
+from prunekit.learn.training import Teacher
 from prunekit.measure.card import card
 from prunekit.measure.equivalence import Equivalence, cut_checked
 from prunekit.measure.report import Report
@@ -75,7 +74,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
         verdict = judge(line.dense, line.model, line.subject, recipe, line.listener)
     report = report_on(verdict, line.subject, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
     write_text(place.directory / "plan.json", line.done.to_json())
-    checkpoint.save(line.model, place.directory / "model", line.subject.tokenizer, card(report))
+    checkpoint.save(line.model, place.directory / "model", line.subject.reader, card(report))
     verdict.predictions.write(place.directory / "predictions.jsonl")
     report.write(place.directory)
     place.close(line.recipe)
@@ -130,15 +129,11 @@ class Line:
         self.cache = TeacherCache()
         check(self.model, recipe.measure.workloads)
         self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
-        task, tokenizer = subject.task, subject.tokenizer
-
-        def rows(split: Dataset) -> Rows:
-            return Rows(encode(split, tokenizer, task.section))
-
+        task, reader = subject.task, subject.reader
         self.around = Surroundings(
-            tokenizer=tokenizer,
-            rows=rows(task.train),
-            dev=rows(first(task.dev, recipe.measure.dev_examples)),
+            reader=reader,
+            rows=reader.rows(task.train),
+            dev=reader.rows(first(task.dev, recipe.measure.dev_examples)),
             section=recipe.training,
             directory=place.work,
             journal=place.journal,
@@ -149,8 +144,8 @@ class Line:
             claim=place.open,
             ledger=self.ledger,
         )
-        proofs, collate = rows(first(task.dev, PROOFS)), Collator(tokenizer, self.model)
-        self.proofs = collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model.device)
+        proofs, collate = reader.rows(first(task.dev, PROOFS)), Collator(reader, self.model)
+        self.proofs = list(collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model.device))
 
     def check(self) -> None:
         """Raise `PrunekitError` for a given plan that does not fit the model."""

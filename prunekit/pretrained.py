@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from prunekit.cut import checkpoint
 from prunekit.errors import PrunekitError
@@ -134,6 +141,18 @@ def open_tokenizer(directory: Path, trust_remote_code: bool = False) -> PreTrain
         raise PrunekitError(f"The tokenizer in {str(directory)!r} has no padding token; set its pad_token and save it.")
     opened: PreTrainedTokenizerBase = tokenizer
     return opened
+
+
+def open_extractor(directory: Path, trust_remote_code: bool = False) -> Any:
+    """The feature extractor in the directory of a speech model; raises `PrunekitError` where there is none."""
+    opener: Any = AutoFeatureExtractor  # whose methods have no types
+    try:
+        return opener.from_pretrained(directory, trust_remote_code=trust_remote_code)
+    except Exception as error:  # a missing file is an OSError, an unknown type a ValueError
+        raise PrunekitError(
+            f"{str(directory)!r} holds no feature extractor that can be used; save the model's there "
+            f"(extractor.save_pretrained does): {_brief(error)}"
+        ) from error
 
 
 def _matching(directory: Path, patterns: Sequence[str]) -> Iterator[Path]:

@@ -89,7 +89,10 @@ class BudgetSection(Section):
 
 
 class Workload(Section):
-    """One generation to time: rows at once, source tokens, exactly this many new tokens, beams."""
+    """One generation to time: rows at once, source tokens, exactly this many new tokens, beams.
+
+    For a model that reads sound, `source` counts hundredths of a second.
+    """
 
     batch: PositiveInt = 1
     source: PositiveInt = 128

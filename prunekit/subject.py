@@ -6,29 +6,39 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.checkpoint import PREFIX, dense_config
-from prunekit.data.tasks import Task, TaskPlugin, from_files
+from prunekit.data.readers import Reader, TextReader
+from prunekit.data.speech import SpeechReader
+from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, from_files
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 from prunekit.find.units import PruningPlan
 from prunekit.learn.strategy import Strategy, build
 from prunekit.plugins import ADAPTERS, STRATEGIES, TASKS, catalogue, load, names
-from prunekit.pretrained import CONFIG, located, open_config, open_model, open_tokenizer, original_of
+from prunekit.pretrained import (
+    CONFIG,
+    located,
+    open_config,
+    open_extractor,
+    open_model,
+    open_tokenizer,
+    original_of,
+)
 from prunekit.recipe import Recipe, TaskSection, over
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a run works on. Example: a T5 of 3.95M parameters, its tokenizer, the task ``g2p`` and the adapter ``t5``.
+    """What a run works on. Example: a T5 of 3.95M parameters, its reader, the task ``g2p`` and the adapter ``t5``.
 
     `graph` describes the original model, also where `model` is one that was pruned before; `name` is the adapter's.
     """
 
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    reader: Reader
     task: Task
     name: str
     adapter: Adapter
@@ -45,14 +55,15 @@ def open_subject(recipe: Recipe, read: Callable[[TaskSection], Task] = from_file
     directory = located(model_of(recipe))
     config = open_config(directory, recipe.trust_remote_code)
     name, adapter = adapter_for(config, recipe.adapter)
-    tokenizer = open_tokenizer(directory, recipe.trust_remote_code)
     task = open_task(recipe.task, read)
+    _check_reads(adapter, config, task)
+    reader = open_reader(directory, config, task, recipe.trust_remote_code)
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
-    _check_vocabulary(tokenizer, model, directory)
+    _check_vocabulary(reader, model, directory)
     original = original_of(model, adapter)
     graph = discover(adapter, original.config, original)
-    return Subject(model, tokenizer, task, name, adapter, graph, device)
+    return Subject(model, reader, task, name, adapter, graph, device)
 
 
 @dataclass(frozen=True)
@@ -160,9 +171,12 @@ def model_of(recipe: Recipe) -> str:
 def open_task(section: TaskSection, read: Callable[[TaskSection], Task] = from_files) -> Task:
     """The task that a recipe names or, with `read`, the one that it describes by its files."""
     if _has_files(section):
-        if section.name in names(TASKS):
+        if section.name is None or _is_label(section):
+            return read(section)
+        kind = load(TASKS, section.name)
+        if not issubclass(kind, FileTaskPlugin):
             raise PrunekitError(f"The task {section.name!r} brings its own data; leave out --task, or the files.")
-        return read(section)
+        return kind().of(read(section))
     plugin = _plugin_of(section)
     if plugin is None:
         raise PrunekitError(
@@ -196,10 +210,35 @@ def device_of(name: str) -> str:
     return name
 
 
-def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, directory: Path) -> None:
-    table: Any = model.get_input_embeddings()
-    if len(tokenizer) > table.num_embeddings:
+INPUTS = {"input_ids": "text", "input_features": "sound", "input_values": "sound", "pixel_values": "pictures"}
+"""What models read, by the name of their input."""
+
+
+def _check_reads(adapter: Adapter, config: PretrainedConfig, task: Task) -> None:
+    """Raise `PrunekitError` where a task gives what the model cannot read."""
+    reads = {INPUTS.get(name) for name in adapter.encoder_inputs(config, 1)} - {None}
+    if task.reads not in reads:
+        hint = "for recordings there is --task asr." if reads == {"sound"} else "give a model that fits the task."
         raise PrunekitError(
-            f"The tokenizer in {str(directory)!r} has {len(tokenizer)} tokens, but the model's vocabulary only "
+            f"A model of type {config.model_type!r} reads {', '.join(sorted(filter(None, reads)))}, but the task "
+            f"{task.name!r} gives {task.reads}; {hint}"
+        )
+
+
+def open_reader(directory: Path, config: PretrainedConfig, task: Task, trust_remote_code: bool = False) -> Reader:
+    """What reads a task's rows for the model in a directory."""
+    tokenizer = open_tokenizer(directory, trust_remote_code)
+    if task.reads == "text":
+        return TextReader(tokenizer, task.section)
+    extractor = open_extractor(directory, trust_remote_code)
+    return SpeechReader(tokenizer, task.section, extractor, getattr(config, "decoder_start_token_id", None))
+
+
+def _check_vocabulary(reader: Reader, model: PreTrainedModel, directory: Path) -> None:
+    table: Any = model.get_input_embeddings()
+    tokens = len(reader.tokenizer)
+    if tokens > table.num_embeddings:
+        raise PrunekitError(
+            f"The tokenizer in {str(directory)!r} has {tokens} tokens, but the model's vocabulary only "
             f"{table.num_embeddings}; give the tokenizer that belongs to the model."
         )

@@ -1,15 +1,20 @@
 """Was it worth it: both models' quality and speed, and the report on the whole run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel
 
-from prunekit.data.metrics import retained
+from prunekit.data.metrics import Metric, retained
+from prunekit.data.readers import Collator
+from prunekit.data.rows import collated
 from prunekit.data.tasks import Task
 from prunekit.find.units import PruningPlan
+from prunekit.learn.loss import mean_loss
 from prunekit.learn.spending import Ledger
+from prunekit.measure.bootstrap import interval
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
 from prunekit.measure.latency import Timing, compare
@@ -18,6 +23,7 @@ from prunekit.measure.quality import Progress, Quality, evaluate, score
 from prunekit.measure.report import Report
 from prunekit.measure.sections import (
     EquivalenceSection,
+    Intervals,
     LatencySection,
     LayersSection,
     ParametersSection,
@@ -29,6 +35,7 @@ from prunekit.measure.sections import (
     SpentSection,
     WidthsSection,
 )
+from prunekit.measure.workload import inputs_for
 from prunekit.recipe import Recipe
 from prunekit.subject import Subject
 
@@ -37,11 +44,12 @@ SAMPLES = 12
 
 @dataclass(frozen=True)
 class Verdict:
-    """Both models on the test rows `predictions` holds, and on the clock."""
+    """Both models on the test rows that `predictions` holds, their losses per token there, and their speed."""
 
     dense: Quality
     pruned: Quality
     predictions: Predictions
+    losses: QualityPair
     timings: tuple[Timing, ...]
 
 
@@ -49,9 +57,8 @@ def quality_of(
     model: PreTrainedModel, subject: Subject, recipe: Recipe, rows: Dataset, progress: Progress | None = None
 ) -> Quality:
     """What `model` scores on `rows` of the subject's task."""
-    task = subject.task
-    batch = recipe.measure.batch
-    return evaluate(model, subject.tokenizer, rows, task.metrics, task.section, recipe.generation, batch, progress)
+    metrics, batch = subject.task.metrics, recipe.measure.batch
+    return evaluate(model, subject.reader, rows, metrics, recipe.generation, batch, progress)
 
 
 def first(rows: Dataset, count: int | None) -> Dataset:
@@ -71,10 +78,25 @@ def judge(
     rows = first(subject.task.test, wanted.eval_examples)
     before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
     after = quality_of(pruned, subject, recipe, rows, listen("test, pruned"))
+    losses = [loss_on(model, subject, rows, wanted.batch) for model in (dense, pruned)]
     timings = compare(
-        dense, pruned, wanted.workloads, wanted.repeats, wanted.threads, recipe.seed, progress=listen("speed")
+        dense,
+        pruned,
+        wanted.workloads,
+        wanted.repeats,
+        wanted.threads,
+        recipe.seed,
+        listen("speed"),
+        inputs_for(subject.reader),
     )
-    return Verdict(before, after, Predictions.of(rows, before.predictions, after.predictions), timings)
+    predictions = Predictions.of(rows, before.predictions, after.predictions)
+    return Verdict(before, after, predictions, QualityPair(dense=losses[0], pruned=losses[1]), timings)
+
+
+def loss_on(model: PreTrainedModel, subject: Subject, rows: Dataset, batch: int) -> float:
+    """The model's loss per target token on `rows`, in nats."""
+    encoded, collate = subject.reader.rows(rows), Collator(subject.reader, model)
+    return mean_loss(model, collated(encoded, encoded.by_length(), batch, collate, model.device))
 
 
 def dense_quality(
@@ -109,7 +131,7 @@ def report_on(
         layers=LayersSection.of(graph.groups, plan),
         widths=WidthsSection.of(graph.groups, plan),
         quality=_quality(verdict, subject.task),
-        latency=LatencySection.over(verdict.timings) if verdict.timings else None,
+        latency=LatencySection.over(verdict.timings, subject.task.reads == "sound") if verdict.timings else None,
         equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
         seconds=SecondsSection(**seconds),
         spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds),
@@ -128,7 +150,18 @@ def _quality(verdict: Verdict, task: Task) -> QualitySection:
         retained=retained(head, dense[head.name], pruned[head.name]),
         examples=len(verdict.dense.predictions),
         others={metric.name: QualityPair(dense=dense[metric.name], pruned=pruned[metric.name]) for metric in rest},
+        intervals=_intervals(head, verdict.predictions) if head.parts else None,
+        loss=verdict.losses,
     )
+
+
+def _intervals(metric: Metric, answers: Predictions) -> Intervals:
+    """Of both models' headlines."""
+
+    def of(said: Sequence[str]) -> tuple[float, float]:
+        return interval(metric, np.array(metric.row_parts(said, answers.references), dtype=float))
+
+    return Intervals(dense=of(answers.dense), pruned=of(answers.pruned))
 
 
 def _samples(verdict: Verdict, task: Task) -> tuple[Sample, ...]:

@@ -21,7 +21,7 @@ def test_a_model_with_files(t5_directory, pairs):
     assert subject.name == "t5"
     assert subject.task.train["source"][:2] == ["a b c", "d e"]
     assert subject.graph.size.whole == sum(p.numel() for p in subject.model.parameters())
-    assert subject.tokenizer("a")["input_ids"] == [3, 1]
+    assert subject.reader.tokenizer("a")["input_ids"] == [3, 1]
 
 
 def test_another_architecture_by_its_type(bart_directory, pairs):
@@ -117,7 +117,7 @@ def test_data_without_a_model(pairs):
 
 
 def test_a_model_without_data(t5_directory):
-    with pytest.raises(PrunekitError, match=r"Say what the model is for: --task with one of g2p, or --train"):
+    with pytest.raises(PrunekitError, match=r"Say what the model is for: --task with one of asr, g2p, or --train"):
         open_subject(resolve({"model": str(t5_directory)}))
 
 
@@ -171,4 +171,4 @@ def test_a_structure_needs_no_weights(tmp_path):
 def test_the_built_in_example_opens():
     subject = open_subject(resolve({}))
     assert len(subject.task.train) > 100_000
-    assert subject.tokenizer.decode(subject.tokenizer("speed")["input_ids"][:-1]) == "s p e e d"
+    assert subject.reader.tokenizer.decode(subject.reader.tokenizer("speed")["input_ids"][:-1]) == "s p e e d"

@@ -48,10 +48,9 @@ def score(data: dict[str, Any]) -> None:
         rows = task.test.select(range(min(wanted.eval_examples or len(task.test), len(task.test))))
         found = quality.evaluate(
             subject.model,
-            subject.tokenizer,
+            subject.reader,
             rows,
             task.metrics,
-            task.section,
             recipe.generation,
             wanted.batch,
             lambda done, total: display(task.name, done, total, {}),

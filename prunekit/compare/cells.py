@@ -38,6 +38,7 @@ class VariantSection(Section):
     recovery: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     round_to: int | None = None
+    shape_of: str | None = Field(None, description="the variant whose pruned shape is cut at once and then trained")
     from_scratch: str | None = Field(None, description="the variant whose pruned shape is trained from random weights")
     seeds: tuple[int, ...] | None = Field(None, min_length=1, description="instead of the comparison's")
     budgets: tuple[BudgetSection, ...] | None = Field(None, description="instead of the comparison's; [] for none")
@@ -45,16 +46,22 @@ class VariantSection(Section):
     @property
     def keys(self) -> dict[str, Any]:
         """The keys of a run's recipe among them."""
-        return self.model_dump(exclude_unset=True, exclude={"from_scratch", "seeds", "budgets"})
+        return self.model_dump(exclude_unset=True, exclude={"shape_of", "from_scratch", "seeds", "budgets"})
+
+    @property
+    def shape(self) -> str | None:
+        """The variant that this one takes its shape from."""
+        return self.shape_of or self.from_scratch
 
 
 class Comparison(Section):
     """Variants of one run, each at every budget with every seed.
 
     `base` is a run's recipe. A variant lays its keys over it; `seeds` and `budgets` of its own replace the common ones
-    (``budgets: []`` runs it once as its recipe stands), and ``from_scratch: other`` trains another variant's pruned
-    shape from random weights. `baselines` name the variants that the others must beat; the first variant that is none
-    is the recommended one. Example: 6 variants, 3 seeds and 2 budgets make 36 runs, and 6 of the control.
+    (``budgets: []`` runs it once as its recipe stands). ``shape_of: other`` cuts the dense model at once to the shape
+    that another variant came to, ``from_scratch: other`` trains that shape from random weights. `baselines` name the
+    variants that the others must beat; the first variant that is none is the recommended one. Example: 6 variants,
+    3 seeds and 2 budgets make 36 runs, and 6 of the control.
     """
 
     name: str = "comparison"
@@ -90,11 +97,13 @@ class Comparison(Section):
                     f"A variant cannot be called {name!r}; use letters, digits, dots and dashes, and leave {DENSE!r} "
                     "to the dense model, which is always there."
                 )
-            other = variant.from_scratch
+            other = variant.shape
+            if variant.shape_of is not None and variant.from_scratch is not None:
+                raise PrunekitError(f"{name!r} takes its shape from two variants; leave out shape_of or from_scratch.")
             if other is not None and (other not in self.variants or other == name):
-                raise PrunekitError(f"{name!r} is {other!r} from scratch, but {_unknown(other, self.variants)}")
-            if other is not None and self.variants[other].from_scratch is not None:
-                raise PrunekitError(f"{other!r} is itself from scratch; let {name!r} name the variant that was pruned.")
+                raise PrunekitError(f"{name!r} has the shape of {other!r}, but {_unknown(other, self.variants)}")
+            if other is not None and (first := self.variants[other].shape) is not None:
+                raise PrunekitError(f"{other!r} has itself the shape of {first!r}; let {name!r} name that one.")
         for name in self.baselines:
             if name not in self.named:
                 raise PrunekitError(f"{name!r} is to be a baseline, but {_unknown(name, self.named)}")
@@ -132,18 +141,18 @@ class Comparison(Section):
         return (self.budgets if own is None else own) or (None,)
 
     def cells(self) -> list["Cell"]:
-        """All runs, seed by seed, a variant's shape before the variant that trains it from scratch."""
+        """All runs, seed by seed, a variant before those that take its shape."""
         found = [
             Cell(variant, budget, seed)
             for variant in self.named
             for budget in self.budgets_of(variant)
             for seed in self.seeds_of(variant)
         ]
-        return sorted(found, key=lambda cell: (cell.seed, self.named[cell.variant].from_scratch is not None))
+        return sorted(found, key=lambda cell: (cell.seed, self.named[cell.variant].shape is not None))
 
     def needed(self, cell: "Cell") -> "Cell | None":
-        """The cell whose shape this one trains from scratch: of the same budget and seed, where that was run."""
-        other = self.named[cell.variant].from_scratch
+        """The cell whose shape this one takes: of the same budget and seed, where that was run."""
+        other = self.named[cell.variant].shape
         if other is None:
             return None
         seeds, budgets = self.seeds_of(other), self.budgets_of(other)
@@ -190,7 +199,8 @@ def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
         above["plan"] = str(comparison.directory / UNCUT)
     elif needed is not None:
         above["plan"] = str(place_of(comparison, needed) / "plan.json")
-        above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
+        if variant.from_scratch is not None:
+            above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
     if base.get("teacher", {}).get("steps", 0) == 0:  # else every cell has a dense model of its own
         above["measure"] = {"dense_predictions": str(comparison.directory / ANSWERS)}
     return resolve(over(base, above))

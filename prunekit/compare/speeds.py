@@ -11,6 +11,7 @@ from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
 from prunekit.measure.environment import environment
 from prunekit.measure.latency import speedups
+from prunekit.measure.workload import inputs_for
 from prunekit.pipeline import Progress, counting, prune
 from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
@@ -61,7 +62,8 @@ def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) 
     wanted = recipe.measure
     for workload in wanted.workloads:
         tell = counting(progress, f"speeds together, batch {workload.batch}")
-        times = speedups(subject.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell)
+        inputs = inputs_for(subject.reader)
+        times = speedups(subject.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell, inputs)
         for name, (speedup, wall) in times.items():
             found[name].append(Speed(workload=workload, speedup=speedup, wall_speedup=wall).model_dump())
     return found

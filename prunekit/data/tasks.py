@@ -1,4 +1,4 @@
-"""What a model is asked to do: three sets of text pairs, the metrics that judge it, and how text becomes token ids."""
+"""What a model is asked to do: three sets of pairs, and the metrics that judge it."""
 
 import inspect
 import logging
@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from datasets import Dataset, Features, List, Value, concatenate_datasets
-from transformers import PreTrainedTokenizerBase
+from datasets import Dataset, Features, List, Value
 
 from prunekit.data import files
 from prunekit.data.metrics import METRICS, Metric, metrics
@@ -22,19 +21,16 @@ log = logging.getLogger(__name__)
 TEXT = Features({"source": Value("string"), "target": Value("string"), "references": List(Value("string"))})
 """The columns of a task's rows."""
 
-IDS = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32")), "length": Value("int32")})
-"""The columns of encoded rows; `length` counts the source's tokens."""
-
-CHUNK = 1000
-"""Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
+Reads = Literal["text", "sound"]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Pairs of texts to learn from, to choose on and to report on. Example: 113,000 words with their phonemes.
+    """Pairs to learn from, to choose on and to report on. Example: 113,000 words with their phonemes.
 
     `train`, `dev` and `test` have the columns `TEXT`: what goes in, one right answer to learn, and every answer that
-    counts as right. `metrics[0]` gives the headline. `section` says how text is cut and prefixed.
+    counts as right. What goes in is `reads`: a text, or a recording by the path of its file. `metrics[0]` gives the
+    headline. `section` says how text is cut and prefixed.
     """
 
     name: str
@@ -43,6 +39,7 @@ class Task:
     test: Dataset
     metrics: tuple[Metric, ...]
     section: TaskSection
+    reads: Reads = "text"
 
 
 class TaskPlugin(ABC):
@@ -65,6 +62,18 @@ class TaskPlugin(ABC):
     @abstractmethod
     def open(self, section: TaskSection) -> Task:
         """The task's rows; `section` holds the lengths and the prefix that its user chose."""
+
+
+class FileTaskPlugin(TaskPlugin):
+    """A task whose rows its user brings. Example: `prunekit.data.asr.ASR`, recordings and what is said in them."""
+
+    def open(self, section: TaskSection) -> Task:
+        """The user's files; raises `PrunekitError` where none is named."""
+        return self.of(from_files(section))
+
+    @abstractmethod
+    def of(self, task: Task) -> Task:
+        """The task that was read from the user's files, with what belongs to this kind of task."""
 
 
 def from_files(section: TaskSection) -> Task:
@@ -145,37 +154,3 @@ class _Column:
         except UnicodeEncodeError as error:
             raise PrunekitError(f"{here} has half a character in {self.name!r}; repair the row.") from error
         return value
-
-
-def encode(rows: Dataset, tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
-    """Token ids of `rows`, in memory, with the columns `IDS`.
-
-    Sources carry the section's prefix; both sides are cut to its lengths. A multilingual tokenizer is told the
-    section's languages first and keeps them.
-    """
-    _set_languages(tokenizer, section)
-    parts = [_encoded(rows[start : start + CHUNK], tokenizer, section) for start in range(0, len(rows), CHUNK)]
-    return concatenate_datasets(parts) if parts else Dataset.from_dict({name: [] for name in IDS}, features=IDS)
-
-
-def _encoded(chunk: Mapping[str, Sequence[str]], tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
-    prefixed = [section.prefix + text for text in chunk["source"]]
-    sources = tokenizer(prefixed, truncation=True, max_length=section.source_length)["input_ids"]
-    answers = list(chunk["target"])
-    targets = tokenizer(text_target=answers, truncation=True, max_length=section.target_length)["input_ids"]
-    lengths = [len(ids) for ids in sources]
-    return Dataset.from_dict({"input_ids": sources, "labels": targets, "length": lengths}, features=IDS)
-
-
-def _set_languages(tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> None:
-    """Tell a multilingual tokenizer its languages; others have nothing to tell, which is worth a warning."""
-    for attribute, language in (("src_lang", section.source_language), ("tgt_lang", section.target_language)):
-        if language is None:
-            continue
-        if not hasattr(tokenizer, attribute):
-            log.warning("%s has no languages, so %r is not used.", type(tokenizer).__name__, language)
-            continue
-        known = getattr(tokenizer, "lang_code_to_id", None) or {language: 0}
-        if language not in known:
-            raise PrunekitError(f"{type(tokenizer).__name__} has no language {language!r}; {hint(language, known)}")
-        setattr(tokenizer, attribute, language)

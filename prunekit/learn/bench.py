@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
+from prunekit.data.readers import Collator, Reader
+from prunekit.data.rows import Rows, collated
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn import importance
 from prunekit.learn.distill import Distillation
@@ -20,10 +22,10 @@ from prunekit.learn.dropout import dropout_at
 from prunekit.learn.fold import fold
 from prunekit.learn.gates import Gates
 from prunekit.learn.importance import Criterion
+from prunekit.learn.loss import loss_of, mean_loss
 from prunekit.learn.masks import Masks, masked
-from prunekit.learn.rows import Rows, collated
 from prunekit.learn.spending import Bookkeeper, Ledger, Pace
-from prunekit.learn.training import GATES, Collator, Journal, Progress, PruningTrainer, Teacher, arguments
+from prunekit.learn.training import GATES, Journal, Progress, PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
 
 LABELS = Distillation(logits=0.0, encoder_hidden=0.0)
@@ -42,7 +44,7 @@ class Surroundings:
     losses are measured on, `dev_batch` at a time.
     """
 
-    tokenizer: Any
+    reader: Reader
     rows: Rows
     dev: Rows
     section: TrainingSection
@@ -89,22 +91,15 @@ class Bench:
             return importance.magnitude(self.model, groups, self.groups)
         chosen = self._batches(batches)
         self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
-        return importance.first_order(self.model, groups, chosen, _loss, self.groups)
+        return importance.first_order(self.model, groups, chosen, loss_of, self.groups)
 
     def loss(self, plan: PruningPlan) -> float:
         """The mean loss per target token on the first dev rows, as `plan` would leave the live model; nothing is cut.
 
         Teacher-forced and without dropout, so that plans can be compared before any training. Natural logarithms.
         """
-        training = self.model.training
-        self.model.train(False)
-        total, tokens = 0.0, 0
-        with masked(self.model, self.groups, plan), torch.inference_mode():
-            for batch in self._dev:
-                real = int((batch["labels"] != -100).sum())
-                total, tokens = total + float(_loss(self.model, batch)) * real, tokens + real
-        self.model.train(training)
-        return total / max(tokens, 1)
+        with masked(self.model, self.groups, plan):
+            return mean_loss(self.model, self._dev)
 
     def fold(self, values: Mapping[str, Tensor]) -> None:
         """Multiply heads and FFN channels of the live model by keep-values per group, in its weights, for good."""
@@ -177,7 +172,7 @@ class Bench:
             teacher=self.teacher,
             student_layers={stack: self._layers[stack] for stack in losses.hidden},
             train_dataset=rows,
-            data_collator=Collator(around.tokenizer, self.model),
+            data_collator=Collator(around.reader, self.model),
             callbacks=list(listeners),
         )
         try:
@@ -199,8 +194,8 @@ class Bench:
     def _dev(self) -> list[dict[str, Any]]:
         """The dev rows, those of like length together."""
         around, rows = self.around, self.around.dev
-        order = sorted(range(len(rows)), key=lambda n: len(rows[n]["input_ids"]))
-        return collated(rows, order, around.dev_batch, Collator(around.tokenizer, self.model), self.model.device)
+        collate = Collator(around.reader, self.model)
+        return list(collated(rows, reversed(rows.by_length()), around.dev_batch, collate, self.model.device))
 
     def _batches(self, count: int) -> list[dict[str, Any]]:
         """The first batches of a fixed shuffle of the training rows."""
@@ -208,12 +203,8 @@ class Bench:
         size = min(around.section.batch, len(around.rows))
         order = torch.randperm(len(around.rows), generator=torch.Generator().manual_seed(around.seed)).tolist()
         whole = min(count, len(order) // size) * size
-        return collated(around.rows, order[:whole], size, Collator(around.tokenizer, self.model), self.model.device)
-
-
-def _loss(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
-    loss: Tensor = model(**{key: value for key, value in batch.items() if key != "index"}, use_cache=False).loss
-    return loss
+        collate = Collator(around.reader, self.model)
+        return list(collated(around.rows, order[:whole], size, collate, self.model.device))
 
 
 def _store(model: nn.Module, path: Path) -> None:

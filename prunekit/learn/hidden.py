@@ -50,15 +50,18 @@ class HiddenLesson:
             self.maps = nn.ModuleDict({stack: identity(size) for stack, size in sizes.items()})
             student.add_module(MAPS, self.maps.to(next(student.parameters()).device))
 
-    def __call__(self, real: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
-        """The weighted distance of the latest passes over `real` tokens [batch, tokens], under these keep-values."""
+    def __call__(self, real: Mapping[str, Tensor | None], masks: Mapping[str, Tensor]) -> Tensor:
+        """The weighted distance of the latest passes over `real` tokens [batch, tokens], under these keep-values.
+
+        Without a mask all tokens are real; one of another length is that of what the encoder's convolutions read.
+        """
         student, teacher = self.mine.take(), self.theirs.take()
         total: Any = 0.0
         for stack, weight in self.losses.hidden.items():
             left = self.dimensions.get(stack)
             theirs = [state if left is None else state[..., left] for state in teacher[stack]]
             mine = [self._seen(stack, state, masks) for state in student[stack]]
-            total = total + weight * self._distance(stack, mine, theirs, real[stack], masks)
+            total = total + weight * self._distance(stack, mine, theirs, covering(real[stack], theirs[0]), masks)
         result: Tensor = total
         return result
 
@@ -86,6 +89,14 @@ class HiddenLesson:
         self.theirs.remove()
         if self.maps:
             delattr(self.student, MAPS)
+
+
+def covering(real: Tensor | None, state: Tensor) -> Tensor:
+    """Which positions of a state [batch, tokens, d] are real, where the mask may be of finer grain than the state."""
+    tokens = state.shape[1]
+    if real is None:
+        return torch.ones(state.shape[:2], dtype=torch.bool, device=state.device)
+    return real if real.shape[1] == tokens else real[:, torch.arange(tokens) * real.shape[1] // tokens]
 
 
 def quarters(layers: int) -> list[int]:

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset, Subset
 from transformers import TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from prunekit.data.rows import Rows
 from prunekit.learn.bench import Bench
 from prunekit.learn.distill import Distillation, TeacherCache
-from prunekit.learn.rows import Rows
 from prunekit.learn.spending import Ledger, Price, clock
 from prunekit.learn.training import Teacher, arguments
 
@@ -84,9 +84,8 @@ class Marks(TrainerCallback):
 
 def spread(rows: Rows, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
     """That many batches, in random order, from evenly spaced places in an epoch sorted as the trainer sorts it."""
-    lengths = [len(rows[n]["input_ids"]) for n in range(len(rows))]
     generator = torch.Generator().manual_seed(seed)
-    order = list(LengthGroupedSampler(batch, lengths=lengths, generator=generator))
+    order = list(LengthGroupedSampler(batch, lengths=rows.lengths, generator=generator))
     parts = [order[start : start + batch] for start in range(0, len(order), batch)]
     whole = parts[:-1] if len(parts) > 1 and len(parts[-1]) < batch else parts
     chosen = [whole[(2 * turn + 1) * len(whole) // (2 * count)] for turn in range(count)]

@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
-    DataCollatorForSeq2Seq,
     PreTrainedModel,
     PrinterCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     TrainerCallback,
 )
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from prunekit.data.rows import Rows
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn.distill import Distillation, TeacherCache, divergence, soften
 from prunekit.learn.gates import Gates
@@ -30,21 +31,6 @@ GATES = "prunekit_gates"
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 """Called with the phase, the step, the number of steps and the latest figures."""
-
-
-class Collator:
-    """Pads a list of encoded rows to one batch; keeps the rows' numbers, by which teacher outputs are remembered."""
-
-    def __init__(self, tokenizer: Any, model: PreTrainedModel):
-        self.pad = DataCollatorForSeq2Seq(tokenizer, model)
-
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """A batch with input_ids, attention_mask, labels, decoder_input_ids and, where rows have it, index."""
-        batch = dict(self.pad([{key: row[key] for key in ("input_ids", "labels")} for row in rows]))
-        batch["labels"] = batch["labels"].contiguous()
-        if "index" in rows[0]:
-            batch["index"] = torch.tensor([row["index"] for row in rows])
-        return batch
 
 
 class Teacher:
@@ -145,9 +131,16 @@ class PruningTrainer(Seq2SeqTrainer):
         mine = soften(logits, wanted.temperature)
         loss = wanted.logits * wanted.temperature**2 * divergence(mine, known.to(mine.device), labels)
         if self.hidden is not None:
-            real = {"encoder": inputs["attention_mask"], "decoder": labels != -100}
+            real = {"encoder": inputs.get("attention_mask"), "decoder": labels != -100}
             loss = loss + self.hidden(real, self.masks.values if self.masks is not None else {})
         return loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Rows of like length together, by the lengths that `Rows` knows; the trainer would open every row to tell."""
+        rows, args = train_dataset or self.train_dataset, self.args
+        if isinstance(rows, Rows) and args.train_sampling_strategy == "group_by_length":
+            return LengthGroupedSampler(args.train_batch_size * args.gradient_accumulation_steps, lengths=rows.lengths)
+        return super()._get_train_sampler(train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """One optimiser: the weights as the recipe asks, then the gates and multipliers by AdamW at constant rates."""

@@ -1,6 +1,6 @@
-"""Is one model really better than another on the same test rows? The paired bootstrap, over one or more seeds each."""
+"""What other test rows might have shown: the bootstrap of a score, and of the difference between two sides."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,16 +41,28 @@ def compared(
     def gains(weights: Any) -> Any:
         return sign * (_score(metric, ours, weights) - _score(metric, theirs, weights))
 
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for start in range(0, resamples, CHUNK):
-        several = min(CHUNK, resamples - start)
-        drawn.append(gains(generator.multinomial(rows, np.full(rows, 1 / rows), size=several).astype(float)))
-    found = np.concatenate(drawn)
+    found = _resampled(gains, rows, resamples, seed)
     low, high = np.quantile(found, (0.025, 0.975))
     tail = min(int((found <= 0).sum()), int((found >= 0).sum()))
     p = min(1.0, 2 * (tail + 1) / (resamples + 1))
     return Difference(float(gains(np.ones((1, rows)))[0]), float(low), float(high), p)
+
+
+def interval(metric: Metric, parts: Any, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """The bounds of 95% of the scores of rows drawn again, from one side's parts [rows, parts]."""
+    found = _resampled(lambda weights: _score(metric, [parts], weights), len(parts), resamples, seed)
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _resampled(figures: Callable[[Any], Any], rows: int, resamples: int, seed: int) -> Any:
+    """Figures [resamples] of how often each row was drawn, [draws, rows]."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for start in range(0, resamples, CHUNK):
+        several = min(CHUNK, resamples - start)
+        found.append(figures(generator.multinomial(rows, np.full(rows, 1 / rows), size=several).astype(float)))
+    return np.concatenate(found)
 
 
 def _score(metric: Metric, sides: Sequence[Any], weights: Any) -> Any:

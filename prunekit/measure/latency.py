@@ -9,39 +9,21 @@ import logging
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
 from prunekit.measure.quality import Progress, evaluating
-from prunekit.measure.workload import check, generate, source_ids, synchronise
+from prunekit.measure.split import SPLIT_RUNS, Split, split
+from prunekit.measure.workload import Inputs, check, generate, random_text
 from prunekit.recipe import Workload
 
 log = logging.getLogger(__name__)
-
-SPLIT_RUNS = 3
-"""Extra runs behind the split; their hooks would disturb the timed ones."""
-
-Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Where the time of one `generate` goes, as fractions that sum to 1. Example: ``Split(0.09, 0.74, 0.12, 0.05)``.
-
-    `loop` is the rest: choosing tokens, keeping beams and caches.
-    """
-
-    encoder: float
-    decoder: float
-    head: float
-    loop: float
 
 
 @dataclass(frozen=True)
@@ -80,6 +62,7 @@ def compare(
     threads: int,
     seed: int = 0,
     progress: Progress | None = None,
+    sources: Inputs = random_text,
 ) -> tuple[Timing, ...]:
     """Time both models on every workload, on `threads` threads of a CPU or on the device they are on.
 
@@ -93,7 +76,8 @@ def compare(
     each = 2 * (1 + repeats + SPLIT_RUNS)
     steps = _Steps(progress, len(workloads) * each)
     with evaluating(dense), evaluating(pruned), _threads(threads):
-        return tuple(_compare(dense, pruned, workload, repeats, seed, steps) for workload in workloads)
+        made = [(workload, _made(sources, (dense, pruned), workload, seed)) for workload in workloads]
+        return tuple(_compare(dense, pruned, workload, inputs, repeats, steps) for workload, inputs in made)
 
 
 @dataclass
@@ -111,14 +95,18 @@ class _Steps:
 
 
 def _compare(
-    dense: PreTrainedModel, pruned: PreTrainedModel, workload: Workload, repeats: int, seed: int, steps: _Steps
+    dense: PreTrainedModel,
+    pruned: PreTrainedModel,
+    workload: Workload,
+    inputs: dict[str, Tensor],
+    repeats: int,
+    steps: _Steps,
 ) -> Timing:
     models = {"dense": dense, "pruned": pruned}
-    ids = source_ids(dense, pruned, workload, seed)
     for model in models.values():
-        _warm_up(model, ids, workload)
+        _warm_up(model, inputs, workload)
         steps.advance()
-    headline, wall = _in_turns(models, ids, workload, repeats, steps)
+    headline, wall = _in_turns(models, inputs, workload, repeats, steps)
     return Timing(
         workload=workload,
         device=device_name(dense.device),
@@ -127,12 +115,12 @@ def _compare(
         pruned_s=headline["pruned"],
         dense_wall_s=wall["dense"],
         pruned_wall_s=wall["pruned"],
-        split={name: _split(model, ids, workload, steps) for name, model in models.items()},
+        split={name: split(model, inputs, workload, steps.advance) for name, model in models.items()},
     )
 
 
 def _in_turns(
-    models: Mapping[str, PreTrainedModel], ids: Tensor, workload: Workload, repeats: int, steps: _Steps
+    models: Mapping[str, PreTrainedModel], inputs: dict[str, Tensor], workload: Workload, repeats: int, steps: _Steps
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Medians of one `generate` of each model: CPU seconds on a CPU and wall seconds elsewhere, then wall seconds."""
     cpu: dict[str, list[float]] = {name: [] for name in models}
@@ -140,11 +128,11 @@ def _in_turns(
     for turn in range(repeats):
         for name in sorted(models, reverse=bool(turn % 2)):  # who goes first alternates, so that drift cancels out
             wall_start, cpu_start = time.perf_counter(), time.process_time()
-            generate(models[name], ids, workload)
+            generate(models[name], inputs, workload)
             cpu[name].append(time.process_time() - cpu_start)
             wall[name].append(time.perf_counter() - wall_start)
             steps.advance()
-    headline = cpu if ids.device.type == "cpu" else wall
+    headline = cpu if next(iter(models.values())).device.type == "cpu" else wall
     medians = [{name: statistics.median(each) for name, each in times.items()} for times in (headline, wall)]
     return medians[0], medians[1]
 
@@ -157,6 +145,7 @@ def speedups(
     threads: int,
     seed: int = 0,
     progress: Progress | None = None,
+    sources: Inputs = random_text,
 ) -> dict[str, tuple[float, float]]:
     """How many times faster than `dense` each other model is, in CPU time and by the wall; all of them take turns.
 
@@ -166,73 +155,31 @@ def speedups(
     models = {"": dense, **others}
     _warn_if_busy()
     steps = _Steps(progress, len(models) * (1 + repeats))
-    ids = source_ids(dense, next(iter(others.values()), dense), workload, seed)
+    inputs = _made(sources, tuple(models.values()), workload, seed)
     with ExitStack() as modes:
         modes.enter_context(_threads(threads))
         for model in models.values():
             check(model, [workload])
             modes.enter_context(evaluating(model))
-            _warm_up(model, ids, workload)
+            _warm_up(model, inputs, workload)
             steps.advance()
-        headline, wall = _in_turns(models, ids, workload, repeats, steps)
+        headline, wall = _in_turns(models, inputs, workload, repeats, steps)
     return {name: (headline[""] / headline[name], wall[""] / wall[name]) for name in others}
 
 
-def _warm_up(model: PreTrainedModel, ids: Tensor, workload: Workload) -> None:
+def _made(sources: Inputs, models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
+    """What the models read, on their device before any clock runs."""
+    return {name: values.to(models[0].device) for name, values in sources(models, workload, seed).items()}
+
+
+def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> None:
     """One run that fills caches and proves that the number of new tokens is what is timed."""
-    made = generate(model, ids, workload).shape[1] - 1
+    made = generate(model, inputs, workload).shape[1] - 1
     if made != workload.new_tokens:
         raise PrunekitError(
             f"{type(model).__name__} made {made} new tokens where {workload.new_tokens} were asked for, so its time "
             "would not compare; remove what limits its length from its configuration."
         )
-
-
-def _split(model: PreTrainedModel, ids: Tensor, workload: Workload, steps: _Steps) -> Split:
-    """Fractions from hooks around the two stacks and the output projection."""
-    clock = _clock(model.device)
-    spent = {"encoder": 0.0, "decoder": 0.0, "head": 0.0}
-    whole: Any = model
-    parts = (whole.get_encoder(), whole.get_decoder(), whole.get_output_embeddings())
-    start = clock()
-    with ExitStack() as hooks:
-        for name, part in zip(spent, parts, strict=True):
-            if isinstance(part, nn.Module):
-                hooks.enter_context(_timed(part, name, spent, clock))
-        for _ in range(SPLIT_RUNS):
-            generate(model, ids, workload)
-            steps.advance()
-    total = clock() - start
-    return Split(**{name: seconds / total for name, seconds in spent.items()}, loop=1 - sum(spent.values()) / total)
-
-
-@contextmanager
-def _timed(part: nn.Module, name: str, spent: dict[str, float], clock: Clock) -> Iterator[None]:
-    """Add the seconds of every call of `part` to ``spent[name]``."""
-    started: list[float] = []
-    before = part.register_forward_pre_hook(lambda *_: started.append(clock()))
-
-    def add(*_: object) -> None:
-        spent[name] += clock() - started.pop()
-
-    after = part.register_forward_hook(add)
-    try:
-        yield
-    finally:
-        before.remove()
-        after.remove()
-
-
-def _clock(device: torch.device) -> Clock:
-    """CPU seconds on a CPU; elsewhere wall seconds once the device has finished."""
-    if device.type == "cpu":
-        return time.process_time
-
-    def finished() -> float:
-        synchronise(device)
-        return time.perf_counter()
-
-    return finished
 
 
 def device_name(device: torch.device) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import GenerationConfig, PreTrainedModel
 
 from prunekit.data.metrics import Metric
+from prunekit.data.readers import Reader
 from prunekit.data.spelling import hint
-from prunekit.data.tasks import encode
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -38,17 +37,16 @@ class Quality:
 
 def evaluate(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    reader: Reader,
     rows: Dataset,
     metrics: Sequence[Metric],
-    section: TaskSection,
     generation: Mapping[str, Any],
     batch: int = 64,
     progress: Progress | None = None,
 ) -> Quality:
     """Generate for every row and score against its `references`."""
     start = time.perf_counter()
-    predictions = predict(model, tokenizer, rows, section, generation, batch, progress)
+    predictions = predict(model, reader, rows, generation, batch, progress)
     return score(predictions, rows, metrics, start)
 
 
@@ -61,42 +59,32 @@ def score(predictions: Sequence[str], rows: Dataset, metrics: Sequence[Metric], 
 
 def predict(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    reader: Reader,
     rows: Dataset,
-    section: TaskSection,
     generation: Mapping[str, Any],
     batch: int = 64,
     progress: Progress | None = None,
 ) -> list[str]:
     """One generated text per row, in the rows' order.
 
-    `generation` overrides the model's own generation config; unless it limits the length, at most
-    ``section.target_length`` new tokens are made. Rows of like length share a batch, the longest first, so that a
+    `generation` overrides the model's own generation config; unless it limits the length, at most ``target_length`` new
+    tokens are made, as the reader's section has it. Rows of like length share a batch, the longest first, so that a
     batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does not exist.
     """
-    ids: list[list[int]] = encode(rows, tokenizer, section)["input_ids"][:]
-    order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+    encoded = reader.rows(rows)
+    order = encoded.by_length()
     generator: Any = model  # transformers declares `generate` on the classes of single architectures only
-    texts = [""] * len(ids)
-    with evaluating(model), generating(model, _config(model, section, generation)):
+    texts = [""] * len(order)
+    with evaluating(model), generating(model, _config(model, reader.section, generation)):
         for start in range(0, len(order), batch):
             chunk = order[start : start + batch]
-            inputs = _padded([ids[row] for row in chunk], tokenizer.pad_token_id or 0, model.device)
-            answers = generator.generate(**inputs)
-            decoded = tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            for row, text in zip(chunk, decoded, strict=True):
-                texts[row] = text.strip()
+            inputs = reader.padded([encoded.sources[row] for row in chunk])
+            answers = generator.generate(**{name: values.to(model.device) for name, values in inputs.items()})
+            for row, text in zip(chunk, reader.texts(answers), strict=True):
+                texts[row] = text
             if progress:
                 progress(start + len(chunk), len(order))
     return texts
-
-
-def _padded(ids: Sequence[Sequence[int]], padding: int, device: torch.device) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask` of shape [rows, longest], padded on the right."""
-    rows = [torch.tensor(row) for row in ids]
-    padded = pad_sequence(rows, batch_first=True, padding_value=padding)
-    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-    return {"input_ids": padded.to(device), "attention_mask": mask.to(device)}
 
 
 def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str, Any]) -> GenerationConfig:

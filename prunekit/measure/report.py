@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 from rich.table import Table
 
+from prunekit.data.speech import FRAME
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.measure.environment import environment
@@ -72,7 +73,7 @@ class Report(ReportSection):
         pages = jinja2.Environment(
             autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        pages.filters |= {style.__name__: style for style in (count, factor, figure, percent, seconds, workload)}
+        pages.filters |= {style.__name__: style for style in (count, factor, figure, percent, seconds, span, workload)}
         template = (files("prunekit.measure") / "report.html.j2").read_text(encoding="utf-8")
         return pages.from_string(template).render(report=self, title=title(self))
 
@@ -98,8 +99,12 @@ def _quality_rows(report: Report) -> Iterator[Row]:
         return
     kept = "" if quality.retained is None else f"{percent(quality.retained)} kept"
     yield quality.metric, figure(quality.dense), figure(quality.pruned), kept
+    if quality.intervals is not None:
+        yield "  95% of resamples", span(quality.intervals.dense), span(quality.intervals.pruned), ""
     for name, pair in quality.others.items():
         yield name, figure(pair.dense), figure(pair.pruned), ""
+    if quality.loss is not None:
+        yield "loss per token", f"{quality.loss.dense:.3f}", f"{quality.loss.pruned:.3f}", ""
 
 
 def _speed_rows(report: Report) -> Iterator[Row]:
@@ -110,6 +115,8 @@ def _speed_rows(report: Report) -> Iterator[Row]:
             seconds(timing.pruned_s),
             f"{factor(timing.speedup)} (wall {factor(timing.wall_speedup)})",
         )
+        if timing.real_time is not None:
+            yield "  real-time factor", f"{timing.real_time.dense:.3f}", f"{timing.real_time.pruned:.3f}", ""
 
 
 def _size_rows(report: Report) -> Iterator[Row]:
@@ -155,10 +162,11 @@ def title(report: Report) -> str:
 
 
 def workload(timing: TimingSection) -> str:
-    """``batch 1, 9+9 tokens``, with beams where there are several."""
+    """``batch 1, 9+9 tokens``, with beams where there are several; of sound, ``batch 1, 5 s + 20 tokens``."""
     work = timing.workload
     beams = f", {work.beams} beams" if work.beams > 1 else ""
-    return f"batch {work.batch}, {work.source}+{work.new_tokens} tokens{beams}"
+    source = f"{work.source * FRAME:g} s + " if timing.real_time else f"{work.source}+"
+    return f"batch {work.batch}, {source}{work.new_tokens} tokens{beams}"
 
 
 def count(number: int) -> str:
@@ -174,6 +182,11 @@ def percent(share: float) -> str:
 def figure(score: float) -> str:
     """A metric's fraction as a percentage with two digits."""
     return f"{100 * score:.2f}%"
+
+
+def span(bounds: tuple[float, float]) -> str:
+    """Two fractions as 3.1-8.7%"""
+    return f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
 
 
 def factor(ratio: float) -> str:

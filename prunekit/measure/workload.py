@@ -1,15 +1,20 @@
-"""A fixed amount of generation: random source tokens in, exactly so many new tokens out, on any device."""
+"""A fixed amount of generation: random source tokens or sounds in, exactly so many new tokens out, on any device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 
+from prunekit.data.readers import Reader
+from prunekit.data.speech import SpeechReader
 from prunekit.errors import PrunekitError
 from prunekit.measure.quality import generating
 from prunekit.recipe import Workload
+
+Inputs = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
+"""Makes what all of some models read, for a workload and a seed."""
 
 
 def check(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
@@ -24,14 +29,21 @@ def check(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
             )
 
 
-def source_ids(dense: PreTrainedModel, pruned: PreTrainedModel, workload: Workload, seed: int) -> Tensor:
-    """Random token ids of shape [batch, source] that both models know and neither treats specially."""
-    tables: list[Any] = [model.get_input_embeddings() for model in (dense, pruned)]
+def random_text(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
+    """Random `input_ids` [batch, source] that all models know and none treats specially, with nothing masked."""
+    tables: list[Any] = [model.get_input_embeddings() for model in models]
     rows = min(len(table.weight) for table in tables)
-    special = {token for model in (dense, pruned) for token in _special_ids(model)}
+    special = {token for model in models for token in _special_ids(model)}
     plain = torch.tensor([token for token in range(rows) if token not in special])
     drawn = torch.randint(len(plain), (workload.batch, workload.source), generator=torch.Generator().manual_seed(seed))
-    return plain[drawn].to(dense.device)
+    return {"input_ids": plain[drawn], "attention_mask": torch.ones_like(drawn)}
+
+
+def inputs_for(reader: Reader) -> Inputs:
+    """What a workload is made of, for models that read as this reader does: tokens, or hundredths of a second."""
+    if isinstance(reader, SpeechReader):
+        return lambda models, workload, seed: reader.noise(workload.batch, workload.source, seed)
+    return random_text
 
 
 def _special_ids(model: PreTrainedModel) -> Iterator[int]:
@@ -43,12 +55,12 @@ def _special_ids(model: PreTrainedModel) -> Iterator[int]:
                 yield from (token for token in listed if isinstance(token, int))
 
 
-def generate(model: PreTrainedModel, ids: Tensor, workload: Workload) -> Tensor:
+def generate(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> Tensor:
     """Exactly ``workload.new_tokens`` new tokens for every row: no end of sequence, nothing forced; synchronised."""
-    generator: Any = model
+    generator: Any = GenerationMixin.generate  # Whisper's own cuts what it has made
     synchronise(model.device)
     with generating(model, _config(model, workload)):
-        answers: Tensor = generator.generate(input_ids=ids, attention_mask=torch.ones_like(ids))
+        answers: Tensor = generator(model, **inputs)
     synchronise(model.device)
     return answers
 

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from tokenizers import Tokenizer, models
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from prunekit.cut.surgery import cut
+from prunekit.data.readers import Collator, TextReader
+from prunekit.data.rows import Flat, Rows, collated
 from prunekit.find.graph import discover
 from prunekit.find.units import PruningPlan
 from prunekit.learn.bench import Bench, Surroundings
-from prunekit.learn.rows import Rows, collated
 from prunekit.learn.strategy import Problem, Strategy
-from prunekit.learn.training import Collator, Teacher
+from prunekit.learn.training import Teacher
 from prunekit.measure.equivalence import Equivalence, cut_checked
 from prunekit.pipeline import problem_of
-from prunekit.recipe import Recipe, TrainingSection
+from prunekit.recipe import Recipe, TaskSection, TrainingSection
 from prunekit.testing.models import VOCABULARY, tiny
 
 PAIRS, SHORT, LONG = 64, 3, 9
@@ -58,7 +58,7 @@ def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4,
     recipe = Recipe(round_to=round_to, seed=seed)
     dense = copy.deepcopy(model)
     around = surroundings(model, directory, seed)
-    proofs = collated(around.dev, range(8), 4, Collator(around.tokenizer, model), model.device)
+    proofs = list(collated(around.dev, range(8), 4, Collator(around.reader, model), model.device))
 
     def bench(done: PruningPlan, phase: str) -> Bench:
         teacher = Teacher.of(dense, graph.groups, done)
@@ -87,15 +87,16 @@ def surroundings(model: PreTrainedModel, directory: Path, seed: int) -> Surround
         length = int(torch.randint(SHORT, LONG, (1,), generator=generator))
         return torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
 
-    pairs = [{"input_ids": sentence(), "labels": sentence()} for _ in range(PAIRS)]
-    rows = Rows(Dataset.from_list(pairs))
+    pairs = [(sentence(), sentence()) for _ in range(PAIRS)]
+    sources = Flat([source for source, _ in pairs])
+    rows = Rows(sources, sources.lengths, [answer for _, answer in pairs])
     words = {f"w{number}": number for number in range(VOCABULARY)}
     core = Tokenizer(models.WordLevel(words, unk_token="w3"))
     tokenizer: Any = PreTrainedTokenizerFast  # whose constructor has no types
     tokenizer = tokenizer(tokenizer_object=core, pad_token=f"w{model.config.pad_token_id}")
     section = TrainingSection(batch=8, learning_rate=1e-3, precision="fp32", dropout=0.0)
     return Surroundings(
-        tokenizer=tokenizer,
+        reader=TextReader(tokenizer, TaskSection()),
         rows=rows,
         dev=rows,
         section=section,

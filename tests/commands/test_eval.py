@@ -83,7 +83,7 @@ def test_the_test_rows_are_what_counts(score, t5_directory, tmp_path, letters):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "Say what the model is for: --task with one of g2p"),
+        ((), "Say what the model is for: --task with one of asr, g2p"),
         (("--task", "g2q"), "There is no task 'g2q'"),
         (("--eval", "PAIRS"), "Say how to score with --metric"),
         (("--eval", "PAIRS", "--metric", "exact"), "There is no metric 'exact'; did you mean 'exact_match'"),

@@ -57,6 +57,9 @@ def test_from_scratch_takes_the_shape_of_the_like_cell_where_there_is_one(compar
     recipe = recipe_of(found, Cell("fresh", budget, 1))
     assert recipe.plan == f"{recipe_of(found, Cell('narrow', budget, 1)).output}/plan.json"
     assert (recipe.recovery.weights, recipe.recovery.steps) == ("random", 1000)
+    comparison["variants"]["alike"] = {"shape_of": "narrow"}
+    alike = recipe_of(Comparison.parse(comparison), Cell("alike", budget, 1))
+    assert (alike.plan, alike.recovery.weights) == (recipe.plan, "kept")
     order = names(comparison)
     assert all(
         order.index(found.needed(cell).name) < order.index(cell.name) for cell in found.cells() if found.needed(cell)
@@ -88,10 +91,11 @@ def test_the_base_may_stand_in_a_file_of_its_own(comparison, tmp_path):
         ({"variants": {"a": {"task": {}}}, "baselines": []}, "no key 'variants.a.task'"),
         ({"variants": {"a": {"optoins": {}}}}, "did you mean 'options'"),
         ({"variants": {"a": {"from_scratch": "b"}}}, "no variant of that name"),
-        ({"variants": {"a": {"from_scratch": "a"}}}, "'a' is 'a' from scratch"),
+        ({"variants": {"a": {"from_scratch": "a"}}}, "'a' has the shape of 'a'"),
+        ({"variants": {"a": {}, "b": {"from_scratch": "a", "shape_of": "a"}}}, "'b' takes its shape from two variants"),
         (
             {"variants": {"a": {}, "b": {"from_scratch": "a"}, "c": {"from_scratch": "b"}}},
-            "'b' is itself from scratch",
+            "'b' has itself the shape of 'a'",
         ),
         ({"baselines": ["shalow"]}, "did you mean 'shallow'"),
         ({"seeds": []}, "at least 1 item"),

@@ -13,7 +13,7 @@ def timed(monkeypatch):
     """Notes which models are timed together; a model of n parameters takes n seconds."""
     timed = []
 
-    def fake(dense, others, workload, repeats, threads, seed, progress):
+    def fake(dense, others, workload, repeats, threads, seed, progress, sources):
         sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in {"": dense, **others}.items()}
         timed.append((sorted(sizes.values()), workload))
         return {name: (sizes[""] / sizes[name], 1.0) for name in others}

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from prunekit import PruningPlan
-from prunekit.data.tasks import encode, from_files
+from prunekit.data.readers import TextReader
+from prunekit.data.tasks import from_files
 from prunekit.find.units import narrow
 from prunekit.learn.bench import Bench, Surroundings
 from prunekit.learn.distill import Distillation
 from prunekit.learn.probe import TIMED, WARM_UP, price, spread
-from prunekit.learn.rows import Rows
 from prunekit.learn.training import Teacher
 from prunekit.recipe import TaskSection, TrainingSection
 
@@ -24,9 +24,10 @@ KINDS = {"heads", "ffn", "layers"}
 def bench(every, letters, pairs, tmp_path):
     """A bench on a copy of the family's tiny model, with eight rows to learn from and to measure on."""
     section = TaskSection(train=str(pairs), eval=str(pairs), source="a", target="b", metric="exact_match")
-    rows = Rows(encode(from_files(section).train, letters, section))
+    reader = TextReader(letters, section)
+    rows = reader.rows(from_files(section).train)
     training = TrainingSection(batch=2, precision="fp32")
-    around = Surroundings(letters, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3)
+    around = Surroundings(reader, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3)
     model = copy.deepcopy(every.model)
     teacher = Teacher(copy.deepcopy(every.model), {})
     return Bench(model, around, lambda model: 0.0, every.graph.groups, teacher)
@@ -39,7 +40,7 @@ def loss_by_hand(model, rows):
         row = rows[n]
         labels = torch.tensor([row["labels"]])
         with torch.no_grad():
-            logits = model(input_ids=torch.tensor([row["input_ids"]]), labels=labels, use_cache=False).logits
+            logits = model(input_ids=torch.tensor([row["source"]]), labels=labels, use_cache=False).logits
         losses += [-float(logits[0, at].log_softmax(-1)[token]) for at, token in enumerate(row["labels"])]
     return sum(losses) / len(losses)
 
@@ -106,11 +107,11 @@ def test_probed_batches_are_like_an_epochs(letters, tmp_path):
     path = tmp_path / "long.jsonl"
     path.write_text("".join(json.dumps({"a": " ".join("a" * n), "b": "b"}) + "\n" for n in lengths))
     section = TaskSection(train=str(path), eval=str(path), source="a", target="b", metric="exact_match")
-    rows = Rows(encode(from_files(section).train, letters, section))
+    rows = TextReader(letters, section).rows(from_files(section).train)
     chosen = spread(rows, 4, WARM_UP + TIMED, seed=0)
     assert len(chosen) == 4 * (WARM_UP + TIMED)
-    probed = [len(chosen[n]["input_ids"]) for n in range(len(chosen))]
+    probed = [len(chosen[n]["source"]) for n in range(len(chosen))]
     batches = [probed[start : start + 4] for start in range(0, len(probed), 4)]
     assert max(max(batch) - min(batch) for batch in batches) <= 2, "rows of like length share a batch"
-    everything = [len(rows[n]["input_ids"]) for n in range(len(rows))]
+    everything = [len(rows[n]["source"]) for n in range(len(rows))]
     assert math.isclose(sum(probed) / len(probed), sum(everything) / len(everything), rel_tol=0.15)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunekit.data.metrics import METRICS, metric
-from prunekit.measure.bootstrap import compared
+from prunekit.measure.bootstrap import compared, interval
 
 ROWS = 2000
 
@@ -26,6 +26,12 @@ def test_the_interval_is_that_of_a_share_where_only_some_rows_differ():
     assert found.low == pytest.approx(0.05 - 1.96 * error, abs=0.1 * error)
     assert found.high == pytest.approx(0.05 + 1.96 * error, abs=0.1 * error)
     assert found.p < 0.001
+
+
+def test_the_interval_of_one_side_is_that_of_a_share():
+    error = math.sqrt(0.6 * 0.4 / ROWS)
+    low, high = interval(metric("exact_match"), right(0.6), resamples=4000)
+    assert (low, high) == pytest.approx((0.6 - 1.96 * error, 0.6 + 1.96 * error), abs=0.1 * error)
 
 
 def test_a_pairing_is_much_sharper_than_two_samples():

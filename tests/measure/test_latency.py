@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from prunekit.errors import PrunekitError
-from prunekit.measure import latency
-from prunekit.measure.latency import SPLIT_RUNS, compare, speedups
+from prunekit.measure import latency, split
+from prunekit.measure.latency import compare, speedups
+from prunekit.measure.split import SPLIT_RUNS
 from prunekit.recipe import Workload
 
 WORK = Workload(batch=2, source=5, new_tokens=4)
@@ -39,7 +40,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(latency, "time", clock)
+    for module in (latency, split):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -48,12 +50,15 @@ def calls(monkeypatch, clock):
     """Replaces `generate`: notes who is called, and takes 6, 7, 8, ... seconds for dense and 2 for pruned."""
     calls = []
 
-    def fake(model, ids, work):
-        calls.append(SimpleNamespace(model=model, ids=ids, threads=torch.get_num_threads(), mode=model.training))
+    def fake(model, inputs, work):
+        calls.append(
+            SimpleNamespace(model=model, ids=inputs["input_ids"], threads=torch.get_num_threads(), mode=model.training)
+        )
         clock.now += 2 if model.name_or_path == "pruned" else 5 + sum(call.model is model for call in calls)
         return torch.zeros(work.batch, 1 + work.new_tokens)
 
-    monkeypatch.setattr(latency, "generate", fake)
+    for module in (latency, split):
+        monkeypatch.setattr(module, "generate", fake)
     return calls
 
 
@@ -142,9 +147,9 @@ def test_the_split_says_where_the_time_went(request, clock, family):
     clock.costs(model.get_output_embeddings(), 1)
     clock.costs(model, 0.5, "prepare_inputs_for_generation")
     (timing,) = compare(model, model, [WORK], 1, 1)
-    split = timing.split["pruned"]
+    part = timing.split["pruned"]
     assert timing.dense_s == 5 + 4 * (2 + 1 + 0.5) == 19
-    parts = [split.encoder, split.decoder, split.head, split.loop]
+    parts = [part.encoder, part.decoder, part.head, part.loop]
     assert parts == pytest.approx([5 / 19, 8 / 19, 4 / 19, 2 / 19])
     assert not model.get_encoder()._forward_hooks
     assert not model.get_encoder()._forward_pre_hooks
@@ -155,7 +160,7 @@ def test_real_models_are_timed_end_to_end(request, family):
     model = request.getfixturevalue(family)
     timings = compare(model, model, [WORK, Workload(source=5, new_tokens=3, beams=2)], 1, 1)
     for timing in timings:
-        for split in timing.split.values():
-            shares = [split.encoder, split.decoder, split.head, split.loop]
+        for part in timing.split.values():
+            shares = [part.encoder, part.decoder, part.head, part.loop]
             assert sum(shares) == pytest.approx(1)
             assert all(0 < share < 1 for share in shares)

@@ -22,6 +22,7 @@ TIMING = {
     "speedup": 3.0,
     "wall_speedup": 2.5,
     "predicted_speedup": None,
+    "real_time": None,
     "split": {"dense": SPLIT, "pruned": SPLIT},
 }
 BEAMS = {**TIMING, "workload": {"batch": 32, "source": 9, "new_tokens": 8, "beams": 4}, "speedup": 4.25}
@@ -55,6 +56,8 @@ FULL = {
         "retained": 0.92,
         "examples": 6323,
         "others": {"per": {"dense": 0.0912, "pruned": 0.1134}},
+        "intervals": {"dense": [0.658, 0.682], "pruned": [0.604, 0.629]},
+        "loss": {"dense": 0.1571, "pruned": 0.2004},
     },
     "latency": {**TIMING, "workloads": [TIMING, BEAMS]},
     "equivalence": {"max_abs_diff": 3e-6, "max_rel_diff": 2e-7, "tokens_equal": True},
@@ -93,6 +96,15 @@ def test_the_json_has_every_field_of_the_contract(full):
     assert set(contract) - {""} <= set(data)
     for section, names in contract.items():
         assert set(names.split()) <= set(data[section] if section else data)
+
+
+def test_people_see_the_spread_of_the_headline_and_the_loss(full):
+    shown = Console(width=120)
+    with shown.capture() as text:
+        shown.print(table(full))
+    for words in ("95% of resamples", "65.8-68.2%", "60.4-62.9%", "loss per token", "0.157", "0.200"):
+        assert words in text.get()
+        assert words in full.html()
 
 
 def test_what_was_not_measured_is_null(tmp_path):

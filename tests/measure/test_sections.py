@@ -3,8 +3,9 @@ import pytest
 
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, Slice
-from prunekit.measure.latency import Split, Timing
+from prunekit.measure.latency import Timing
 from prunekit.measure.sections import LatencySection, LayersSection, ParametersSection, SparsitySection, WidthsSection
+from prunekit.measure.split import Split
 from prunekit.recipe import Workload
 
 SHAPES = {
