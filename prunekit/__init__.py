@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prunekit.auto import make_known
+
 if TYPE_CHECKING:
     from prunekit.cut.checkpoint import from_pretrained
     from prunekit.data.tasks import TaskPlugin
@@ -89,3 +91,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(_ROOM_OF[name]), name)
     globals()[name] = value
     return value
+
+
+make_known()

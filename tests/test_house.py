@@ -33,6 +33,7 @@ FLOORS = {
     "compare": LINE,
     "conform": LINE,
     "draft": LINE,
+    "auto": LINE,
     "pipeline": LINE,
     "plugins": LINE,
     "pretrained": LINE,

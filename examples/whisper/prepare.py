@@ -10,6 +10,8 @@ prompts are those of Asterisk, one professional voice at 8 kHz, up-sampled; Debi
                  Debian has them, nine "(1 second of silence)" and the like included; to measure models on
     train.jsonl, dev.jsonl, test.jsonl    141, 30 and 50 of them with the sentences as they are spoken: without remarks
                  in parentheses, "star" for "*" and "pound" for "#"; the ten that then have fewer words are left out
+    joined.jsonl the 141, and 282 windows of up to twenty seconds in which several of them follow each other at random:
+                 Whisper hears thirty seconds whatever is said in them, so a window teaches more for the same price
     libri.jsonl  five sentences of a novel, read by another speaker at 16 kHz, where Debian's package is to be had
 
 Prompts repeat phrases: two are kin when they share more than half of the longer one's words, or one has all words of
@@ -21,6 +23,7 @@ import gzip
 import hashlib
 import json
 import math
+import random
 import re
 import subprocess
 import sys
@@ -47,6 +50,9 @@ RATE = 16_000
 WORDS = 4
 SECONDS = 10.0
 ROOM = {"test": 50, "dev": 30}
+WINDOWS = 282
+WINDOW = 20.0
+PAUSE = 0.3
 
 _REMARK = re.compile(r"\s*\([^)]*\)")
 _SPOKEN = re.compile(r"<s> (.+) </s> \((.+)\)")
@@ -165,6 +171,24 @@ def write(utterances: Iterable[Utterance], data: Path, name: str) -> None:
     (data / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
 
 
+def join(data: Path, windows: int = WINDOWS) -> None:
+    """Write joined.jsonl: the rows of train.jsonl and windows of them, each as many as fit, with pauses between."""
+    rows = [json.loads(line) for line in (data / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    draw, pause, made = random.Random(0), np.zeros(round(PAUSE * RATE), np.int16), []
+    for number in range(windows):
+        sounds, texts = [], []
+        for row in draw.sample(rows, len(rows)):
+            samples = wavfile.read(data / row["audio"])[1]
+            if sum(map(len, sounds)) + len(samples) > WINDOW * RATE:
+                break
+            sounds += [samples, pause]
+            texts.append(row["text"])
+        made.append({"audio": f"audio/joined/{number:03}.wav", "text": " ".join(texts)})
+        (data / "audio/joined").mkdir(parents=True, exist_ok=True)
+        wavfile.write(data / made[-1]["audio"], RATE, np.concatenate(sounds[:-1]))
+    (data / "joined.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows + made), encoding="utf-8")
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="gets model/ and data/")
@@ -189,6 +213,7 @@ def main() -> None:
             words = sum(len(utterance.text.split()) for utterance in found)
             length = sum(seconds(utterance.recording) for utterance in found) / 60
             print(f"{name:5} {len(found):4} utterances, {words:5,} words, {length:4.1f} minutes")
+    join(data)
     if not with_novel:
         print(f"no libri.jsonl: there is no {NOVEL}_*.deb")
 

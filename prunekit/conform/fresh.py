@@ -1,4 +1,4 @@
-"""A fresh process that loads what another one saved: one serves all reloads, and has never seen the models."""
+"""Fresh processes that load what another one saved: each serves many reloads, and has never seen the models."""
 
 import atexit
 import json
@@ -6,32 +6,35 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit.conform import answers
 from prunekit.conform.specimen import LENGTH
 from prunekit.cut import checkpoint
-from prunekit.errors import PrunekitError, told
+from prunekit.errors import PrunekitError
+
+OWN = ("-c", "from prunekit.conform.fresh import serve; serve()")
+STRANGER = (str(Path(answers.__file__)),)
+"""What the process runs: prunekit's own loader, or transformers in a process that cannot import prunekit."""
 
 
 class Reader:
     """The other process. It reads a line of JSON that names a directory, and answers with a line of its own."""
 
-    def __init__(self) -> None:
-        offline = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-        command = [sys.executable, "-c", "from prunekit.conform.fresh import serve; serve()"]
+    def __init__(self, program: Sequence[str], modules: str) -> None:
+        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_MODULES_CACHE": modules}
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, *program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # nobody reads it, and a full pipe would stop the process
             text=True,
-            env=offline,
+            env={**os.environ, **offline},
         )
         atexit.register(self.process.kill)
 
@@ -39,22 +42,25 @@ class Reader:
         """Have the model in ``directory/model`` answer to ``directory/inputs.safetensors``."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(str(directory)) + "\n")
+        self.process.stdin.write(json.dumps({"directory": str(directory), "generate": LENGTH}) + "\n")
         self.process.stdin.flush()
         if (answer := self.process.stdout.readline()).strip() != "done":
             raise PrunekitError(f"The saved model cannot be read in a fresh process: {answer.strip() or 'it died'}.")
 
 
-_READERS: list[Reader] = []
+_READERS: dict[Sequence[str], Reader] = {}
+_MODULES = tempfile.TemporaryDirectory(prefix="prunekit-modules-")
 
 
-def reload(model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def reload(
+    model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, Tensor], program: Sequence[str] = OWN
+) -> dict[str, Tensor]:
     """Save `model`, and return the ``logits`` for `batch` that it gives in another process, and the ``tokens``.
 
     Without `inputs` nothing is generated.
     """
-    if not _READERS or _READERS[0].process.poll() is not None:
-        _READERS[:] = [Reader()]
+    if program not in _READERS or _READERS[program].process.poll() is not None:
+        _READERS[program] = Reader(program, _MODULES.name)
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         checkpoint.save(model, directory / "model")
@@ -62,32 +68,11 @@ def reload(model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, T
         save_file(
             {name: tensor.contiguous().clone() for name, tensor in named.items()}, directory / "inputs.safetensors"
         )
-        _READERS[0].ask(directory)
+        _READERS[program].ask(directory)
         found: dict[str, Tensor] = load_file(directory / "outputs.safetensors")
     return found
 
 
 def serve() -> None:
-    """The other process's loop."""
-    for line in sys.stdin:
-        try:
-            answer(Path(json.loads(line)))
-            reply = "done"
-        except Exception as error:
-            reply = told(error)
-        print(reply, flush=True)
-
-
-@torch.inference_mode()
-def answer(directory: Path) -> None:
-    """Load, run, generate, and leave logits and tokens beside the inputs."""
-    model: Any = checkpoint.from_pretrained(directory / "model")
-    tensors = load_file(directory / "inputs.safetensors")
-    batch, inputs = (
-        {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
-        for part in ("batch.", "inputs.")
-    )
-    found = {"logits": model(**batch, use_cache=False).logits.contiguous()}
-    if inputs:
-        found["tokens"] = model.generate(**inputs, **LENGTH).contiguous()
-    save_file(found, directory / "outputs.safetensors")
+    """The other process's loop, with prunekit's loader."""
+    answers.serve(checkpoint.from_pretrained)

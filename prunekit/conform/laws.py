@@ -1,13 +1,13 @@
 """Checks of the laws: masked equals cut, in logits and tokens, and saved equals loaded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, need, spelled
-from prunekit.conform.fresh import reload
+from prunekit.conform.fresh import OWN, STRANGER, reload
 from prunekit.conform.specimen import WAYS, Specimen, random_plans
 from prunekit.find.units import Kind, PruningPlan
 
@@ -106,14 +106,24 @@ for _way in WAYS:
     _generation(_way)
 
 
-@check("saved", "what is not in the checkpoint must come from the config; see `Layout`")
-def saved_equals_loaded(specimen: Specimen) -> None:
-    """A cut model that is saved comes back in a fresh process with the same logits and tokens."""
+def _reloaded(specimen: Specimen, count: int, program: Sequence[str]) -> None:
     inputs = {} if "greedy" in specimen.ways else specimen.inputs
-    for plan in random_plans(specimen.groups(), 2):
+    for plan in random_plans(specimen.groups(), count):
         small = specimen.cut(plan)
-        found = reload(small, specimen.batch, inputs)
+        found = reload(small, specimen.batch, inputs, program)
         if not (off := difference(specimen.logits(small), found["logits"])) <= ROUNDING:
             raise Failure(f"the logits differ by {off:.1e} of the largest after a reload with {spelled(plan)}")
         if inputs and not torch.equal(specimen.tokens(small, "greedy"), found["tokens"]):
             raise Failure(f"the tokens differ after a reload with {spelled(plan)}")
+
+
+@check("saved", "what is not in the checkpoint must come from the config; see `Layout`")
+def saved_equals_loaded(specimen: Specimen) -> None:
+    """A cut model that is saved comes back in a fresh process with the same logits and tokens."""
+    _reloaded(specimen, 2, OWN)
+
+
+@check("portable", "what the model needs must stand in the config and the stock class; see `Layout`")
+def loads_anywhere(specimen: Specimen) -> None:
+    """It does so too where prunekit is not installed: transformers loads it, saves it, and loads it again."""
+    _reloaded(specimen, 1, STRANGER)

@@ -117,7 +117,7 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
     if not record:
         return config
     data = copy.deepcopy(config.to_dict())
-    for key, value in {**record["dense"], "prunekit": None, "model_type": None}.items():
+    for key, value in {**record["dense"], "prunekit": None, "model_type": None, "auto_map": None}.items():
         *path, leaf = key.split(".")
         holder = reduce(dict.__getitem__, path, data)
         holder.pop(leaf, None)

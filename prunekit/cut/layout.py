@@ -1,16 +1,36 @@
-"""The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs torch and transformers."""
+"""The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs torch and transformers.
+
+Its source travels in every checkpoint, in one piece with the quirks', as the file by which transformers loads the model
+where there is no prunekit.
+"""
 
 import copy
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+import transformers
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 
 from prunekit.cut.quirks import QUIRKS, Quirk
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 FORMAT = 1
+
+CODE = "modeling_prunekit"
+"""The module in a checkpoint that defines its classes."""
+
+CLASSES = "# The classes of this checkpoint\n"
+AUTO = {
+    "AutoModelForSeq2SeqLM": "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING",
+    "AutoModelForSpeechSeq2Seq": "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING",
+    "AutoModelForImageTextToText": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
+}
+"""The classes of transformers that open encoder-decoders, with the registers that say which."""
 
 
 @dataclass
@@ -128,7 +148,7 @@ def _deepest(config: Any) -> int:
     return max((count for count in counts if isinstance(count, int)), default=1)
 
 
-def pruned_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
+def pruned_class(base: type["PreTrainedModel"]) -> type["PreTrainedModel"]:
     """The class of models that are built like `base` and then take the layout that their config carries."""
     if issubclass(base, Pruned):
         return base
@@ -141,12 +161,48 @@ def pruned_class(base: type[PreTrainedModel]) -> type[PreTrainedModel]:
 
 
 class Pruned:
-    """Mixed into a stock class: build, then install the config's layout."""
+    """Mixed into a stock class: build, then install the config's layout; save with the code that does so."""
 
     def __init__(self, config: PretrainedConfig, *args: Any, **kwargs: Any):
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
         install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]
 
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Write a directory that ``from_pretrained(..., trust_remote_code=True)`` of transformers opens by itself."""
+        model: Any = self
+        stock, config = stock_of(type(self)), model.config_class.__mro__[1]
+        model.config.auto_map = auto_map(stock, config)
+        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        (Path(save_directory) / f"{CODE}.py").write_text(code_of(stock, config), encoding="utf-8")
 
-_CLASSES: dict[str, type[PreTrainedModel]] = {}
+
+def stock_of(kind: type[Any]) -> type[Any]:
+    """The class that a class of cut models is made from."""
+    line = kind.__mro__
+    return line[line.index(Pruned) + 1]
+
+
+def auto_map(stock: type[Any], config: type[Any]) -> dict[str, str]:
+    """What a config says of the code beside it: which of the Auto classes open a pruned `stock`."""
+    registers = {auto: getattr(transformers, register, {}) for auto, register in AUTO.items()}
+    names = [auto for auto, known in registers.items() if config in known and known[config].__name__ == stock.__name__]
+    model = f"{CODE}.Pruned{stock.__name__}"
+    return {"AutoConfig": f"{CODE}.Pruned{config.__name__}", **dict.fromkeys(names or ["AutoModel"], model)}
+
+
+def code_of(stock: type[Any], config: type[Any]) -> str:
+    """The source of a checkpoint's module: this interpreter in one piece, and the classes of its kind."""
+    own = Path(__file__).read_text(encoding="utf-8").partition(CLASSES)[0]
+    divided = "from prunekit.cut." + "quirks import QUIRKS, Quirk\n"
+    if divided in own:
+        own = Path(__file__).with_name("quirks.py").read_text(encoding="utf-8") + "\n\n" + own.replace(divided, "")
+    names = ", ".join(sorted({stock.__name__, config.__name__}))
+    return (
+        f"{own.rstrip()}\n\n\n{CLASSES}from transformers import {names}  # noqa: E402\n\n"
+        f"Pruned{config.__name__} = pruned_config_class({config.__name__})\n"
+        f"Pruned{stock.__name__} = pruned_class({stock.__name__})\n"
+    )
+
+
+_CLASSES: dict[str, type["PreTrainedModel"]] = {}
 _CONFIGS: dict[type[PretrainedConfig], type[PretrainedConfig]] = {}

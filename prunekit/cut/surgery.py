@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.compile import aligned, compile_layout, cut_config, layers_of
-from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, uninstall
+from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, stock_of, uninstall
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
@@ -106,7 +106,7 @@ def _adopt(
     keys = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
     dense = {key: get_key(dense_config, key) for key in keys}
     kept = {name: list(ids) for name, ids in plan.kept.items()}
-    record = {"format": FORMAT, "base": kind.__mro__[2].__name__, "layout": layout, "plan": kept, "dense": dense}
+    record = {"format": FORMAT, "base": stock_of(kind).__name__, "layout": layout, "plan": kept, "dense": dense}
     model.__class__ = kind
     own: dict[int, PretrainedConfig] = {}
     for path, module in model.named_modules():

@@ -10,6 +10,7 @@ from transformers.models.whisper.english_normalizer import BasicTextNormalizer, 
 
 from prunekit.data.metrics import Metric
 from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, dataset
+from prunekit.errors import PrunekitError
 from prunekit.hookspecs import hookimpl
 
 ENGLISH = ("en", "english")
@@ -37,6 +38,10 @@ class ASR(FileTaskPlugin):
     def of(self, task: Task) -> Task:
         """Paths that lead to the recordings, and metrics that compare words."""
         section = task.section
+        if section.prefix:
+            raise PrunekitError(
+                "Recordings have no text that a prefix could stand before; leave out --prefix (task.prefix)."
+            )
         tidy = normaliser(section.target_language or "en")
         return replace(
             task,

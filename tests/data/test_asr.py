@@ -60,6 +60,11 @@ def test_it_needs_files():
         open_task(resolve({"model": "x", "task": {"name": "asr"}}).task)
 
 
+def test_a_prefix_has_no_place(files):
+    with pytest.raises(PrunekitError, match="no text that a prefix could stand before; leave out --prefix"):
+        open_task(resolve({"model": "x", "task": {"name": "asr", "prefix": "hear: ", **files}}).task)
+
+
 def test_the_users_metrics_keep_their_order(files):
     task = open_task(resolve({"model": "x", "task": {"name": "asr", "metric": "cer,wer", **files}}).task)
     assert [one.name for one in task.metrics] == ["cer", "wer"]
