@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration
 
 import prunekit
 from prunekit import PrunekitError, PruningPlan, Recipe
@@ -243,3 +244,20 @@ def test_known_answers_of_the_dense_model_are_not_generated_again(t5_directory, 
     known.write_text("".join(json.dumps(line) + "\n" for line in reversed(answered)))
     with pytest.raises(PrunekitError, match="other test rows"):
         run(recipe(t5_directory, pairs, tmp_path / "three", measure=measure, **plain))
+
+
+@pytest.mark.parametrize("options", [{"decoder_layers": 1}, {"encoder_layers": 1}])
+def test_a_depth_plan_needs_no_flag_and_its_card_says_so(t5_directory, pairs, tmp_path, options):
+    run(recipe(t5_directory, pairs, tmp_path / "run", strategy="depth", options=options))
+    card = (tmp_path / "run/model/README.md").read_text()
+    assert "trust_remote_code" not in card
+    stock = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "run/model")
+    assert type(stock) is T5ForConditionalGeneration
+    ids = torch.tensor([[3, 4, 1]])
+    ours = prunekit.from_pretrained(tmp_path / "run/model")
+    assert torch.equal(*(model.generate(input_ids=ids, num_beams=2, max_new_tokens=6) for model in (stock, ours)))
+
+
+def test_the_card_of_ragged_shapes_names_the_flag(t5_directory, pairs, tmp_path):
+    run(nash(t5_directory, pairs, tmp_path / "run"))
+    assert "trust_remote_code=True" in (tmp_path / "run/model/README.md").read_text()

@@ -86,6 +86,7 @@ def test_a_speech_model_is_pruned_saved_and_understood(request, sounds, family):
     assert report.sparsity.encoder >= 0.3
     place = sounds.parent / "run"
     model, tokenizer = prunekit.from_pretrained(place / "model"), AutoTokenizer.from_pretrained(place / "model")
+    assert "from transformers import AutoModelForSpeechSeq2Seq" in (place / "model/README.md").read_text()
     extractor = {"whisper": WhisperFeatureExtractor, "speech2text": Speech2TextFeatureExtractor}[family]
     extractor = extractor.from_pretrained(place / "model")
     said = [json.loads(line)["pruned"] for line in (place / "predictions.jsonl").read_text().splitlines()]

@@ -47,7 +47,9 @@ Adapter = Annotated[
 Task = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="A task by name, see `prunekit list tasks`; instead of files.", rich_help_panel=ON
+        metavar="NAME",
+        help="A task by name, see `prunekit list tasks`: instead of files, or with them for `asr`.",
+        rich_help_panel=ON,
     ),
 ]
 Train = Annotated[

@@ -57,11 +57,13 @@ def by_transformers(directory: Path) -> Any:
     import transformers
 
     named = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    auto = getattr(transformers, next(name for name in named["auto_map"] if name != "AutoConfig"))
-    dtype = getattr(torch, named.get("dtype") or "float32")
-    model = auto.from_pretrained(directory, trust_remote_code=True, dtype=dtype)
-    model.save_pretrained(directory.with_name("again"))
-    return auto.from_pretrained(directory.with_name("again"), trust_remote_code=True, dtype=dtype)
+    if "auto_map" in named:
+        auto = getattr(transformers, next(name for name in named["auto_map"] if name != "AutoConfig"))
+    else:  # a stock model, which must not need the flag
+        auto = getattr(transformers, named["architectures"][0])
+    options = {"dtype": getattr(torch, named.get("dtype") or "float32"), "trust_remote_code": "auto_map" in named}
+    auto.from_pretrained(directory, **options).save_pretrained(directory.with_name("again"))
+    return auto.from_pretrained(directory.with_name("again"), **options)
 
 
 if __name__ == "__main__":

@@ -106,9 +106,9 @@ for _way in WAYS:
     _generation(_way)
 
 
-def _reloaded(specimen: Specimen, count: int, program: Sequence[str]) -> None:
+def _reloaded(specimen: Specimen, plans: Iterable[PruningPlan], program: Sequence[str]) -> None:
     inputs = {} if "greedy" in specimen.ways else specimen.inputs
-    for plan in random_plans(specimen.groups(), count):
+    for plan in plans:
         small = specimen.cut(plan)
         found = reload(small, specimen.batch, inputs, program)
         if not (off := difference(specimen.logits(small), found["logits"])) <= ROUNDING:
@@ -120,10 +120,19 @@ def _reloaded(specimen: Specimen, count: int, program: Sequence[str]) -> None:
 @check("saved", "what is not in the checkpoint must come from the config; see `Layout`")
 def saved_equals_loaded(specimen: Specimen) -> None:
     """A cut model that is saved comes back in a fresh process with the same logits and tokens."""
-    _reloaded(specimen, 2, OWN)
+    _reloaded(specimen, random_plans(specimen.groups(), 2), OWN)
 
 
 @check("portable", "what the model needs must stand in the config and the stock class; see `Layout`")
 def loads_anywhere(specimen: Specimen) -> None:
     """It does so too where prunekit is not installed: transformers loads it, saves it, and loads it again."""
-    _reloaded(specimen, 1, STRANGER)
+    _reloaded(specimen, random_plans(specimen.groups(), 1), STRANGER)
+
+
+@check("plain", "check that the config's keys for depths are all declared")
+def fewer_decoder_layers_make_a_stock_model(specimen: Specimen) -> None:
+    """Where only decoder layers went, the stock class loads the model, without any code beside it."""
+    plan = PruningPlan({g.name: g.ids[1:] for g in need(specimen, Kind.LAYERS) if g.stack == "decoder"})
+    if specimen.cut(plan).config.prunekit["plain"] is None:
+        raise Failure(f"the stock class cannot express {spelled(plan)}")
+    _reloaded(specimen, [plan], STRANGER)

@@ -11,7 +11,7 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.layout import FORMAT, pruned_class, pruned_config_class
+from prunekit.cut.layout import FORMAT, Pruned, auto_map, pruned_class, pruned_config_class, stock_of
 from prunekit.errors import PrunekitError
 from prunekit.files import replacing
 from prunekit.find.units import PruningPlan
@@ -48,7 +48,7 @@ def read_config(directory: Path | str) -> dict[str, Any]:
 
 def is_pruned(directory: Path | str) -> bool:
     """Whether a directory holds a model that prunekit cut."""
-    return str(read_config(directory).get("model_type", "")).startswith(PREFIX)
+    return bool(read_config(directory).get("prunekit"))
 
 
 def load_config(directory: Path | str) -> PretrainedConfig:
@@ -59,7 +59,10 @@ def load_config(directory: Path | str) -> PretrainedConfig:
         raise PrunekitError(f"{str(directory)!r} does not hold a model that prunekit cut; load it with transformers.")
     if (found := data.get("prunekit", {}).get("format")) != FORMAT:
         raise PrunekitError(f"{str(directory)!r} has checkpoint format {found}; this prunekit reads format {FORMAT}.")
-    config: PretrainedConfig = pruned_config_class(CONFIG_MAPPING[base]).from_dict(data)
+    whole = {key: dense for key, (dense, _) in (data["prunekit"].get("plain") or {}).items()}
+    config: PretrainedConfig = pruned_config_class(CONFIG_MAPPING[base]).from_dict(
+        {**data, **whole, "model_type": PREFIX + base}
+    )
     return config
 
 
@@ -105,6 +108,16 @@ def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrained
     return loaded
 
 
+def opener(model: PreTrainedModel) -> tuple[str, bool]:
+    """The Auto class of transformers that opens `model` once it is saved, and whether it then is a stock model."""
+    kind: Any = type(model)
+    config: Any = kind.config_class
+    pruned = isinstance(model, Pruned)
+    named = auto_map(stock_of(kind), config.__mro__[1]) if pruned else auto_map(kind, config)
+    stock = not pruned or model.config.prunekit.get("plain") is not None
+    return next(name for name in named if name != "AutoConfig"), stock
+
+
 def plan_of(model: PreTrainedModel) -> PruningPlan | None:
     """What a pruned model kept of the original; None for a dense model."""
     record = getattr(model.config, "prunekit", None)
@@ -117,7 +130,8 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
     if not record:
         return config
     data = copy.deepcopy(config.to_dict())
-    for key, value in {**record["dense"], "prunekit": None, "model_type": None, "auto_map": None}.items():
+    whole = {key: dense for key, (dense, _) in (record.get("plain") or {}).items()}
+    for key, value in {**record["dense"], **whole, "prunekit": None, "model_type": None, "auto_map": None}.items():
         *path, leaf = key.split(".")
         holder = reduce(dict.__getitem__, path, data)
         holder.pop(leaf, None)

@@ -5,6 +5,7 @@ where there is no prunekit.
 """
 
 import copy
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,12 +169,28 @@ class Pruned:
         install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """Write a directory that ``from_pretrained(..., trust_remote_code=True)`` of transformers opens by itself."""
+        """Write a directory that ``from_pretrained(..., trust_remote_code=True)`` of transformers opens by itself.
+
+        Where a stock config can express the shapes, it is a stock model's, and needs no flag either.
+        """
         model: Any = self
         stock, config = stock_of(type(self)), model.config_class.__mro__[1]
-        model.config.auto_map = auto_map(stock, config)
+        folder, plain = Path(save_directory), model.config.prunekit.get("plain")
+        model.config.auto_map = auto_map(stock, config) if plain is None else None
         super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
-        (Path(save_directory) / f"{CODE}.py").write_text(code_of(stock, config), encoding="utf-8")
+        if plain is None:
+            (folder / f"{CODE}.py").write_text(code_of(stock, config), encoding="utf-8")
+        else:
+            _as_stock(folder / "config.json", stock, config, plain)
+
+
+def _as_stock(path: Path, stock: type[Any], config: type[Any], keys: dict[str, list[int]]) -> None:
+    """Let a saved config name the stock classes, which need nothing else for shapes that it can express."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data |= {"model_type": config.model_type, "architectures": [stock.__name__]}
+    data |= {key: left for key, (_, left) in keys.items()}
+    data.pop("auto_map", None)
+    path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def stock_of(kind: type[Any]) -> type[Any]:

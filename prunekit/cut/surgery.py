@@ -10,6 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.compile import aligned, compile_layout, cut_config, layers_of
 from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, stock_of, uninstall
+from prunekit.cut.plain import plain_keys
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
@@ -40,7 +41,8 @@ def cut(
         group = layers_of(graph.groups, stack.name)
         _drop_layers(model, stack, [before.of(group).index(number) for number in plan.of(group)])
     _slice(model, narrow(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
-    _adopt(model, adapter, final, dense_config, plan, layout.to_dict())
+    plain = plain_keys(model, adapter, final, graph.groups, plan, layout)
+    _adopt(model, adapter, final, dense_config, plan, {"layout": layout.to_dict(), "plain": plain})
     _align(model, adapter, graph.groups, before, plan)
     install(model, layout)
     return model
@@ -98,7 +100,7 @@ def _adopt(
     final: PretrainedConfig,
     dense_config: PretrainedConfig,
     plan: PruningPlan,
-    layout: dict[str, Any],
+    shape: dict[str, Any],
 ) -> None:
     """Turn the live model into one of the class that its checkpoint will be loaded with."""
     kind = pruned_class(type(model))
@@ -106,7 +108,7 @@ def _adopt(
     keys = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
     dense = {key: get_key(dense_config, key) for key in keys}
     kept = {name: list(ids) for name, ids in plan.kept.items()}
-    record = {"format": FORMAT, "base": stock_of(kind).__name__, "layout": layout, "plan": kept, "dense": dense}
+    record = {"format": FORMAT, "base": stock_of(kind).__name__, "plan": kept, "dense": dense, **shape}
     model.__class__ = kind
     own: dict[int, PretrainedConfig] = {}
     for path, module in model.named_modules():

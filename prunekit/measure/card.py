@@ -3,8 +3,8 @@
 from prunekit.measure.report import Report, count, factor, figure, percent, title, workload
 
 TEMPLATE = """---
-library_name: prunekit
-tags: [prunekit, pruning, {adapter}]
+library_name: transformers
+tags: [prunekit, pruning, custom_code, {adapter}]
 ---
 # {title}, pruned by prunekit
 
@@ -17,17 +17,26 @@ Layers left: encoder {encoder_layers}, decoder {decoder_layers} (numbers of the 
 heads and channels stay.
 
 ```python
-import prunekit
+from transformers import {auto}
 
-model = prunekit.from_pretrained("this/directory")
+model = {auto}.from_pretrained("this/directory"{flag})
 ```
+
+{shapes} With prunekit installed,
+`prunekit.from_pretrained("this/directory")` opens it too, ready to be pruned further.
 """
 
+CODE = "The shapes stand in `config.json`; `modeling_prunekit.py` reads them and needs torch and transformers alone."
+STOCK = "It is a stock model of its architecture."
 
-def card(report: Report) -> str:
-    """Markdown with the report's figures."""
+
+def card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool = False) -> str:
+    """Markdown with the report's figures; `auto` is the class of transformers that opens the model, `stock` or not."""
     return TEMPLATE.format(
         adapter=report.adapter,
+        auto=auto,
+        flag="" if stock else ", trust_remote_code=True",
+        shapes=STOCK if stock else CODE,
         title=title(report),
         rows="\n".join(_rows(report)),
         encoder=percent(report.sparsity.encoder),

@@ -212,7 +212,8 @@ def test_no_weights_at_all(copied):
     [
         (lambda config: config.update(model_type="prunekit-nothing"), "does not hold a model that prunekit cut"),
         (lambda config: config["prunekit"].update(format=99), "has checkpoint format 99; this prunekit reads format 1"),
-        (lambda config: config.pop("prunekit"), "has checkpoint format None"),
+        (lambda config: config.pop("prunekit"), "does not hold a model that prunekit cut"),
+        (lambda config: config["prunekit"].pop("format"), "has checkpoint format None"),
     ],
 )
 def test_a_config_that_cannot_be_read(copied, change, sentence):
