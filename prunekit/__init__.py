@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
     from prunekit.find.graph import DependencyGraph, discover
     from prunekit.find.units import Kind, PruningGroup, PruningPlan
+    from prunekit.generation import fast_generate, shared_beams
     from prunekit.hookspecs import hookimpl
     from prunekit.learn.bench import Bench
     from prunekit.learn.distill import Distillation
@@ -32,6 +33,7 @@ _ROOMS = {
     "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
     "prunekit.find.graph": ("DependencyGraph", "discover"),
     "prunekit.find.units": ("Kind", "PruningGroup", "PruningPlan"),
+    "prunekit.generation": ("fast_generate", "shared_beams"),
     "prunekit.hookspecs": ("hookimpl",),
     "prunekit.learn.bench": ("Bench",),
     "prunekit.learn.distill": ("Distillation",),
@@ -71,6 +73,7 @@ __all__ = [
     "checked_layers",
     "discover",
     "evenly_spaced",
+    "fast_generate",
     "ffn",
     "from_pretrained",
     "harden",
@@ -81,6 +84,7 @@ __all__ = [
     "meet_evenly",
     "prune",
     "run",
+    "shared_beams",
 ]
 
 

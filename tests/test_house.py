@@ -34,6 +34,7 @@ FLOORS = {
     "conform": LINE,
     "draft": LINE,
     "auto": LINE,
+    "generation": LINE,
     "pipeline": LINE,
     "plugins": LINE,
     "pretrained": LINE,

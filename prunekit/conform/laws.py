@@ -10,6 +10,7 @@ from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, nee
 from prunekit.conform.fresh import OWN, STRANGER, reload
 from prunekit.conform.specimen import WAYS, Specimen, random_plans
 from prunekit.find.units import Kind, PruningPlan
+from prunekit.generation import shared_beams
 
 ROUNDING = 1e-6
 """How far equal models may be apart in two processes, relative to the largest logit: memory lies elsewhere."""
@@ -104,6 +105,19 @@ def _generation(way: str) -> None:
 
 for _way in WAYS:
     _generation(_way)
+
+
+@check("beams", "the encoder's part of the cache must be the same for all beams; see `prunekit.shared_beams`")
+def beams_may_share(specimen: Specimen) -> None:
+    """Beams that share the encoder's part of the cache make the same tokens as beams that copy it."""
+    if "beam" in specimen.ways:
+        raise Skip(f"the dense model cannot: {specimen.ways['beam']}")
+    for plan in random_plans(specimen.groups(), 1):
+        small = specimen.cut(plan)
+        with shared_beams(small):
+            tokens = specimen.tokens(small, "beam")
+        if not torch.equal(tokens, specimen.tokens(small, "beam")):
+            raise Failure(f"the tokens differ with {spelled(plan)}")
 
 
 def _reloaded(specimen: Specimen, plans: Iterable[PruningPlan], program: Sequence[str]) -> None:

@@ -1,0 +1,61 @@
+"""Faster beams say what the stock ones say, and leave no trace on the model."""
+
+import pytest
+import torch
+from transformers import EncoderDecoderCache
+
+from prunekit.generation import SharedCache, fast_generate, shared_beams
+
+IDS = torch.tensor([[5, 6, 7, 3], [8, 9, 3, 0]])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"num_beams": 4},
+        {"num_beams": 4, "num_return_sequences": 3, "length_penalty": 2.0},
+        {"num_beams": 3, "do_sample": True},
+        {"num_beams": 1},
+        {"num_beams": 3, "use_cache": False},
+        {"num_beams": 3, "cache_implementation": "static"},
+    ],
+    ids=str,
+)
+def test_tokens_are_those_of_generate(every, how):
+    tokens = []
+    for generate in (every.model.generate, lambda **given: fast_generate(every.model, **given)):
+        torch.manual_seed(0)
+        tokens.append(generate(input_ids=IDS, attention_mask=MASK, max_new_tokens=9, **how))
+    assert torch.equal(*tokens)
+
+
+def test_only_the_decoders_own_past_follows_the_beams(case):
+    """Beam 1 of each input takes the place of beam 0: its own past must come along, and the encoder's part not move."""
+    model, seen = case("bart").model, []
+    with shared_beams(model):
+        stock = SharedCache.reorder_cache
+
+        def watch(cache, order):
+            before = cache.cross_attention_cache.layers[0].keys
+            own = cache.self_attention_cache.layers[0].keys.clone()
+            stock(cache, order)
+            seen.append(cache.cross_attention_cache.layers[0].keys is before)
+            assert torch.equal(cache.self_attention_cache.layers[0].keys, own[order])
+
+        SharedCache.reorder_cache = watch
+        try:
+            model.generate(input_ids=IDS, num_beams=3, max_new_tokens=5)
+        finally:
+            SharedCache.reorder_cache = stock
+    assert seen
+    assert all(seen)
+
+
+def test_the_model_is_as_before(case):
+    model = case("t5").model
+    with pytest.raises(RuntimeError, match="midway"), shared_beams(model):
+        raise RuntimeError("midway")
+    assert "_prepare_cache_for_generation" not in vars(model)
+    output = model.generate(input_ids=IDS, num_beams=2, max_new_tokens=3, return_dict_in_generate=True)
+    assert type(output.past_key_values) is EncoderDecoderCache
