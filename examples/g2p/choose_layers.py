@@ -10,26 +10,23 @@ from itertools import combinations
 import torch
 
 from prunekit import PruningPlan
-from prunekit.data.tasks import encode
+from prunekit.data.readers import Collator
+from prunekit.learn.loss import mean_loss
 from prunekit.learn.masks import masked
-from prunekit.learn.rows import Rows
-from prunekit.learn.training import Collator
 from prunekit.subject import open_subject, resolve
 
 EXAMPLES = 192
 
 
-@torch.inference_mode()
 def main() -> None:
     torch.set_num_threads(1)
     subject = open_subject(resolve({"adapter": "t5"}))
-    rows = Rows(encode(subject.task.dev.select(range(EXAMPLES)), subject.tokenizer, subject.task.section))
-    batch = Collator(subject.tokenizer, subject.model)([rows[n] for n in range(len(rows))])
-    del batch["index"]
+    rows = subject.reader.rows(subject.task.dev.select(range(EXAMPLES)))
+    batch = Collator(subject.reader, subject.model)([rows[n] for n in range(len(rows))])
 
     def loss(layers: tuple[int, ...]) -> float:
         with masked(subject.model, subject.graph.groups, PruningPlan({"decoder.layers": layers})):
-            return float(subject.model(**batch, use_cache=False).loss)
+            return mean_loss(subject.model, [batch])
 
     print(f"all twelve layers: {loss(tuple(range(12))):.3f}")
     losses = {pair: loss(pair) for pair in combinations(range(12), 2)}

@@ -90,6 +90,29 @@ def test_a_missing_package_gets_one_sentence(prepare, tmp_path):
         prepare.unpack_all(tmp_path, tmp_path)
 
 
+def test_windows_are_whole_utterances_with_their_words_in_order(prepare, tmp_path):
+    """Utterance n is one second of the value n + 1, and n words; what lies between them is silence."""
+    rows = [{"audio": f"{n}.wav", "text": f"this is {n}"} for n in range(8)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for n in range(8):
+        record(tmp_path / f"{n}.wav", prepare.RATE, np.full(3 * prepare.RATE, n + 1))
+    prepare.join(tmp_path, windows=20)
+    first = (tmp_path / "joined.jsonl").read_text()
+    made = [json.loads(line) for line in first.splitlines()]
+    assert made[:8] == rows
+    assert len(made) == 28
+    for row in made[8:]:
+        rate, samples = wavfile.read(tmp_path / row["audio"])
+        assert rate == prepare.RATE
+        heard = [int(value) - 1 for value in samples[np.flatnonzero(np.diff(samples, prepend=0))] if value]
+        assert row["text"] == " ".join(f"this is {n}" for n in heard)
+        assert len(heard) == len(set(heard)) == 6, "six times three seconds fit into twenty, with five pauses"
+        assert len(samples) == round((6 * 3 + 5 * prepare.PAUSE) * rate)
+    assert len({row["text"] for row in made[8:]}) > 15
+    prepare.join(tmp_path, windows=20)
+    assert (tmp_path / "joined.jsonl").read_text() == first
+
+
 # The splits
 
 
