@@ -20,6 +20,7 @@ from prunekit.learn import importance
 from prunekit.learn.distill import Distillation
 from prunekit.learn.dropout import dropout_at
 from prunekit.learn.fold import fold
+from prunekit.learn.frozen import frozen
 from prunekit.learn.gates import Gates
 from prunekit.learn.importance import Criterion
 from prunekit.learn.loss import loss_of, mean_loss
@@ -111,10 +112,12 @@ class Bench:
         gates: Gates | None = None,
         steps: int = 0,
         learning_rate: float | None = None,
+        frozen_stacks: Sequence[str] = (),
     ) -> None:
         """Train the model in place, and the gates with it where there are any; nothing happens for 0 steps.
 
-        Raises `PrunekitError` before the first step where the recipe's budget of examples does not reach.
+        `frozen_stacks` ("encoder", "decoder") only run meanwhile, which makes steps cheaper. Raises `PrunekitError`
+        before the first step where the recipe's budget of examples does not reach.
         """
         if steps == 0:
             return
@@ -130,7 +133,8 @@ class Bench:
             if done.exists():
                 _restore(self.model, done)
             else:
-                self._fit(losses, gates, steps, learning_rate or around.section.learning_rate, place)
+                with frozen(self.model, frozen_stacks):
+                    self._fit(losses, gates, steps, learning_rate or around.section.learning_rate, place)
                 _store(self.model, done)
         finally:
             if gates is not None:

@@ -47,6 +47,7 @@ class Nash(Strategy):
     final_masks: Literal["hard", "soft"] = Field(
         "hard", description="hard: 0 or 1, the target is met exactly; soft: what stays is scaled once, as released"
     )
+    decoder_steps: int = Field(0, ge=0, description="steps before that, in which the shortened decoder trains alone")
     steps: int = Field(1500, ge=0, description="training steps while the gates are learned")
     warmup: float = Field(0.5, ge=0, le=1, description="share of the steps over which the target rises from 0")
     gate_learning_rate: float = Field(0.05, gt=0, description="AdamW rate of the gates")
@@ -69,6 +70,8 @@ class Nash(Strategy):
     def plan(self, problem, bench):
         hidden = (self.encoder_hidden, self.decoder_hidden)
         losses = Distillation(self.cross_entropy, self.logits, *hidden, self.temperature)
+        alone = Distillation(self.cross_entropy, self.logits, 0.0, self.decoder_hidden, self.temperature)
+        bench.train(alone, steps=self.decoder_steps, frozen_stacks=("encoder",))
         if self.encoder_sparsity == 0:
             bench.train(losses, steps=self.steps)
             return PruningPlan()

@@ -1,6 +1,5 @@
 """The bench: losses of plans against models that are really cut, and prices that leave everything as it was."""
 
-import copy
 import json
 import math
 
@@ -11,26 +10,12 @@ from prunekit import PruningPlan
 from prunekit.data.readers import TextReader
 from prunekit.data.tasks import from_files
 from prunekit.find.units import narrow
-from prunekit.learn.bench import Bench, Surroundings
+from prunekit.learn.bench import Bench
 from prunekit.learn.distill import Distillation
 from prunekit.learn.probe import TIMED, WARM_UP, price, spread
-from prunekit.learn.training import Teacher
-from prunekit.recipe import TaskSection, TrainingSection
+from prunekit.recipe import TaskSection
 
 KINDS = {"heads", "ffn", "layers"}
-
-
-@pytest.fixture
-def bench(every, letters, pairs, tmp_path):
-    """A bench on a copy of the family's tiny model, with eight rows to learn from and to measure on."""
-    section = TaskSection(train=str(pairs), eval=str(pairs), source="a", target="b", metric="exact_match")
-    reader = TextReader(letters, section)
-    rows = reader.rows(from_files(section).train)
-    training = TrainingSection(batch=2, precision="fp32")
-    around = Surroundings(reader, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3)
-    model = copy.deepcopy(every.model)
-    teacher = Teacher(copy.deepcopy(every.model), {})
-    return Bench(model, around, lambda model: 0.0, every.graph.groups, teacher)
 
 
 def loss_by_hand(model, rows):
