@@ -14,6 +14,7 @@ from prunekit.commands.check import check
 from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
 from prunekit.commands.eval import evaluate
+from prunekit.commands.export import export
 from prunekit.commands.inspect import inspect
 from prunekit.commands.list import list_plugins
 from prunekit.commands.new_adapter import new_adapter
@@ -102,3 +103,4 @@ app.command("inspect")(inspect)
 app.command("check")(check)
 app.command("new-adapter")(new_adapter)
 app.command("eval")(evaluate)
+app.command("export")(export)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from torch import nn
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -18,6 +17,7 @@ from transformers import (
 )
 
 from prunekit.cut import checkpoint
+from prunekit.cut.pad import untie_like
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 
@@ -108,13 +108,7 @@ def original_of(model: PreTrainedModel, adapter: Adapter) -> PreTrainedModel:
     if config is model.config:
         return model
     original = adapter.build(config)
-    live = dict(model.named_parameters(remove_duplicate=False))
-    first: dict[int, str] = {}
-    for name, parameter in list(original.named_parameters(remove_duplicate=False)):
-        other = first.setdefault(id(parameter), name)
-        if other != name and live[name] is not live[other]:
-            path, _, leaf = name.rpartition(".")
-            setattr(original.get_submodule(path), leaf, nn.Parameter(torch.empty_like(parameter)))
+    untie_like(original, model)
     return original
 
 

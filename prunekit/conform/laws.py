@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, need, spelled
 from prunekit.conform.fresh import OWN, STRANGER, reload
 from prunekit.conform.specimen import WAYS, Specimen, random_plans
+from prunekit.cut.pad import padded
 from prunekit.find.units import Kind, PruningPlan
 from prunekit.generation import shared_beams
 
@@ -118,6 +119,15 @@ def beams_may_share(specimen: Specimen) -> None:
             tokens = specimen.tokens(small, "beam")
         if not torch.equal(tokens, specimen.tokens(small, "beam")):
             raise Failure(f"the tokens differ with {spelled(plan)}")
+
+
+@check("padded", "check that whatever reads heads or channels is linear in them")
+def zeros_stand_for_what_went(specimen: Specimen) -> None:
+    """A stock model with fewer decoder layers, and zeros for heads and channels that went, gives the same logits."""
+    layers = [group for group in specimen.groups(Kind.LAYERS) if group.stack == "decoder"]
+    for plan in random_plans([*need(specimen, Kind.HEADS, Kind.FFN), *layers], PLANS // 2):
+        small = specimen.cut(plan)
+        _agree(specimen, specimen.logits(small), padded(small, specimen.adapter, specimen.graph), plan)
 
 
 def _reloaded(specimen: Specimen, plans: Iterable[PruningPlan], program: Sequence[str]) -> None:
