@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from prunekit.find.adapter import Adapter
+    from prunekit.find.graph import DependencyGraph
+    from prunekit.measure.parity import Parity
 
 OWN = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
 """Files of a model's directory that belong to its weights; what else lies there goes along."""
@@ -23,14 +25,23 @@ class Format(StrEnum):
     """What the result is."""
 
     PLAIN = "plain"
+    CTRANSLATE2 = "ctranslate2"
 
 
 def export(
     model: Annotated[str, typer.Argument(metavar="DIR", help="A directory with a model that prunekit pruned.")],
     to: Annotated[
-        Format, typer.Option("--to", help="plain: the stock architecture, with zeros where heads and channels went.")
+        Format,
+        typer.Option(
+            "--to",
+            help="plain: the stock architecture, with zeros where heads and channels went; ctranslate2: for that "
+            "engine, as narrow as the model is.",
+        ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the result goes; must not exist.")],
+    quantization: Annotated[
+        str, typer.Option(metavar="TYPE", help="Of ctranslate2's weights: float32, int8, float16, ...")
+    ] = "float32",
     adapter: options.Adapter = None,
     debug: options.Debug = False,
 ) -> None:
@@ -39,7 +50,6 @@ def export(
     The plain form opens everywhere and keeps the speed of the dropped layers, not that of narrower ones.
     """
     from prunekit.commands.progress import Display
-    from prunekit.cut.pad import padded
     from prunekit.errors import PrunekitError
     from prunekit.files import replacing
     from prunekit.find.graph import discover
@@ -53,32 +63,45 @@ def export(
     if not getattr(config, "prunekit", None):
         raise PrunekitError(f"{model!r} is not a pruned model, so it is as plain as it can be.")
     _, known = adapter_for(config, adapter)
-    with Display():
+    with Display(), replacing(output) as draft:
         small = open_model(directory, config, known)
         original = original_of(small, known)
-        large = padded(small, known, discover(known, original.config, original))
-        difference = parity(small, large, known)
-        with replacing(output) as draft:
-            large.save_pretrained(draft)
-            for file in directory.iterdir():
-                if file.is_file() and file.name not in OWN and file.suffix not in (".safetensors", ".bin"):
-                    shutil.copyfile(file, draft / file.name)
-    OUT.print(f"{large.config.model_type} in {output}: logits differ by {difference:.1e} of the largest, tokens equal.")
+        graph = discover(known, original.config, original)
+        if to is Format.PLAIN:
+            found = _plain(small, known, graph, draft)
+        else:
+            found = _ctranslate2(small, known, graph, directory, draft, quantization)
+        for file in directory.iterdir():
+            if file.is_file() and file.name not in OWN and file.suffix not in (".safetensors", ".bin"):
+                shutil.copyfile(file, draft / file.name)
+    OUT.print(
+        f"{output}: scores differ by {found.difference:.1e}, greedy tokens are equal for {found.equal} of "
+        f"{found.rows} inputs.",
+        soft_wrap=True,
+    )
 
 
-def parity(one: "PreTrainedModel", other: "PreTrainedModel", adapter: "Adapter") -> float:
-    """How far two models are apart, as a share of the largest logit; raises `PrunekitError` where that is too far."""
-    import torch
+def _plain(model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path) -> "Parity":
+    from prunekit.cut.pad import padded
+    from prunekit.measure.parity import of_models
 
-    from prunekit.errors import PrunekitError
-    from prunekit.measure.equivalence import ALARM, compare, observe
+    large = padded(model, adapter, graph)
+    found = of_models(model, large, adapter)
+    large.save_pretrained(draft)
+    return found
 
-    inputs = adapter.encoder_inputs(one.config, 4)
-    batch = {**inputs, "decoder_input_ids": torch.tensor([[3, 4, 5, 6]]).repeat(4, 1)}
-    found = compare(observe(one, [batch]), observe(other, [batch]))
-    if found.max_rel_diff > ALARM[one.dtype] or not found.tokens_equal:
-        raise PrunekitError(
-            f"The exported model differs from the pruned one (logits by {found.max_rel_diff:.1e} of the largest, "
-            f"tokens {'equal' if found.tokens_equal else 'different'}), so nothing was written; please report it."
-        )
-    return found.max_rel_diff
+
+def _ctranslate2(
+    model: "PreTrainedModel",
+    adapter: "Adapter",
+    graph: "DependencyGraph",
+    directory: Path,
+    draft: Path,
+    quantization: str,
+) -> "Parity":
+    from prunekit.cut import ct2
+    from prunekit.measure.parity import of_translator
+    from prunekit.pretrained import open_tokenizer
+
+    vocabulary = ct2.write(model, adapter, graph, open_tokenizer(directory), draft, quantization)
+    return of_translator(model, draft, vocabulary, exact=quantization == "float32")

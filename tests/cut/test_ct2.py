@@ -1,0 +1,103 @@
+"""Exports to CTranslate2: its engine scores and decodes like the pruned model, and what it cannot do is said."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+from typer.testing import CliRunner
+
+from prunekit import Kind, PruningPlan
+from prunekit.cli import app
+from prunekit.cut import checkpoint, ct2
+from prunekit.measure import parity
+
+ctranslate2 = pytest.importorskip("ctranslate2")
+
+
+def words(config):
+    """A tokenizer with a word for every row of the table."""
+    core = Tokenizer(models.WordLevel({f"w{n}": n for n in range(config.vocab_size)}, unk_token="w2"))
+    special = {name: f"w{getattr(config, f'{name}_id', None) or 0}" for name in ("pad_token", "eos_token", "bos_token")}
+    return PreTrainedTokenizerFast(tokenizer_object=core, unk_token="w2", **special)
+
+
+def ragged(case, *more):
+    """No layer like another, an emptied attention, and the first decoder layer gone."""
+    kept = {g.name: g.ids[1:] for g in case.graph.groups if g.name == "decoder.layers"}
+    for number, group in enumerate(g for g in case.graph.groups if g.kind in (Kind.HEADS, Kind.FFN)):
+        kept[group.name] = group.ids[number % 3 :]
+    kept["encoder.1.self.heads"] = ()
+    for group in more:
+        kept[group.name] = group.ids[3:]
+    return PruningPlan(kept)
+
+
+def saved(case, plan, place):
+    small = case.cut(plan).float().eval()
+    checkpoint.save(small, place, words(case.config))
+    return small
+
+
+def run(source, target, *more):
+    return CliRunner().invoke(app, ["export", str(source), "--to", "ctranslate2", "--output", str(target), *more])
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["full", "narrow encoder"])
+def test_every_family_scores_and_decodes_the_same(every, tmp_path, hidden):
+    more = [g for g in every.graph.groups if g.name == "encoder.hidden"] if hidden else []
+    if hidden and not more:
+        pytest.skip("the family's encoder has no width of its own")
+    small = saved(every, ragged(every, *more), tmp_path / "small")
+    done = run(tmp_path / "small", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    assert "equal for 16 of 16 inputs" in " ".join(done.stdout.split())
+    # by hand, without any of our scoring: one input, token by token
+    source, target = [5, 6, 7], [8, 3]
+    named = [[f"w{n}" for n in ids] for ids in (source, target)]
+    translator = ctranslate2.Translator(str(tmp_path / "out"))
+    (scored,) = translator.score_batch([named[0]], [named[1]])
+    start, end = every.config.decoder_start_token_id, every.config.eos_token_id
+    with torch.no_grad():
+        logits = small(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([[start, *target]])).logits[0]
+    expected = [float(logits.log_softmax(-1)[place, token]) for place, token in enumerate([*target, end])]
+    np.testing.assert_allclose(scored.log_probs, expected, atol=1e-4 * max(1, *map(abs, expected)))
+
+
+def test_int8_is_written_and_its_distance_said(case, tmp_path):
+    saved(case("t5"), ragged(case("t5")), tmp_path / "small")
+    done = run(tmp_path / "small", tmp_path / "out", "--quantization", "int8")
+    assert done.exit_code == 0, done.stderr
+    assert "scores differ by" in done.stdout
+    sizes = [(tmp_path / name).stat().st_size for name in ("out/model.bin", "small/model.safetensors")]
+    assert sizes[0] < sizes[1]
+
+
+def test_a_wrong_scale_is_found_and_nothing_written(case, tmp_path, monkeypatch):
+    saved(case("t5"), ragged(case("t5")), tmp_path / "small")
+    monkeypatch.setattr(ct2, "_scale", lambda model, adapter: 0.5)
+    done = run(tmp_path / "small", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "differs from the pruned one" in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("what", ["int9", "library"])
+def test_what_cannot_be_is_one_sentence(case, tmp_path, monkeypatch, what):
+    saved(case("t5"), ragged(case("t5")), tmp_path / "small")
+    if what == "library":
+        monkeypatch.setitem(__import__("sys").modules, "ctranslate2", None)
+        done, sentence = run(tmp_path / "small", tmp_path / "out"), "install 'prunekit[ctranslate2]'"
+    else:
+        done = run(tmp_path / "small", tmp_path / "out", "--quantization", "int9")
+        sentence = "refuses the quantization 'int9'"
+    assert done.exit_code == 1
+    assert sentence in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_parity_looks_at_every_row():
+    assert (parity.ROWS, parity.LENGTH) == (16, 12)
+    assert json.dumps(parity.Parity(1e-6, 16, 16).__dict__)
