@@ -37,7 +37,10 @@ def write(
     live, full = narrow(graph.groups, plan_of(model) or PruningPlan()), {group.name: group for group in graph.groups}
     even = _as_read(copy.deepcopy(model))
     heads = evened(even, live, full)
-    spec = loader.get_model_spec(even)
+    try:
+        spec = loader.get_model_spec(even)
+    except (AttributeError, KeyError, ValueError) as error:
+        raise PrunekitError(f"CTranslate2's loader cannot read a {type(model).__name__}: {error}") from error
     for stack in ("encoder", "decoder"):
         if counts := [len(ids) for name, ids in heads.items() if name.startswith(f"{stack}.")]:
             getattr(spec, stack).num_heads = np.int16(max(counts))
@@ -103,10 +106,11 @@ def evened(model: PreTrainedModel, live: Sequence[PruningGroup], full: Mapping[s
 
 
 def _as_read(model: PreTrainedModel) -> PreTrainedModel:
-    """The model in float32, with what BART's loader asks of a config, though its class no longer has it."""
-    if not hasattr(model.config, "normalize_before"):
-        model.config.normalize_before = False
+    """The model in float32, with what the loaders of BART and its kin ask of a config, though it no longer says so."""
     whole: Any = model
+    for key, norm in (("normalize_before", "layer_norm"), ("normalize_embedding", "layernorm_embedding")):
+        if not hasattr(model.config, key):
+            setattr(model.config, key, hasattr(whole.get_encoder(), norm))
     single: PreTrainedModel = whole.to(torch.float32)
     return single
 
@@ -123,15 +127,13 @@ def _scale_queries(spec: Any) -> None:
 
 
 def _biases(spec: Any, heads: Heads) -> None:
-    """Every layer's own columns of its stack's table of position biases."""
+    """Every layer's own columns of its stack's table of position biases; a table of its own has no others."""
     for stack in ("encoder", "decoder"):
-        layers = getattr(spec, stack).layer
-        table = getattr(layers[0].self_attention, "relative_attention_bias", None)
-        if table is None or not hasattr(table, "shape"):
-            continue
         own = [ids for name, ids in heads.items() if name.startswith(f"{stack}.") and ".self." in name]
-        for layer, ids in zip(layers, own, strict=True):
-            layer.self_attention.relative_attention_bias = table[:, list(ids)]
+        for layer, ids in zip(getattr(spec, stack).layer, own, strict=False):
+            table = getattr(layer.self_attention, "relative_attention_bias", None)
+            if table is not None and hasattr(table, "shape") and table.shape[1] > len(ids):
+                layer.self_attention.relative_attention_bias = table[:, list(ids)]
 
 
 def _narrow_lookups(spec: Any, model: PreTrainedModel) -> None:

@@ -47,14 +47,18 @@ def of_translator(model: PreTrainedModel, directory: Path, vocabulary: list[str]
     """
     import ctranslate2
 
-    translator = ctranslate2.Translator(str(directory), device="cpu", compute_type="default")
+    translator = ctranslate2.Translator(str(directory), device="cpu")
     config: Any = model.config
     sources, targets = (
         random_text((model,), Workload(batch=ROWS, source=LENGTH), seed)["input_ids"] % len(vocabulary)
         for seed in (0, 1)
     )
     words = [[[vocabulary[token] for token in row] for row in ids.tolist()] for ids in (sources, targets)]
-    found = torch.tensor([result.log_probs for result in translator.score_batch(*words)])
+    try:
+        scored = translator.score_batch(*words)
+    except (RuntimeError, ValueError) as error:
+        raise PrunekitError(f"CTranslate2 cannot run what was exported, so nothing was written: {error}") from error
+    found = torch.tensor([result.log_probs for result in scored])
     expected = _scores(model, sources, targets)[:, : found.shape[1]]
     difference = float((found - expected).abs().max() / expected.abs().max().clamp(min=1))
     if exact and not difference <= APART:
