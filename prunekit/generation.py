@@ -24,6 +24,7 @@ class SharedCache(EncoderDecoderCache):
 def shared_beams(model: PreTrainedModel) -> Iterator[None]:
     """Inside the block `model.generate` makes a `SharedCache` wherever it would have made an `EncoderDecoderCache`."""
     whole: Any = model
+    before = vars(model).get("_prepare_cache_for_generation")
     stock = whole._prepare_cache_for_generation
 
     def prepare(config: Any, given: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -36,7 +37,9 @@ def shared_beams(model: PreTrainedModel) -> Iterator[None]:
     try:
         yield
     finally:
-        del whole.__dict__["_prepare_cache_for_generation"]
+        whole.__dict__.pop("_prepare_cache_for_generation", None)
+        if before is not None:
+            whole._prepare_cache_for_generation = before
 
 
 def fast_generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:

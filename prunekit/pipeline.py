@@ -146,7 +146,7 @@ class Line:
             ledger=self.ledger,
         )
         proofs, collate = reader.rows(first(task.dev, PROOFS)), Collator(reader, self.model)
-        self.proofs = list(collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model.device))
+        self.proofs = list(collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model))
 
     def check(self) -> None:
         """Raise `PrunekitError` for a given plan that does not fit the model."""

@@ -96,7 +96,7 @@ def judge(
 def loss_on(model: PreTrainedModel, subject: Subject, rows: Dataset, batch: int) -> float:
     """The model's loss per target token on `rows`, in nats."""
     encoded, collate = subject.reader.rows(rows), Collator(subject.reader, model)
-    return mean_loss(model, collated(encoded, encoded.by_length(), batch, collate, model.device))
+    return mean_loss(model, collated(encoded, encoded.by_length(), batch, collate, model))
 
 
 def dense_quality(

@@ -57,5 +57,8 @@ def test_the_model_is_as_before(case):
     with pytest.raises(RuntimeError, match="midway"), shared_beams(model):
         raise RuntimeError("midway")
     assert "_prepare_cache_for_generation" not in vars(model)
+    with shared_beams(model):
+        fast_generate(model, input_ids=IDS, num_beams=2, max_new_tokens=3)
+    assert "_prepare_cache_for_generation" not in vars(model)
     output = model.generate(input_ids=IDS, num_beams=2, max_new_tokens=3, return_dict_in_generate=True)
     assert type(output.past_key_values) is EncoderDecoderCache

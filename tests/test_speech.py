@@ -127,6 +127,17 @@ def by_hand(model, directory, sounds):
     return sum(losses) / len(losses)
 
 
+def test_sixteen_bits_hear_too(whisper_directory, sounds):
+    report = run(recipe(whisper_directory, sounds, dtype="bfloat16", options={"decoder_layers": 2, "steps": 2}))
+    assert report.quality is not None
+
+
+def test_only_new_tokens_count_against_a_speech_models_positions(whisper_directory, sounds):
+    work = {"repeats": 1, "least_quality": 0, "workloads": [{"source": 60, "new_tokens": 41}]}
+    with pytest.raises(PrunekitError, match="has 41 tokens, but the model has positions for 40"):
+        run(recipe(whisper_directory, sounds, measure=work))
+
+
 def test_texts_for_a_model_that_hears_and_sounds_for_one_that_reads(whisper_directory, t5_directory, sounds, pairs):
     task = {"train": str(pairs), "eval": str(pairs), "source": "a", "target": "b", "metric": "wer"}
     with pytest.raises(PrunekitError, match=r"'whisper' reads sound, but the task 'pairs' gives text; .* --task asr"):

@@ -11,6 +11,7 @@ import torch
 
 from prunekit import PruningPlan
 from prunekit.data.readers import Collator
+from prunekit.data.rows import collated
 from prunekit.learn.loss import mean_loss
 from prunekit.learn.masks import masked
 from prunekit.subject import open_subject, resolve
@@ -22,11 +23,11 @@ def main() -> None:
     torch.set_num_threads(1)
     subject = open_subject(resolve({"adapter": "t5"}))
     rows = subject.reader.rows(subject.task.dev.select(range(EXAMPLES)))
-    batch = Collator(subject.reader, subject.model)([rows[n] for n in range(len(rows))])
+    batches = list(collated(rows, range(len(rows)), EXAMPLES, Collator(subject.reader, subject.model), subject.model))
 
     def loss(layers: tuple[int, ...]) -> float:
         with masked(subject.model, subject.graph.groups, PruningPlan({"decoder.layers": layers})):
-            return mean_loss(subject.model, [batch])
+            return mean_loss(subject.model, batches)
 
     print(f"all twelve layers: {loss(tuple(range(12))):.3f}")
     losses = {pair: loss(pair) for pair in combinations(range(12), 2)}

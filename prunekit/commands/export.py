@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from prunekit.measure.parity import Parity
 
 OWN = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
+WEIGHTS = (".safetensors", ".bin", ".index.json")
 """Files of a model's directory that belong to its weights; what else lies there goes along."""
 
 
@@ -49,6 +50,8 @@ def export(
 
     The plain form opens everywhere and keeps the speed of the dropped layers, not that of narrower ones.
     """
+    import torch
+
     from prunekit.commands.progress import Display
     from prunekit.errors import PrunekitError
     from prunekit.files import replacing
@@ -64,7 +67,8 @@ def export(
         raise PrunekitError(f"{model!r} is not a pruned model, so it is as plain as it can be.")
     _, known = adapter_for(config, adapter)
     with Display(), replacing(output) as draft:
-        small = open_model(directory, config, known)
+        precision = getattr(torch, str(config.dtype or "float32").removeprefix("torch."))
+        small = open_model(directory, config, known, precision if to is Format.PLAIN else torch.float32)
         original = original_of(small, known)
         graph = discover(known, original.config, original)
         if to is Format.PLAIN:
@@ -72,7 +76,7 @@ def export(
         else:
             found = _ctranslate2(small, known, graph, directory, draft, quantization)
         for file in directory.iterdir():
-            if file.is_file() and file.name not in OWN and file.suffix not in (".safetensors", ".bin"):
+            if file.is_file() and file.name not in OWN and not file.name.endswith(WEIGHTS):
                 shutil.copyfile(file, draft / file.name)
     OUT.print(
         f"{output}: scores differ by {found.difference:.1e}, greedy tokens are equal for {found.equal} of "

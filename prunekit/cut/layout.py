@@ -176,12 +176,17 @@ class Pruned:
         model: Any = self
         stock, config = stock_of(type(self)), model.config_class.__mro__[1]
         folder, plain = Path(save_directory), model.config.prunekit.get("plain")
+        upload = kwargs.pop("push_to_hub", False)
         model.config.auto_map = auto_map(stock, config) if plain is None else None
         super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        if not kwargs.get("is_main_process", True):
+            return
         if plain is None:
             (folder / f"{CODE}.py").write_text(code_of(stock, config), encoding="utf-8")
         else:
             _as_stock(folder / "config.json", stock, config, plain)
+        if upload:
+            model.push_to_hub(kwargs.get("repo_id") or folder.name, token=kwargs.get("token"))
 
 
 def _as_stock(path: Path, stock: type[Any], config: type[Any], keys: dict[str, list[int]]) -> None:

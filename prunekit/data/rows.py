@@ -1,11 +1,10 @@
 """Encoded rows: what a model reads and should answer, by number, for trainers that ask millions of times."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset as TorchDataset
 
 
@@ -54,11 +53,14 @@ class Rows(TorchDataset[dict[str, Any]]):
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
-def collated(
-    rows: Rows, order: Iterable[int], size: int, collate: Collate, device: torch.device
-) -> Iterator[dict[str, Any]]:
-    """The rows with these numbers, `size` at a time, collated and on `device`; the last batch may be smaller."""
+def placed(batch: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """A batch's tensors on the device of `model`, and in its precision where they are no integers."""
+    precision = {True: model.dtype}
+    return {key: value.to(model.device, precision.get(value.is_floating_point())) for key, value in batch.items()}
+
+
+def collated(rows: Rows, order: Iterable[int], size: int, collate: Collate, model: Any) -> Iterator[dict[str, Any]]:
+    """The rows with these numbers, `size` at a time, collated for `model`; the last batch may be smaller."""
     numbers = list(order)
     for start in range(0, len(numbers), size):
-        batch = collate([rows[n] for n in numbers[start : start + size]])
-        yield {key: value.to(device) for key, value in batch.items()}
+        yield placed(collate([rows[n] for n in numbers[start : start + size]]), model)

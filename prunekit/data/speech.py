@@ -85,6 +85,8 @@ class SpeechReader(Reader):
     def rows(self, rows: Dataset) -> Rows:
         """Recordings, each opened whenever it is asked for, with the ids of what is said."""
         sources = Recordings(rows["source"][:], self.rate)
+        for path, length in zip(sources.paths, sources.lengths, strict=True):
+            self._check_length(f"{path!r}", length)
         labels = targets(rows[:], self.tokenizer, self.section) if len(rows) else []
         return Rows(sources, sources.lengths, [ids[1:] if ids and ids[0] == self.start else ids for ids in labels])
 
@@ -94,8 +96,17 @@ class SpeechReader(Reader):
 
     def noise(self, rows: int, frames: int, seed: int) -> dict[str, Tensor]:
         """Features of random sounds, `frames` hundredths of a second long each."""
+        self._check_length("A sound of a workload", round(frames * FRAME * self.rate))
         generator = np.random.default_rng(seed)
         return self.padded(list(generator.normal(0, 0.1, (rows, round(frames * FRAME * self.rate))).astype(np.float32)))
+
+    def _check_length(self, what: str, samples: int) -> None:
+        """Raise `PrunekitError` for a sound of which the model would not hear the end."""
+        window = getattr(self.extractor, "n_samples", None)
+        if window is not None and samples > window:
+            raise PrunekitError(
+                f"{what} lasts {samples / self.rate:.1f} s, but the model hears {window / self.rate:g} s; cut it."
+            )
 
     def save_pretrained(self, directory: Path) -> None:
         """Write tokenizer and feature extractor."""

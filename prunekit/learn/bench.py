@@ -199,7 +199,7 @@ class Bench:
         """The dev rows, those of like length together."""
         around, rows = self.around, self.around.dev
         collate = Collator(around.reader, self.model)
-        return list(collated(rows, reversed(rows.by_length()), around.dev_batch, collate, self.model.device))
+        return list(collated(rows, reversed(rows.by_length()), around.dev_batch, collate, self.model))
 
     def _batches(self, count: int) -> list[dict[str, Any]]:
         """The first batches of a fixed shuffle of the training rows."""
@@ -208,7 +208,7 @@ class Bench:
         order = torch.randperm(len(around.rows), generator=torch.Generator().manual_seed(around.seed)).tolist()
         whole = min(count, len(order) // size) * size
         collate = Collator(around.reader, self.model)
-        return list(collated(around.rows, order[:whole], size, collate, self.model.device))
+        return list(collated(around.rows, order[:whole], size, collate, self.model))
 
 
 def _store(model: nn.Module, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A stack that only runs while the rest of the model trains: no gradients are kept in it, and its weights stay."""
+"""A stack whose weights stay as they are while the rest of the model trains."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +20,9 @@ def frozen(model: nn.Module, stacks: Sequence[str]) -> Iterator[None]:
     held = [p for p in _own(model, parts) if p.requires_grad]
     for parameter in held:
         parameter.requires_grad_(False)
-    before = [(part, vars(part).get("forward")) for part in parts]
-    for part in parts:
+    first = [whole.get_encoder()] if "encoder" in stacks else []  # nothing that trains lies before it
+    before = [(part, vars(part).get("forward")) for part in first]
+    for part in first:
         part.forward = torch.no_grad()(part.forward)
     try:
         yield

@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from prunekit.data.rows import Rows
+from prunekit.data.rows import Rows, placed
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn.distill import Distillation, TeacherCache, divergence, soften
 from prunekit.learn.gates import Gates
@@ -105,6 +105,7 @@ class PruningTrainer(Seq2SeqTrainer):
     ) -> Any:
         """The distillation's terms plus the gates' penalty."""
         index = inputs.pop("index", None)
+        inputs = placed(inputs, self.model)
         step = self.state.global_step
         if self.gates is not None and self.masks is not None:
             device = inputs["labels"].device

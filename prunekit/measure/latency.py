@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit.data.rows import placed
 from prunekit.errors import PrunekitError
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import SPLIT_RUNS, Split, split
@@ -169,7 +170,7 @@ def speedups(
 
 def _made(sources: Inputs, models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
     """What the models read, on their device before any clock runs."""
-    return {name: values.to(models[0].device) for name, values in sources(models, workload, seed).items()}
+    return placed(sources(models, workload, seed), models[0])
 
 
 def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> None:

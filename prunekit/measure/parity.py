@@ -59,19 +59,19 @@ def of_translator(model: PreTrainedModel, directory: Path, vocabulary: list[str]
     except (RuntimeError, ValueError) as error:
         raise PrunekitError(f"CTranslate2 cannot run what was exported, so nothing was written: {error}") from error
     found = torch.tensor([result.log_probs for result in scored])
-    expected = _scores(model, sources, targets)[:, : found.shape[1]]
+    expected = _scores(model, sources, targets, len(vocabulary))[:, : found.shape[1]]
     difference = float((found - expected).abs().max() / expected.abs().max().clamp(min=1))
     if exact and not difference <= APART:
         raise PrunekitError(_refused(f"log-probabilities by {difference:.1e}", None))
     decoded = translator.translate_batch(words[0], beam_size=1, min_decoding_length=0, max_decoding_length=NEW_TOKENS)
-    answers = _greedy(model, sources)
+    answers = _greedy(model, sources, len(vocabulary))
     said = [_until(row.tolist()[1:], config.eos_token_id, vocabulary) for row in answers]
     equal = sum(result.hypotheses[0] == tokens for result, tokens in zip(decoded, said, strict=True))
     return Parity(difference, equal, ROWS)
 
 
-def _scores(model: PreTrainedModel, sources: Tensor, targets: Tensor) -> Tensor:
-    """Log-probabilities [rows, tokens + 1] of the targets and of the end behind them."""
+def _scores(model: PreTrainedModel, sources: Tensor, targets: Tensor, words: int) -> Tensor:
+    """Log-probabilities [rows, tokens + 1] of the targets and of the end, among the first so many `words`."""
     config: Any = model.config
     start, end = (
         torch.full((len(targets), 1), token) for token in (config.decoder_start_token_id, config.eos_token_id)
@@ -79,15 +79,18 @@ def _scores(model: PreTrainedModel, sources: Tensor, targets: Tensor) -> Tensor:
     with evaluating(model):
         logits = model(input_ids=sources, decoder_input_ids=torch.cat([start, targets], dim=1), use_cache=False).logits
     labels = torch.cat([targets, end], dim=1)
-    scores: Tensor = logits.float().log_softmax(-1).gather(-1, labels[..., None])[..., 0]
+    scores: Tensor = logits[..., :words].float().log_softmax(-1).gather(-1, labels[..., None])[..., 0]
     return scores
 
 
-def _greedy(model: PreTrainedModel, sources: Tensor) -> Tensor:
-    """At most so many new tokens for each row, by the scores alone."""
+def _greedy(model: PreTrainedModel, sources: Tensor, words: int) -> Tensor:
+    """New tokens for each row, of the first so many `words`, by the scores alone."""
     own, generator = model.config, cast(Any, model)
     keys = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
-    plain = GenerationConfig.from_dict({"max_new_tokens": NEW_TOKENS, **{key: getattr(own, key) for key in keys}})
+    table = generator.get_output_embeddings()
+    beyond = list(range(words, len(table.weight))) or None  # Marian's padding, which CTranslate2 leaves out
+    given = {"max_new_tokens": NEW_TOKENS, "suppress_tokens": beyond, **{key: getattr(own, key) for key in keys}}
+    plain = GenerationConfig.from_dict(given)
     with generating(model, plain):
         answers: Tensor = generator.generate(input_ids=sources, attention_mask=torch.ones_like(sources))
     return answers

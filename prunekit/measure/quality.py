@@ -14,6 +14,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from prunekit.data.metrics import Metric
 from prunekit.data.readers import Reader
+from prunekit.data.rows import placed
 from prunekit.data.spelling import hint
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
@@ -79,7 +80,7 @@ def predict(
         for start in range(0, len(order), batch):
             chunk = order[start : start + batch]
             inputs = reader.padded([encoded.sources[row] for row in chunk])
-            answers = generator.generate(**{name: values.to(model.device) for name, values in inputs.items()})
+            answers = generator.generate(**placed(inputs, model))
             for row, text in zip(chunk, reader.texts(answers), strict=True):
                 texts[row] = text
             if progress:

@@ -19,9 +19,10 @@ Inputs = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
 
 def check(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
     """Raise `PrunekitError` for a workload with more tokens than the model has learned positions for."""
-    places = getattr(model.config, "max_position_embeddings", None)
+    config, reads = model.config, getattr(model, "main_input_name", "input_ids")
+    places = getattr(config, "max_position_embeddings", getattr(config, "max_target_positions", None))
     for workload in workloads:
-        longest = max(workload.source, workload.new_tokens)
+        longest = max(workload.source if reads == "input_ids" else 0, workload.new_tokens)
         if places is not None and longest > places:
             raise PrunekitError(
                 f"A workload has {longest} tokens, but the model has positions for {places}; "

@@ -58,7 +58,7 @@ def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4,
     recipe = Recipe(round_to=round_to, seed=seed)
     dense = copy.deepcopy(model)
     around = surroundings(model, directory, seed)
-    proofs = list(collated(around.dev, range(8), 4, Collator(around.reader, model), model.device))
+    proofs = list(collated(around.dev, range(8), 4, Collator(around.reader, model), model))
 
     def bench(done: PruningPlan, phase: str) -> Bench:
         teacher = Teacher.of(dense, graph.groups, done)

@@ -95,6 +95,16 @@ def test_noise_is_seeded_and_as_long_as_asked(letters):
     assert lengths == pytest.approx([50, 100], abs=3)  # hundredths of a second; a frame is longer than its step
 
 
+def test_a_recording_longer_than_the_model_hears_is_refused(wav, letters):
+    """Cut silently, it would teach the model to write what it has not heard."""
+    reader = SpeechReader(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
+    rows = dataset([wav("long.wav", tone(1.5))], ["a"], [["a"]])
+    with pytest.raises(PrunekitError, match=r"long.wav' lasts 1.5 s, but the model hears 1 s; cut it"):
+        reader.rows(rows)
+    with pytest.raises(PrunekitError, match=r"A sound of a workload lasts 2.0 s, but the model hears 1 s"):
+        reader.noise(1, 200, 0)
+
+
 def test_a_reader_writes_what_another_process_needs(tmp_path, letters):
     SpeechReader(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8), None).save_pretrained(tmp_path)
     assert WhisperFeatureExtractor.from_pretrained(tmp_path).feature_size == 8

@@ -38,6 +38,17 @@ def test_the_decoder_learns_what_it_would_have(every):
         assert not torch.equal(found[name], full[name]), "what the encoder's lookups contribute is gone"
 
 
+def test_with_the_decoder_held_the_encoder_still_learns(every):
+    model = copy.deepcopy(every.model).double()
+    held = within(model, model.get_decoder())
+    full = gradients(model)
+    with frozen(model, ["decoder"]):
+        found = gradients(model)
+    assert found.keys() == full.keys() - held
+    for name in found:
+        torch.testing.assert_close(found[name], full[name])
+
+
 @pytest.mark.parametrize("stacks", [["encoder"], ["decoder"], ["encoder", "decoder"]])
 def test_everything_is_as_before_afterwards(every, stacks):
     model = copy.deepcopy(every.model)
