@@ -1,5 +1,6 @@
 """Does an exported model say what the pruned one says? Scores and tokens of both, on the same random inputs."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -54,6 +55,9 @@ def of_translator(model: PreTrainedModel, directory: Path, vocabulary: list[str]
         for seed in (0, 1)
     )
     words = [[[vocabulary[token] for token in row] for row in ids.tolist()] for ids in (sources, targets)]
+    settings = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    prefix = [] if settings["decoder_start_token"] else [vocabulary[config.decoder_start_token_id]]  # mBART's language
+    words[1] = [[*prefix, *row] for row in words[1]]
     try:
         scored = translator.score_batch(*words)
     except (RuntimeError, ValueError) as error:
@@ -63,7 +67,13 @@ def of_translator(model: PreTrainedModel, directory: Path, vocabulary: list[str]
     difference = float((found - expected).abs().max() / expected.abs().max().clamp(min=1))
     if exact and not difference <= APART:
         raise PrunekitError(_refused(f"log-probabilities by {difference:.1e}", None))
-    decoded = translator.translate_batch(words[0], beam_size=1, min_decoding_length=0, max_decoding_length=NEW_TOKENS)
+    decoded = translator.translate_batch(
+        words[0],
+        target_prefix=[prefix] * ROWS if prefix else None,
+        beam_size=1,
+        min_decoding_length=0,
+        max_decoding_length=NEW_TOKENS,
+    )
     answers = _greedy(model, sources, len(vocabulary))
     said = [_until(row.tolist()[1:], config.eos_token_id, vocabulary) for row in answers]
     equal = sum(result.hypotheses[0] == tokens for result, tokens in zip(decoded, said, strict=True))

@@ -1,18 +1,20 @@
 """Exports to CTranslate2: its engine scores and decodes like the pruned model, and what it cannot do is said."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
+import transformers
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from prunekit import Kind, PruningPlan
 from prunekit.cli import app
+from prunekit.conform import Specimen
 from prunekit.cut import checkpoint, ct2
 from prunekit.measure import parity
+from prunekit.testing.models import BART_SIZES
+from prunekit_adapters.bart import Bart
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -98,6 +100,31 @@ def test_what_cannot_be_is_one_sentence(case, tmp_path, monkeypatch, what):
     assert not (tmp_path / "out").exists()
 
 
-def test_parity_looks_at_every_row():
-    assert (parity.ROWS, parity.LENGTH) == (16, 12)
-    assert json.dumps(parity.Parity(1e-6, 16, 16).__dict__)
+KIN = {
+    "MarianConfig": {"pad_token_id": 59, "decoder_start_token_id": 59, "eos_token_id": 0},
+    "M2M100Config": {"pad_token_id": 1, "decoder_start_token_id": 2, "eos_token_id": 2, "bos_token_id": 0},
+    "MBartConfig": {"pad_token_id": 1, "decoder_start_token_id": 2, "eos_token_id": 2},
+    "PegasusConfig": {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 1},
+}
+"""Special tokens as real models have them, by which some of these count positions."""
+
+
+@pytest.mark.parametrize("name", KIN)
+def test_the_kin_of_bart(name, tmp_path):
+    config = getattr(transformers, name)(**{**BART_SIZES, "vocab_size": 60, **KIN[name]})
+    specimen = Specimen.tiny(Bart(), config, torch.float32, 1e-5)
+    for table in (specimen.model.get_input_embeddings(), specimen.model.get_output_embeddings()):
+        table.weight.data[config.pad_token_id] = 0  # Marian starts from nothing
+    kept = {g.name: g.ids[1:] for g in specimen.graph.groups if g.name == "decoder.layers"}
+    for number, group in enumerate(specimen.groups(Kind.HEADS, Kind.FFN)):
+        kept[group.name] = group.ids[number % 3 :]
+    small = specimen.cut(PruningPlan(kept)).eval()
+    padding = f"w{config.pad_token_id}"
+    words = {("<pad>" if f"w{n}" == padding else f"w{n}"): n for n in range(60)}
+    core = Tokenizer(models.WordLevel(words, unk_token="w3"))
+    special = {"pad_token": "<pad>", "eos_token": f"w{config.eos_token_id}", "bos_token": f"w{config.eos_token_id}"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, unk_token="w3", **special)
+    vocabulary = ct2.write(small, Bart(), specimen.graph, tokenizer, tmp_path / "out", "float32")
+    found = parity.of_translator(small, tmp_path / "out", vocabulary, exact=True)
+    assert (found.equal, found.rows) == (16, 16)
+    assert found.difference < 1e-5
