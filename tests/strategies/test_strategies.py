@@ -27,10 +27,12 @@ class Recorder:
     """A bench that trains nothing and remembers what it was asked."""
 
     def __init__(self, loss=None):
-        self.trained, self.folded, self.loss = [], [], loss
+        self.trained, self.frozen, self.folded, self.loss = [], [], [], loss
 
-    def train(self, losses=None, gates=None, steps=0):
-        self.trained.append((losses, gates, steps))
+    def train(self, losses=None, gates=None, steps=0, frozen_stacks=()):
+        if steps:
+            self.trained.append((losses, gates, steps))
+            self.frozen.append(tuple(frozen_stacks))
 
     def fold(self, values):
         self.folded.append(values)
@@ -165,6 +167,16 @@ def test_the_encoder_is_trained_without_gates_where_nothing_is_to_go(problem):
     assert Nash(encoder_sparsity=0, steps=9).plan(problem, bench) == PruningPlan()
     ((_, gates, steps),) = bench.trained
     assert (gates, steps) == (None, 9)
+
+
+def test_the_decoder_trains_alone_before_the_gates(problem):
+    """The encoder's states are the teacher's own then, so nothing is to be learned from them."""
+    bench = Recorder()
+    Nash(decoder_steps=7, steps=9, encoder_hidden=0.5, decoder_hidden=0.25).plan(problem, bench)
+    (alone, no_gates, first), (both, gates, then) = bench.trained
+    assert (first, then, bench.frozen) == (7, 9, [("encoder",), ()])
+    assert no_gates is None is not gates
+    assert (alone.encoder_hidden, alone.decoder_hidden, alone.logits) == (0, 0.25, both.logits)
 
 
 def test_random_scores_are_those_of_the_seed(case):
