@@ -170,14 +170,13 @@ def model_of(recipe: Recipe) -> str:
 
 def open_task(section: TaskSection, read: Callable[[TaskSection], Task] = from_files) -> Task:
     """The task that a recipe names or, with `read`, the one that it describes by its files."""
-    if _has_files(section):
-        if section.name is None or _is_label(section):
-            return read(section)
-        kind = load(TASKS, section.name)
-        if not issubclass(kind, FileTaskPlugin):
-            raise PrunekitError(f"The task {section.name!r} brings its own data; leave out --task, or the files.")
-        return kind().of(read(section))
     plugin = _plugin_of(section)
+    if _has_files(section):
+        if plugin is None:
+            return read(section)
+        if not issubclass(plugin, FileTaskPlugin):
+            raise PrunekitError(f"The task {section.name!r} brings its own data; leave out --task, or the files.")
+        return plugin().of(read(section))
     if plugin is None:
         raise PrunekitError(
             f"Say what the model is for: --task with one of {', '.join(names(TASKS))}, or "

@@ -8,8 +8,8 @@ from datasets import Dataset
 from transformers import PreTrainedModel
 
 from prunekit.data.metrics import Metric, retained
-from prunekit.data.readers import Collator
-from prunekit.data.rows import collated
+from prunekit.data.readers import Collator, Reader
+from prunekit.data.rows import Rows, collated
 from prunekit.data.tasks import Task
 from prunekit.find.units import PruningPlan
 from prunekit.learn.loss import mean_loss
@@ -78,7 +78,8 @@ def judge(
     rows = first(subject.task.test, wanted.eval_examples)
     before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
     after = quality_of(pruned, subject, recipe, rows, listen("test, pruned"))
-    losses = [loss_on(model, subject, rows, wanted.batch) for model in (dense, pruned)]
+    encoded = subject.reader.rows(rows)
+    losses = [loss_on(model, subject.reader, encoded, wanted.batch) for model in (dense, pruned)]
     timings = compare(
         dense,
         pruned,
@@ -93,10 +94,9 @@ def judge(
     return Verdict(before, after, predictions, QualityPair(dense=losses[0], pruned=losses[1]), timings)
 
 
-def loss_on(model: PreTrainedModel, subject: Subject, rows: Dataset, batch: int) -> float:
-    """The model's loss per target token on `rows`, in nats."""
-    encoded, collate = subject.reader.rows(rows), Collator(subject.reader, model)
-    return mean_loss(model, collated(encoded, encoded.by_length(), batch, collate, model))
+def loss_on(model: PreTrainedModel, reader: Reader, rows: Rows, batch: int) -> float:
+    """The model's loss per target token on encoded rows, in nats."""
+    return mean_loss(model, collated(rows, rows.by_length(), batch, Collator(reader, model), model))
 
 
 def dense_quality(

@@ -38,22 +38,16 @@ def score(data: dict[str, Any]) -> None:
     """Print the metrics of the model in a recipe's keys, on its task's test rows."""
     from prunekit.commands.progress import Display
     from prunekit.data.tasks import for_evaluation
-    from prunekit.measure import quality
     from prunekit.subject import open_subject, resolve
+    from prunekit.verdict import first, quality_of
 
     recipe = resolve(data)
     with Display() as display:
         subject = open_subject(recipe, for_evaluation)
-        task, wanted = subject.task, recipe.measure
-        rows = task.test.select(range(min(wanted.eval_examples or len(task.test), len(task.test))))
-        found = quality.evaluate(
-            subject.model,
-            subject.reader,
-            rows,
-            task.metrics,
-            recipe.generation,
-            wanted.batch,
-            lambda done, total: display(task.name, done, total, {}),
+        task = subject.task
+        rows = first(task.test, recipe.measure.eval_examples)
+        found = quality_of(
+            subject.model, subject, recipe, rows, lambda done, total: display(task.name, done, total, {})
         )
     OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)
     OUT.print(score_table(found.scores))

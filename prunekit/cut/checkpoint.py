@@ -59,9 +59,8 @@ def load_config(directory: Path | str) -> PretrainedConfig:
         raise PrunekitError(f"{str(directory)!r} does not hold a model that prunekit cut; load it with transformers.")
     if (found := data.get("prunekit", {}).get("format")) != FORMAT:
         raise PrunekitError(f"{str(directory)!r} has checkpoint format {found}; this prunekit reads format {FORMAT}.")
-    whole = {key: dense for key, (dense, _) in (data["prunekit"].get("plain") or {}).items()}
     config: PretrainedConfig = pruned_config_class(CONFIG_MAPPING[base]).from_dict(
-        {**data, **whole, "model_type": PREFIX + base}
+        {**data, **_dense_widths(data["prunekit"]), "model_type": PREFIX + base}
     )
     return config
 
@@ -130,8 +129,8 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
     if not record:
         return config
     data = copy.deepcopy(config.to_dict())
-    whole = {key: dense for key, (dense, _) in (record.get("plain") or {}).items()}
-    for key, value in {**record["dense"], **whole, "prunekit": None, "model_type": None, "auto_map": None}.items():
+    unsaid = dict.fromkeys(("prunekit", "model_type", "auto_map"))
+    for key, value in {**record["dense"], **_dense_widths(record), **unsaid}.items():
         *path, leaf = key.split(".")
         holder = reduce(dict.__getitem__, path, data)
         holder.pop(leaf, None)
@@ -139,6 +138,11 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
             holder[leaf] = value
     original: PretrainedConfig = CONFIG_MAPPING[config.model_type.removeprefix(PREFIX)].from_dict(data)
     return original
+
+
+def _dense_widths(record: dict[str, Any]) -> dict[str, int]:
+    """What the keys were before, by which a stock config expresses the cut model's widths."""
+    return {key: dense for key, (dense, _) in (record.get("plain") or {}).items()}
 
 
 def _brief(error: Exception) -> str:

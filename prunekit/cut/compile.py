@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from transformers import PretrainedConfig
 
@@ -11,12 +12,18 @@ from prunekit.cut.layout import Layout
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
-from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, Slice, current_name, narrow
 
 
 def layers_of(groups: Iterable[PruningGroup], stack: str) -> PruningGroup:
     """The group of a stack's layers."""
     return next(group for group in groups if group.kind is Kind.LAYERS and group.stack == stack)
+
+
+def indices(piece: Slice, positions: Sequence[int], units: int) -> torch.Tensor:
+    """Where along a parameter's dimension the units at these positions lie, of so many `units`: block after block."""
+    block = (torch.tensor(positions, dtype=torch.long)[:, None] * piece.span + torch.arange(piece.span)).flatten()
+    return (torch.arange(piece.blocks)[:, None] * units * piece.span + block).flatten()
 
 
 def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[PruningGroup], plan: PruningPlan) -> Any:

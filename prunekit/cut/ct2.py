@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
+from prunekit.cut.compile import indices
 from prunekit.cut.layout import holders, put, uninstall
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
@@ -94,13 +95,12 @@ def evened(model: PreTrainedModel, live: Sequence[PruningGroup], full: Mapping[s
         found[group.name] = ids
         if len(ids) == len(group):
             continue
-        places = torch.tensor([ids.index(n) for n in group.ids], dtype=torch.long)
+        places = [ids.index(n) for n in group.ids]
         for piece in group.slices:
-            block = (places[:, None] * piece.span + torch.arange(piece.span)).flatten()
-            index = (torch.arange(piece.blocks)[:, None] * len(ids) * piece.span + block).flatten()
+            index = indices(piece, places, len(ids))
             old = model.get_parameter(piece.parameter)
             size = list(old.shape)
-            size[piece.dim] = piece.blocks * len(ids) * piece.span
+            size[piece.dim] = len(ids) * piece.width
             put(owners, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
     return found
 

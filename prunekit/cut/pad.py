@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
-from prunekit.cut.compile import cut_config
+from prunekit.cut.compile import cut_config, indices
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
@@ -50,11 +50,9 @@ def _places(groups: Sequence[PruningGroup], plan: PruningPlan) -> Places:
     for group in groups:
         if len(kept := plan.of(group)) == len(group):
             continue
-        positions = torch.tensor(group.positions(kept), dtype=torch.long)
+        positions = group.positions(kept)
         for piece in group.slices:
-            block = (positions[:, None] * piece.span + torch.arange(piece.span)).flatten()
-            index = (torch.arange(piece.blocks)[:, None] * len(group) * piece.span + block).flatten()
-            found.setdefault(piece.parameter, {})[piece.dim] = index
+            found.setdefault(piece.parameter, {})[piece.dim] = indices(piece, positions, len(group))
     return found
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.compile import aligned, compile_layout, cut_config, layers_of
+from prunekit.cut.compile import aligned, compile_layout, cut_config, indices, layers_of
 from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, stock_of, uninstall
 from prunekit.cut.plain import plain_keys
 from prunekit.find.adapter import Adapter, Stack
@@ -86,10 +86,9 @@ def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) 
         kept = plan.of(group)
         if len(kept) == len(group):
             continue
-        positions = torch.tensor(group.positions(kept), dtype=torch.long)
+        positions = group.positions(kept)
         for piece in group.slices:
-            block = (positions[:, None] * piece.span + torch.arange(piece.span)).flatten()
-            index = (torch.arange(piece.blocks)[:, None] * len(group) * piece.span + block).flatten()
+            index = indices(piece, positions, len(group))
             old = model.get_parameter(piece.parameter)
             put(owners, old, old.index_select(piece.dim, index.to(old.device)))
 

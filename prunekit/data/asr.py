@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from datasets import Dataset
 from transformers.models.whisper.english_normalizer import BasicTextNormalizer, EnglishTextNormalizer
@@ -56,10 +56,8 @@ class ASR(FileTaskPlugin):
 
 def normaliser(language: str) -> Callable[[str], str]:
     """What takes case, punctuation and spelling variants off a text in this language."""
-    english, basic = (
-        cast(Any, EnglishTextNormalizer),
-        cast(Any, BasicTextNormalizer),
-    )  # their constructors have no types
+    english: Any = EnglishTextNormalizer  # constructors without types
+    basic: Any = BasicTextNormalizer
     tidy: Callable[[str], str] = english({}) if language.lower() in ENGLISH else basic()
     return tidy
 
