@@ -208,7 +208,7 @@ class Line:
             phase = phase.model_copy(update={"steps": steps})
             self.recipe = self.recipe.model_copy(update={"recovery": phase, "budget": BudgetSection()})
         with self.ledger.running():
-            bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
+            bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate, frozen_stacks=phase.frozen)
 
     def _affordable(self, bench: Bench, losses: Distillation) -> int:
         """The steps of recovery that the budget has left; with two limits, those of the tighter one."""
@@ -216,7 +216,8 @@ class Line:
         if budget.examples is not None:
             limits.append(self.around.pace.steps(budget.examples - self.ledger.examples))
         if budget.cpu_seconds is not None:
-            limits.append(price(bench, losses).steps(budget.cpu_seconds - self.ledger.seconds))
+            still = self.recipe.recovery.frozen
+            limits.append(price(bench, losses, still).steps(budget.cpu_seconds - self.ledger.seconds))
         return min(limits)
 
     def _forget(self) -> None:

@@ -71,6 +71,7 @@ class RecoverySection(PhaseSection):
     """Fine-tuning after the cut; from random weights it is the control "trained from scratch in the pruned shape"."""
 
     weights: Literal["kept", "random"] = Field("kept", description="what it starts from, in the pruned shape")
+    frozen: tuple[Literal["encoder", "decoder"], ...] = Field((), description="stacks that stay as they are meanwhile")
 
 
 class BudgetSection(Section):

@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,6 +26,8 @@ from prunekit.learn.gates import Gates
 from prunekit.learn.importance import Criterion
 from prunekit.learn.loss import loss_of, mean_loss
 from prunekit.learn.masks import Masks, masked
+from prunekit.learn.memory import LIMIT, EncoderMemory
+from prunekit.learn.reconstruct import Reconstruction, reconstruction
 from prunekit.learn.spending import Bookkeeper, Ledger, Pace
 from prunekit.learn.training import GATES, Journal, Progress, PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
@@ -42,7 +45,7 @@ class Surroundings:
     """What every training of a run shares: data, settings, the directory to resume from, and who listens.
 
     `claim` is called before anything is written to `directory`; `ledger` counts what is spent. `dev` are the rows that
-    losses are measured on, `dev_batch` at a time.
+    losses are measured on, `dev_batch` at a time; what a frozen encoder gives is remembered up to `states_limit` bytes.
     """
 
     reader: Reader
@@ -57,6 +60,7 @@ class Surroundings:
     progress: Progress | None = None
     claim: Callable[[], None] = _nothing
     ledger: Ledger = field(default_factory=Ledger)
+    states_limit: int = LIMIT
 
     @property
     def pace(self) -> Pace:
@@ -93,6 +97,12 @@ class Bench:
         chosen = self._batches(batches)
         self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
         return importance.first_order(self.model, groups, chosen, loss_of, self.groups)
+
+    def reconstruction(self, groups: Sequence[PruningGroup], batches: int = 16) -> Reconstruction:
+        """How heads and FFN channels depend on each other on this many training batches: scores, and a refit."""
+        chosen = self._batches(batches)
+        self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
+        return reconstruction(self.model, groups, chosen)
 
     def loss(self, plan: PruningPlan) -> float:
         """The mean loss per target token on the first dev rows, as `plan` would leave the live model; nothing is cut.
@@ -133,8 +143,7 @@ class Bench:
             if done.exists():
                 _restore(self.model, done)
             else:
-                with frozen(self.model, frozen_stacks):
-                    self._fit(losses, gates, steps, learning_rate or around.section.learning_rate, place)
+                self._fit(losses, gates, steps, learning_rate or around.section.learning_rate, place, frozen_stacks)
                 _store(self.model, done)
         finally:
             if gates is not None:
@@ -144,12 +153,14 @@ class Bench:
         """The headline metric on the dev set."""
         return self.judge(self.model)
 
-    def _fit(self, losses: Distillation, gates: Gates | None, steps: int, rate: float, place: Path) -> None:
+    def _fit(
+        self, losses: Distillation, gates: Gates | None, steps: int, rate: float, place: Path, still: Sequence[str]
+    ) -> None:
         around = self.around
         args = arguments(around.section, place, steps, rate, around.seed, around.device)
         listeners = [Journal(around.journal, self.phase, around.progress), Bookkeeper(around.ledger)]
         checkpoint = get_last_checkpoint(str(place)) if place.exists() else None  # type: ignore[no-untyped-call]
-        self.fit(losses, gates, args, around.rows, listeners, checkpoint)
+        self.fit(losses, gates, args, around.rows, listeners, checkpoint, still)
         for leftover in place.glob("checkpoint-*"):
             shutil.rmtree(leftover)
 
@@ -161,9 +172,11 @@ class Bench:
         rows: Any,
         listeners: Sequence[TrainerCallback],
         checkpoint: str | None = None,
+        frozen_stacks: Sequence[str] = (),
     ) -> None:
         """One training by the trainer's own arguments, for the engine; strategies call `train`."""
         around = self.around
+        memories = self._memories(losses, frozen_stacks)
         masks = Masks(self.model, self.groups) if gates is not None else None
         set_seed(around.seed)
         trainer = PruningTrainer(
@@ -177,16 +190,30 @@ class Bench:
             student_layers={stack: self._layers[stack] for stack in losses.hidden},
             train_dataset=rows,
             data_collator=Collator(around.reader, self.model),
+            memories=list(memories.values()),
             callbacks=list(listeners),
         )
         try:
-            with dropout_at(self.model, around.section.dropout):
+            with ExitStack() as block:
+                block.enter_context(frozen(self.model, frozen_stacks))
+                block.enter_context(dropout_at(self.model, around.section.dropout))
+                for whole, memory in memories.items():
+                    block.enter_context(memory.of(cast(Any, whole).get_encoder()))
                 trainer.train(resume_from_checkpoint=checkpoint)
         finally:
             trainer.release()
             if masks is not None:
                 masks.remove()
         self.model.train(False)
+
+    def _memories(self, losses: Distillation, frozen_stacks: Sequence[str]) -> dict[PreTrainedModel, EncoderMemory]:
+        """Of the models whose encoders give the same each time: a frozen one's without dropout, and the teacher's."""
+        found = {}
+        if "encoder" in frozen_stacks and self.around.section.dropout == 0 and "encoder" not in losses.hidden:
+            found[self.model] = EncoderMemory(self.around.states_limit)
+        if self.teacher is not None and losses.needs_teacher and "encoder" not in losses.hidden:
+            found[self.teacher.model] = self.teacher.cache.states
+        return found
 
     @property
     def _layers(self) -> dict[str, list[str]]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunekit.learn.memory import LIMIT, EncoderMemory
+
 Matching = Literal["same", "nearest", "downward"]
 
 
@@ -100,11 +102,11 @@ class TeacherCache:
     """The teacher's log-probabilities per training example, kept in 16 bit so that later epochs need no teacher.
 
     Costs ``2 * tokens * vocabulary`` bytes, so it is used only while that stays under `limit` bytes. Example: 120,000
-    words of 7 phonemes with 69 symbols take 116 MB.
+    words of 7 phonemes with 69 symbols take 116 MB. `states` are what the teacher's encoder gave.
     """
 
-    def __init__(self, limit: int = 2_000_000_000):
-        self.limit = limit
+    def __init__(self, limit: int = LIMIT, states_limit: int = LIMIT):
+        self.limit, self.states = limit, EncoderMemory(states_limit)
         self.rows: dict[Key, Tensor] = {}
         self.bytes = 0
 

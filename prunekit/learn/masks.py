@@ -21,8 +21,9 @@ class Masks:
     Every unit is multiplied where it is consumed, at the inputs of the matrices that read it: there a unit with value 0
     contributes nothing, biases included, which is what cutting it means. Norms over hidden dimensions take their mean
     and variance over what is kept, ``sum(z * x) / sum(z)``, in every family. A layer with value z gives
-    ``z * f(x) + (1 - z) * x``, so that a dropped one is the identity for pre-norm and post-norm models alike. A group
-    without keep-values, and with none for the group it lies within, costs nothing.
+    ``z * f(x) + (1 - z) * x``, so that a dropped one is the identity for pre-norm and post-norm models alike. Tokens
+    with value 0 get a logit of minus infinity; what the model reads is not masked. A group without keep-values, and
+    with none for the group it lies within, costs nothing.
     """
 
     def __init__(self, model: nn.Module, groups: Sequence[PruningGroup]):
@@ -39,6 +40,8 @@ class Masks:
                         self._handles.append(module.register_forward_pre_hook(hook))
                     elif parameter.dim() == 1 and group.kind is Kind.HIDDEN:
                         self._handles.append(module.register_forward_hook(self._norm(group, module)))
+            if group.kind is Kind.VOCABULARY:
+                self._handles.append(model.register_forward_hook(self._silence(group)))
             if group.kind is Kind.LAYERS:
                 for position, layer in enumerate(model.get_submodule(group.path).children()):
                     skip = self._skip(group, position)
@@ -81,6 +84,13 @@ class Masks:
                 x = x + module.bias.to(exact)
             result: Tensor = x.to(output.dtype)
             return result
+
+        return hook
+
+    def _silence(self, group: PruningGroup) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if (value := self.values.get(group.name)) is not None:
+                output.logits = output.logits.masked_fill(value == 0, -torch.inf)
 
         return hook
 

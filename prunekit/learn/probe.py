@@ -2,6 +2,7 @@
 
 import copy
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,45 +22,41 @@ WARM_UP = 3
 TIMED = 8
 
 
-def price(bench: Bench, losses: Distillation) -> Price:
+def price(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = ()) -> Price:
     """Time steps of such a training on a copy of the bench's model; the model and the teacher's cache stay as they are.
 
     The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. They come a
-    second time where the teacher's answers will be remembered.
+    second time where the teacher's answers, or what a frozen encoder gives, will be remembered; the memories are as
+    short there, for so few rows, as the real ones are for all.
     """
     around = bench.around
     pace, steps = around.pace, WARM_UP + TIMED
-    remembered = losses.needs_teacher and not losses.hidden and bench.teacher is not None
+    taught = losses.needs_teacher and bench.teacher is not None
+    remembered = "encoder" in frozen_stacks or (taught and "encoder" not in losses.hidden)
     with tempfile.TemporaryDirectory() as place:
         args = arguments(around.section, Path(place), steps * (1 + remembered), 1e-5, around.seed, around.device)
         args.save_strategy, args.train_sampling_strategy = "no", "sequential"
         marks = Marks(around.device)
-        copied = _copied(bench, Path(place))
-        copied.fit(losses, None, args, spread(around.rows, pace.batch, steps, around.seed), [marks])
+        copied = _copied(bench, Path(place), min(1.0, steps * pace.batch / pace.rows))
+        rows = spread(around.rows, pace.batch, steps, around.seed)
+        copied.fit(losses, None, args, rows, [marks], frozen_stacks=frozen_stacks)
     fresh = marks.mean(WARM_UP, steps)
     cached = marks.mean(steps + WARM_UP, 2 * steps) if remembered else fresh
-    if remembered and bench.teacher is not None and copied.teacher is not None:
-        fresh, cached = _as_remembered(bench, copied.teacher.cache, losses.temperature, fresh, cached)
+    if not frozen_stacks and taught and bench.teacher is not None:
+        known = bench.teacher.cache.rows  # of an earlier training
+        fresh = cached if all((row, losses.temperature) in known for row in range(pace.rows)) else fresh
     return Price(fresh, cached, pace.epoch)
 
 
-def _copied(bench: Bench, place: Path) -> Bench:
-    """The bench with a copy of its model, an empty cache and nobody to listen or to charge."""
-    around = replace(bench.around, directory=place, progress=None, ledger=Ledger())
-    teacher = bench.teacher and Teacher(bench.teacher.model, bench.teacher.layers, TeacherCache())
+def _copied(bench: Bench, place: Path, share: float) -> Bench:
+    """The bench with a copy of its model, empty and smaller memories, and nobody to listen or to charge."""
+    limit = int(bench.around.states_limit * share)
+    around = replace(bench.around, directory=place, progress=None, ledger=Ledger(), states_limit=limit)
+    teacher = bench.teacher
+    if teacher is not None:
+        cache = TeacherCache(int(teacher.cache.limit * share), int(teacher.cache.states.limit * share))
+        teacher = Teacher(teacher.model, teacher.layers, cache, teacher.dimensions)
     return Bench(copy.deepcopy(bench.model), around, bench.judge, bench.groups, teacher, bench.phase)
-
-
-def _as_remembered(
-    bench: Bench, probed: TeacherCache, temperature: float, fresh: float, cached: float
-) -> tuple[float, float]:
-    """Both prices, given what the teacher's real cache holds by now and whether every row will fit into it."""
-    assert bench.teacher is not None
-    cache, rows = bench.teacher.cache, len(bench.around.rows)
-    if all((row, temperature) in cache.rows for row in range(rows)):
-        return cached, cached
-    expected = cache.bytes + probed.bytes / max(len(probed.rows), 1) * rows
-    return (fresh, fresh) if expected > cache.limit else (fresh, cached)
 
 
 class Marks(TrainerCallback):

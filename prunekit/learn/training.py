@@ -23,6 +23,7 @@ from prunekit.learn.distill import Distillation, TeacherCache, divergence, softe
 from prunekit.learn.gates import Gates
 from prunekit.learn.hidden import HiddenLesson
 from prunekit.learn.masks import Masks
+from prunekit.learn.memory import EncoderMemory
 from prunekit.learn.optimizer import MuonAdamW, split_matrices
 from prunekit.recipe import TrainingSection
 
@@ -86,6 +87,7 @@ class PruningTrainer(Seq2SeqTrainer):
         masks: Masks | None = None,
         teacher: Teacher | None = None,
         student_layers: Mapping[str, list[str]] | None = None,
+        memories: Sequence[EncoderMemory] = (),
         **rest: Any,
     ):
         super().__init__(model, args, **rest)
@@ -93,6 +95,7 @@ class PruningTrainer(Seq2SeqTrainer):
         self.model_accepts_loss_kwargs = False  # the losses are means over the batch: divide them when accumulating
         self.section, self.distillation, self.gates, self.masks = section, distillation, gates, masks
         self.teacher = teacher if distillation.needs_teacher else None
+        self.memories = memories
         self.hidden: HiddenLesson | None = None
         if self.teacher is not None and distillation.hidden:
             source, gated = self.teacher, gates.groups if gates is not None else ()
@@ -106,6 +109,8 @@ class PruningTrainer(Seq2SeqTrainer):
         """The distillation's terms plus the gates' penalty."""
         index = inputs.pop("index", None)
         inputs = placed(inputs, self.model)
+        for memory in self.memories:
+            memory.rows = None if index is None else index.tolist()
         step = self.state.global_step
         if self.gates is not None and self.masks is not None:
             device = inputs["labels"].device

@@ -19,8 +19,10 @@ class Uniform(Strategy):
     decoder_sparsity: float = Field(0.0, ge=0, lt=1, description="share of the decoder's heads and channels to remove")
     encoder_layers: int | list[int] | None = Field(None, description="encoder layers to keep: how many, or which")
     decoder_layers: int | list[int] | None = Field(None, description="decoder layers to keep: how many, or which")
-    importance: Literal["magnitude", "first_order", "random"] = Field(
-        "magnitude", description="how units are scored: by weights, by what the loss would feel, or not at all"
+    importance: Literal["magnitude", "first_order", "reconstruction", "random"] = Field(
+        "magnitude",
+        description="how units are scored: by weights, by what the loss would feel, by how well the others can be "
+        "refitted to do without, or not at all",
     )
     rounds: int = Field(1, ge=1, description="cuts on the way to the target; 1 is one shot")
     steps: int = Field(0, ge=0, description="training steps in all, shared by the rounds")
@@ -39,16 +41,21 @@ class Uniform(Strategy):
         groups = problem.widths("encoder", "decoder")
         plan = PruningPlan()
         for done in range(1, self.rounds + 1):
-            scores = self.scores(problem, bench, groups)
+            scores, refit = self.scores(problem, bench, groups)
             plan = self.thinned(problem, scores, plan, done / self.rounds)
+            refit(plan)
             bench.train(gates=HardGates(groups, plan), steps=self.steps // self.rounds)
         return plan
 
     def scores(self, problem, bench, groups):
+        """One score per unit, and what is to be done with the plan that they lead to."""
+        if self.importance == "reconstruction":
+            found = bench.reconstruction(groups)
+            return found.scores, found.refit
         if self.importance != "random":
-            return bench.scores(groups, by=self.importance)
+            return bench.scores(groups, by=self.importance), leave
         generator = torch.Generator().manual_seed(problem.seed)
-        return {group.name: torch.rand(len(group), generator=generator) for group in groups}
+        return {group.name: torch.rand(len(group), generator=generator) for group in groups}, leave
 
     def thinned(self, problem, scores, before, share):
         """The plan at this share of the way; a unit that went in an earlier round never returns."""
@@ -63,6 +70,10 @@ class Uniform(Strategy):
                 largest = size.whole - share * (size.whole - problem.largest(stack, sparsity))
                 plan = plan.then(meet_evenly(groups, spent, size, largest, problem.round_to))
         return plan
+
+
+def leave(plan):
+    """No weight changes."""
 
 
 @hookimpl

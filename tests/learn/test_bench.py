@@ -1,5 +1,6 @@
 """The bench: losses of plans against models that are really cut, and prices that leave everything as it was."""
 
+import dataclasses
 import json
 import math
 
@@ -10,7 +11,7 @@ from prunekit import PruningPlan
 from prunekit.data.readers import TextReader
 from prunekit.data.tasks import from_files
 from prunekit.find.units import narrow
-from prunekit.learn.bench import Bench
+from prunekit.learn.bench import LABELS, Bench
 from prunekit.learn.distill import Distillation
 from prunekit.learn.probe import TIMED, WARM_UP, price, spread
 from prunekit.recipe import TaskSection
@@ -81,9 +82,29 @@ def test_a_teacher_that_is_known_by_heart_costs_nothing_more(bench):
     bench.teacher.cache.rows = {(row, losses.temperature): torch.zeros(1) for row in range(8)}
     found = price(bench, losses)
     assert found.fresh == found.cached
-    bench.teacher.cache.rows, bench.teacher.cache.limit = {}, 10
-    found = price(bench, losses)
-    assert found.fresh == found.cached, "answers that do not fit are asked for in every epoch"
+
+
+@pytest.mark.parametrize("limit", [10**9, 10])
+def test_a_teacher_is_asked_again_where_its_answers_do_not_fit(bench, limit):
+    asked = []
+    bench.teacher.cache.limit = limit
+    bench.teacher.model.register_forward_hook(lambda *_: asked.append(1))
+    price(bench, Distillation(logits=0.5, encoder_hidden=0.0))
+    if limit > 10:
+        assert len(asked) == 4  # eight rows, two at a time, each of them once
+    else:
+        assert len(asked) > WARM_UP + TIMED
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_frozen_encoder_runs_once_for_every_row_unless_it_is_noisy(bench, dropout):
+    runs = []
+    section = bench.around.section.model_copy(update={"dropout": dropout})
+    bench.around = dataclasses.replace(bench.around, section=section)
+    first = next(m for m in bench.model.get_encoder().modules() if isinstance(m, torch.nn.Embedding))
+    first.register_forward_hook(lambda *_: runs.append(1))
+    bench.train(LABELS, steps=12, frozen_stacks=("encoder",))
+    assert len(runs) == (12 if dropout else 4)  # eight rows, two at a time
 
 
 def test_probed_batches_are_like_an_epochs(letters, tmp_path):

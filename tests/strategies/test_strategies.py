@@ -72,7 +72,9 @@ def test_even_spacing_is_the_formula_everywhere():
     assert plan == PruningPlan({"decoder.layers": (0, 5, 11)})
 
 
-@pytest.mark.parametrize("strategy", [Depth(decoder_layers=2, spacing="loss"), Nash(decoder_layers=2)])
+@pytest.mark.parametrize(
+    "strategy", [Depth(decoder_layers=2, spacing="loss"), Nash(decoder_layers=2, encoder_sparsity=0)]
+)
 def test_layers_by_loss_are_those_without_which_the_model_loses_least(strategy):
     bench = Recorder(lambda plan: sum(abs(n - 4.4) for n in plan.kept["decoder.layers"]))
     assert strategy.upfront(layers(12), bench) == PruningPlan({"decoder.layers": (4, 5)})
@@ -172,11 +174,36 @@ def test_the_encoder_is_trained_without_gates_where_nothing_is_to_go(problem):
 def test_the_decoder_trains_alone_before_the_gates(problem):
     """The encoder's states are the teacher's own then, so nothing is to be learned from them."""
     bench = Recorder()
-    Nash(decoder_steps=7, steps=9, encoder_hidden=0.5, decoder_hidden=0.25).plan(problem, bench)
+    Nash(narrowing="gates", decoder_steps=7, steps=9, encoder_hidden=0.5, decoder_hidden=0.25).plan(problem, bench)
     (alone, no_gates, first), (both, gates, then) = bench.trained
     assert (first, then, bench.frozen) == (7, 9, [("encoder",), ()])
     assert no_gates is None is not gates
     assert (alone.encoder_hidden, alone.decoder_hidden, alone.logits) == (0, 0.25, both.logits)
+
+
+def test_nash_refits_the_encoder_to_what_goes_before_any_training(case, problem):
+    """Every attention and every feed-forward layer loses its share; the ones least missed go, and the rest makes up."""
+    asked = []
+
+    class Rebuilt:
+        def __init__(self, groups):
+            self.groups = groups
+            self.scores = {group.name: torch.arange(float(len(group))).flip(0) for group in groups}
+
+        def refit(self, plan):
+            asked.append(plan)
+
+    bench = Recorder()
+    bench.reconstruction = Rebuilt
+    strategy = Nash(decoder_layers=[0, 2], encoder_sparsity=0.5)
+    plan = strategy.upfront(problem, bench)
+    widths = {name: ids for name, ids in plan.kept.items() if name.startswith("encoder")}
+    assert asked == [PruningPlan(widths)]
+    assert plan.kept["decoder.layers"] == (0, 2)
+    assert all(ids[0] == 0 for ids in widths.values() if ids), "the first units have the highest scores"
+    assert 0.4 < problem.sizes["encoder"].of(plan) / problem.whole["encoder"] <= 0.5
+    assert strategy.plan(problem, bench) == PruningPlan()
+    assert bench.trained == []
 
 
 def test_random_scores_are_those_of_the_seed(case):

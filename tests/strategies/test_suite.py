@@ -10,12 +10,17 @@ QUICK = {"steps": 12, "gate_learning_rate": 0.5}
 
 
 class TestNash(StrategySuite):
-    strategy = Nash(decoder_layers=2, **QUICK)
+    strategy = Nash(decoder_layers=2, decoder_steps=2, steps=2)
+    targets = {"encoder": 0.3}
+
+
+class TestNashByGates(StrategySuite):
+    strategy = Nash(narrowing="gates", decoder_layers=2, **QUICK)
     targets = {"encoder": 0.3}
 
 
 class TestNashEvenly(StrategySuite):
-    strategy = Nash(decoder_layers=[1, 3], encoder_sparsity=0.5, per_layer_uniform=True, steps=0)
+    strategy = Nash(narrowing="gates", decoder_layers=[1, 3], encoder_sparsity=0.5, per_layer_uniform=True, steps=0)
     targets = {"encoder": 0.5}
 
 
@@ -52,6 +57,10 @@ class TestCoFiOfTheEncoder(StrategySuite):
 class TestUniform(StrategySuite):
     strategy = Uniform(encoder_sparsity=0.4, decoder_sparsity=0.4)
     targets = {"encoder": 0.4, "decoder": 0.4}
+
+
+class TestReconstructedUniform(StrategySuite):
+    strategy = Uniform(importance="reconstruction", encoder_sparsity=0.4, decoder_sparsity=0.4)
 
 
 class TestCalibratedUniform(StrategySuite):
