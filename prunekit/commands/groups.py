@@ -30,7 +30,7 @@ class Row:
         """The row as it is shown; `whole` is the size of the model."""
         first = self.groups[0]
         layers = spans([group.layer for group in self.groups if group.layer is not None])
-        couplings = self.couplings if first.prunable else f"{self.couplings}, not cut yet"
+        couplings = self.couplings if first.prunable else f"{self.couplings}, left whole"
         counted = (f"{len(first):,}", self.unit, f"{self.total:,}", f"{self.total / whole:.1%}")
         return (self.label, layers, *counted, couplings)
 

@@ -118,7 +118,7 @@ def units(group: PruningGroup, size: "Size") -> str:
     """``12 units of 196,608 parameters``."""
     noun = "unit" if len(group) == 1 else "units"
     about = f"{len(group):,} {noun} of {unit_of(group, size)} parameters" if len(group) else "nothing is left"
-    return about if group.prunable else f"{about}, not cut yet"
+    return about if group.prunable else f"{about}, left whole"
 
 
 def leaves(slices: Iterable[Slice], named: Callable[[list[str]], str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, nee
 from prunekit.conform.fresh import OWN, STRANGER, reload
 from prunekit.conform.specimen import WAYS, Specimen, random_plans
 from prunekit.cut.pad import padded
+from prunekit.cut.vocabulary import renumbered
 from prunekit.find.units import Kind, PruningPlan
 from prunekit.generation import shared_beams
 
@@ -50,6 +51,28 @@ _kind(
 def all_kinds_together(specimen: Specimen) -> None:
     """The masked model and the cut one give the same logits, for plans of every kind at once."""
     _equal(specimen, random_plans(specimen.groups(), PLANS))
+
+
+@check("vocabulary", "name buffers with one value per token under `biases`, and say `whole` of what cannot lose any")
+def fewer_tokens(specimen: Specimen) -> None:
+    """Tokens that no input has may go: the others keep their logits and are generated as before, by new numbers."""
+    (words,) = need(specimen, Kind.VOCABULARY)
+    others = list(random_plans(specimen.groups(), PLANS))
+    for seed, other in enumerate([PruningPlan(), *others[: PLANS // 2]]):
+        plan = specimen.words(words, seed).then(other)
+        place, small = specimen.places(plan), specimen.cut(plan)
+        left = list(place)
+        with specimen.masked(plan):
+            expected = specimen.logits(specimen.model)[..., left]
+            tokens = {
+                way: specimen.tokens(specimen.model, way) for way in ("greedy", "beam") if way not in specimen.ways
+            }
+        _agree(specimen, expected, small, plan)
+        for way, found in tokens.items():
+            if not torch.equal(renumbered({"labels": found}, place)["labels"], specimen.tokens(small, way)):
+                raise Failure(f"the tokens differ ({way}) with {spelled(plan)}")
+        if small.config.get_text_config(decoder=True).vocab_size != len(left):
+            raise Failure(f"the config says {small.config.vocab_size} tokens, the model has {len(left)}")
 
 
 @check("first", "declare `first` for what only the first layer owns")
@@ -134,7 +157,7 @@ def _reloaded(specimen: Specimen, plans: Iterable[PruningPlan], program: Sequenc
     inputs = {} if "greedy" in specimen.ways else specimen.inputs
     for plan in plans:
         small = specimen.cut(plan)
-        found = reload(small, specimen.batch, inputs, program)
+        found = reload(small, specimen.read_by(small, specimen.batch), specimen.read_by(small, inputs), program)
         if not (off := difference(specimen.logits(small), found["logits"])) <= ROUNDING:
             raise Failure(f"the logits differ by {off:.1e} of the largest after a reload with {spelled(plan)}")
         if inputs and not torch.equal(specimen.tokens(small, "greedy"), found["tokens"]):
@@ -150,7 +173,8 @@ def saved_equals_loaded(specimen: Specimen) -> None:
 @check("portable", "what the model needs must stand in the config and the stock class; see `Layout`")
 def loads_anywhere(specimen: Specimen) -> None:
     """It does so too where prunekit is not installed: transformers loads it, saves it, and loads it again."""
-    _reloaded(specimen, random_plans(specimen.groups(), 1), STRANGER)
+    words = [specimen.words(group, 0) for group in specimen.groups(Kind.VOCABULARY)]
+    _reloaded(specimen, [plan.then(*words) if words else plan for plan in random_plans(specimen.groups(), 1)], STRANGER)
 
 
 @check("plain", "check that the config's keys for depths are all declared")

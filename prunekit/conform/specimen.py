@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit.cut import vocabulary
+from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.surgery import cut
 from prunekit.errors import told
 from prunekit.find.adapter import Adapter
@@ -70,8 +72,18 @@ class Specimen:
         return discover(self.adapter, self.config, self.model)
 
     def groups(self, *kinds: Kind) -> list[PruningGroup]:
-        """The prunable groups of these kinds, or all."""
-        return [group for group in self.graph.groups if group.prunable and (group.kind in kinds or not kinds)]
+        """The prunable groups of these kinds, or all but the vocabulary, of which whatever is read must stay."""
+        wanted = kinds or set(Kind) - {Kind.VOCABULARY}
+        return [group for group in self.graph.groups if group.prunable and group.kind in wanted]
+
+    def words(self, group: PruningGroup, seed: int) -> PruningPlan:
+        """A plan for the vocabulary: half of its tokens, and those that the inputs and the model's configs name."""
+        chance = random.Random(seed)
+        read = {
+            int(token) for key in vocabulary.BATCH if key in self.batch for token in self.batch[key].flatten().tolist()
+        }
+        must = read | vocabulary.named(self.model)
+        return PruningPlan({group.name: tuple(n for n in group.ids if n in must or chance.random() < 0.5)})
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
@@ -82,11 +94,11 @@ class Specimen:
     def batch(self) -> dict[str, Tensor]:
         """The same with what the decoder is given: token ids of shape [3, 6]."""
         generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(3, self.vocabulary, (ROWS, TARGETS), generator=generator)
+        ids = torch.randint(3, self.tokens_known, (ROWS, TARGETS), generator=generator)
         return {**self.inputs, **self._placed({"decoder_input_ids": ids})}
 
     @property
-    def vocabulary(self) -> int:
+    def tokens_known(self) -> int:
         """Tokens that the decoder knows."""
         model: Any = self.model
         return int(model.get_output_embeddings().weight.shape[0])
@@ -99,8 +111,19 @@ class Specimen:
     @torch.inference_mode()
     def logits(self, model: PreTrainedModel) -> Tensor:
         """Teacher-forced logits [3, 6, vocabulary] of `model`, which may be the specimen's or a cut one."""
-        logits: Tensor = model(**self.batch, use_cache=False).logits
+        logits: Tensor = model(**self.read_by(model, self.batch), use_cache=False).logits
         return logits
+
+    def read_by(self, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A batch in the token ids of `model`, which may have lost some."""
+        place = self.places(plan_of(model) or PruningPlan())
+        return vocabulary.renumbered(batch, place) if place else dict(batch)
+
+    def places(self, plan: PruningPlan) -> dict[int, int]:
+        """The new number of every token that `plan` leaves; nothing where it leaves them all."""
+        words = vocabulary.tokens(self.graph.groups)
+        whole = words is None or len(plan.of(words)) == len(words)
+        return {} if whole or words is None else vocabulary.places(words, plan)
 
     def returned(self, paths: Iterable[str]) -> dict[str, int]:
         """How many values the modules at these paths return, a tensor being one; without those that do not run."""
@@ -114,7 +137,8 @@ class Specimen:
         try:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(0)
-                tokens: Tensor = generator.generate(**copy.deepcopy(self.inputs), **LENGTH, **WAYS[way])
+                inputs = self.read_by(model, copy.deepcopy(self.inputs))
+                tokens: Tensor = generator.generate(**inputs, **LENGTH, **WAYS[way])
         finally:
             generator.generation_config = kept
         return tokens

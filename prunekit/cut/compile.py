@@ -9,6 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from prunekit.cut.layout import Layout
+from prunekit.cut.vocabulary import places, renumber, tokens
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
@@ -27,7 +28,7 @@ def indices(piece: Slice, positions: Sequence[int], units: int) -> torch.Tensor:
 
 
 def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[PruningGroup], plan: PruningPlan) -> Any:
-    """A copy of the dense `config` with the layer counts that `plan` leaves."""
+    """A copy of the dense `config` with the layer counts, and the vocabulary, that `plan` leaves."""
     result = copy.deepcopy(config)
     for stack in adapter.stacks(config):
         kept = plan.of(layers_of(groups, stack.name))
@@ -35,6 +36,9 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
             set_key(result, key, len(kept))
         for key in stack.each:
             set_key(result, key, [get_key(config, key)[number] for number in kept])
+    words = tokens(groups)
+    if words is not None and len(plan.of(words)) < len(words):
+        renumber(result, places(words, plan), len(words))
     return result
 
 

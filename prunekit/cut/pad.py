@@ -24,7 +24,8 @@ def padded(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph) -> 
     dimensions went: norms take their mean over all of them.
     """
     plan = plan_of(model) or PruningPlan()
-    layers = PruningPlan({group.name: plan.of(group) for group in graph.groups if group.kind is Kind.LAYERS})
+    said = (Kind.LAYERS, Kind.VOCABULARY)  # by a stock config
+    layers = PruningPlan({group.name: plan.of(group) for group in graph.groups if group.kind in said})
     groups = narrow(graph.groups, layers)
     if gone := [g.name for g in groups if g.kind is Kind.HIDDEN and len(plan.of(g)) < len(g)]:
         raise PrunekitError(

@@ -34,7 +34,7 @@ def plain_keys(
     """
     full = {group.name: group for group in groups}
     narrower = [group for group in narrow(groups, plan) if len(group) < len(full[group.name])]
-    if any(group.kind not in (Kind.FFN, Kind.LAYERS) for group in narrower):
+    if any(group.kind not in (Kind.FFN, Kind.LAYERS, Kind.VOCABULARY) for group in narrower):
         return None
     if any(entry["quirk"] != UNSEEN for entry in layout.quirks):
         return None

@@ -11,6 +11,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.cut.compile import aligned, compile_layout, cut_config, indices, layers_of
 from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, stock_of, uninstall
 from prunekit.cut.plain import plain_keys
+from prunekit.cut.vocabulary import keys as token_keys
+from prunekit.cut.vocabulary import places, renumber, settle, tokens
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
@@ -44,6 +46,7 @@ def cut(
     plain = plain_keys(model, adapter, final, graph.groups, plan, layout)
     _adopt(model, adapter, final, dense_config, plan, {"layout": layout.to_dict(), "plain": plain})
     _align(model, adapter, graph.groups, before, plan)
+    _renumber(model, adapter, tokens(narrow(graph.groups, before)), plan)
     install(model, layout)
     return model
 
@@ -58,6 +61,14 @@ def _align(
             left = aligned(pairs, groups, before, plan)
             setattr(live, key, left) if left else delattr(live, key)
     model.generation_config = live
+
+
+def _renumber(model: PreTrainedModel, adapter: Adapter, words: PruningGroup | None, plan: PruningPlan) -> None:
+    """Let the generation config and the modules speak of the tokens left of `words`, which are the live model's."""
+    if words is not None and len(plan.of(words)) < len(words):
+        place = places(words, plan)
+        settle(model, place, adapter.biases)
+        renumber(model.generation_config, place, len(words))
 
 
 def _layer_part(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, tuple[int, ...]]:
@@ -104,7 +115,9 @@ def _adopt(
     """Turn the live model into one of the class that its checkpoint will be loaded with."""
     kind = pruned_class(type(model))
     stacks = adapter.stacks(dense_config)
-    keys = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
+    owners = {stack.name: stack for stack in stacks}
+    keys: dict[str, Stack | None] = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
+    keys |= {key: owners.get(key.partition(".")[0]) for key in token_keys(dense_config)}
     dense = {key: get_key(dense_config, key) for key in keys}
     kept = {name: list(ids) for name, ids in plan.kept.items()}
     record = {"format": FORMAT, "base": stock_of(kind).__name__, "plan": kept, "dense": dense, **shape}
@@ -125,7 +138,7 @@ def _adopt(
                 set_key(config, key, get_key(final, key))
         else:  # a part of a composite config, which the parts of the model hold themselves
             for key, stack in keys.items():
-                if path == stack.owner or path.startswith(f"{stack.owner}."):
+                if stack is not None and (path == stack.owner or path.startswith(f"{stack.owner}.")):
                     setattr(config, key.rpartition(".")[2], get_key(final, key))
     for stack in stacks:
         for key in stack.own_depth:

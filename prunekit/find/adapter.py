@@ -141,6 +141,8 @@ class Adapter:
     alignment: ClassVar[tuple[str, ...]] = ("alignment_heads",)
     """Keys of the generation config that list heads of cross-attention as ``[decoder layer, head]``, as Whisper's does
     for timestamps: a cut model lists those that are left, by their new numbers."""
+    biases: ClassVar[tuple[str, ...]] = ("final_logits_bias",)
+    """Buffers with one constant per token that are added to the logits."""
     skeleton_sizes: ClassVar[Mapping[str, int]] = {
         "d_model": 16,
         "encoder_layers": 2,

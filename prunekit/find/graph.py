@@ -23,9 +23,10 @@ from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, n
 class DependencyGraph:
     """Couplings and the groups they make. Example: a T5-base has 62 groups, one for each attention, FFN and stack.
 
-    `graph` has one node per (parameter, dimension), with its `size`, and one edge per coupling, with `kind` ``traced``
-    or ``tie``. `shapes` holds every parameter once, ties under their first name; `parts` says where each counts:
-    ``encoder``, ``decoder``, ``embedding`` or ``head``; `ties` maps the other names of a parameter to its first.
+    `graph` has one node per (parameter, dimension), with its `size`, and one edge per coupling, with `kind` ``traced``,
+    ``tie``, or ``tokens`` between tables of the same tokens. `shapes` holds every parameter once, ties under their
+    first name; `parts` says where each counts: ``encoder``, ``decoder``, ``embedding`` or ``head``; `ties` maps the
+    other names of a parameter to its first.
     """
 
     graph: "nx.Graph[Node]"

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import networkx as nx
+from torch import nn
 from transformers import PreTrainedModel
 
 from prunekit.find.adapter import Adapter, Stack
@@ -22,12 +24,10 @@ def streams(
     ties: Mapping[str, str],
 ) -> Iterator[PruningGroup]:
     """What runs through the whole model: the hidden dimensions of the residual stream, and the vocabulary."""
-    table = next(name for name, m in small.named_modules() if m is small.get_input_embeddings())
+    yield from _vocabulary(graph, small, ties)
     for component in nx.connected_components(graph):
         crossing = {at[0].name for name, _ in component if (at := place(name, stacks)) is not None}
-        if (f"{table}.weight", 0) in component:
-            yield replace(_stream("vocabulary", "", component, graph, ties, Kind.VOCABULARY), prunable=False)
-        elif crossing and len({place(name, stacks) for name, _ in component if name not in ties}) > 1:
+        if crossing and len({place(name, stacks) for name, _ in component if name not in ties}) > 1:
             hidden = _stream("hidden", "", component, graph, ties)
             readers = [stack for stack in stacks if _reads(stack, hidden)]
             if len(readers) == 1:
@@ -46,6 +46,36 @@ def streams(
                 owners = tuple(f"{stack.owner}." for stack in stacks if _reads(stack, group))
                 beside = (c.path for c in constants if c.width == width and c.path.startswith(owners))
                 yield replace(group, constants=tuple(beside))
+
+
+def _vocabulary(graph: "nx.Graph[Node]", small: PreTrainedModel, ties: Mapping[str, str]) -> Iterator[PruningGroup]:
+    """The tokens: rows of every table that is looked up by them, and of the projection that scores them.
+
+    They can be cut where all of these count the same tokens; a model that reads one vocabulary and writes another has
+    two tokenizers, whose tokens have nothing to do with each other.
+    """
+    whole: Any = small
+    tables = [_of_tokens(part) for part in (whole, whole.get_encoder(), whole.get_decoder())]
+    head = whole.get_output_embeddings()
+    names = {id(module): f"{name}.weight" for name, module in small.named_modules()}
+    nodes = [(names[id(module)], 0) for module in [*tables, head] if id(module) in names]
+    if nodes:
+        alike = len({graph.nodes[node]["size"] for node in nodes}) == 1
+        if alike:
+            known = nx.node_connected_component(graph, nodes[0])
+            graph.add_edges_from(((nodes[0], node) for node in nodes if node not in known), kind="tokens")
+        component = nx.node_connected_component(graph, nodes[0])
+        group = _stream("vocabulary", "", component, graph, ties, Kind.VOCABULARY)
+        yield replace(group, prunable=alike and head is not None)
+
+
+def _of_tokens(part: Any) -> nn.Module | None:
+    """The table by which a part of a model looks up tokens; None for a part that reads something else."""
+    try:
+        table = part.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return table if isinstance(table, nn.Embedding) else None
 
 
 def _reads(stack: Stack, group: PruningGroup) -> bool:

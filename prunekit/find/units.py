@@ -133,7 +133,7 @@ class PruningPlan:
                 )
             group = known[name]
             if not group.prunable and ids != group.ids:
-                raise PlanError(f"The plan prunes {name!r}, whose {group.kind} cannot be cut yet; leave it out.")
+                raise PlanError(f"The plan prunes {name!r}, whose {group.kind} cannot be cut; leave it out.")
             if unknown := sorted(set(ids) - set(group.ids)):
                 raise PlanError(
                     f"The plan keeps unit {unknown[0]} of {name!r}, which has only {_spelled(group.ids)}; "

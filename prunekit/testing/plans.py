@@ -20,8 +20,8 @@ def units(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
 
 
 def plans(groups: Iterable[PruningGroup]) -> "st.SearchStrategy[PruningPlan]":
-    """Plans for any groups; what cannot be cut yet stays whole. Example: ``@given(plan=plans(graph.groups))``."""
-    groups = [group for group in groups if group.prunable]
+    """Plans for any groups; the vocabulary stays whole. Example: ``@given(plan=plans(graph.groups))``."""
+    groups = [group for group in groups if group.prunable and group.kind is not Kind.VOCABULARY]
     return st.fixed_dictionaries({group.name: units(group) for group in groups}).map(
         lambda kept: fitting(PruningPlan(kept), groups)
     )

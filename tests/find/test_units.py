@@ -74,7 +74,7 @@ def test_a_plan_that_is_not_there(tmp_path):
         ({"encoder.9.ffn": (0,)}, "names the group 'encoder.9.ffn', which this model does not have"),
         ({"decoder.2.self.heads": (0, 4)}, "keeps unit 4 of 'decoder.2.self.heads', which has only units 0 to 3"),
         ({"decoder.layers": ()}, "leaves nothing of 'decoder.layers'; keep at least one of its 3 units"),
-        ({"vocabulary": (0,)}, "prunes 'vocabulary', whose vocabulary cannot be cut yet"),
+        ({"vocabulary": (0,)}, "prunes 'vocabulary', whose vocabulary cannot be cut"),
         ({"hidden": (0,), "encoder.hidden": (1,)}, "leaves nothing of 'encoder.hidden'; keep at least one"),
     ],
 )
