@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from prunekit.auto import make_known
 
 if TYPE_CHECKING:
+    from prunekit.corpus import prune_vocabulary
     from prunekit.cut.checkpoint import from_pretrained
     from prunekit.data.tasks import TaskPlugin
     from prunekit.errors import PrunekitError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from prunekit.recipe import Recipe
 
 _ROOMS = {
+    "prunekit.corpus": ("prune_vocabulary",),
     "prunekit.cut.checkpoint": ("from_pretrained",),
     "prunekit.data.tasks": ("TaskPlugin",),
     "prunekit.errors": ("PrunekitError",),
@@ -83,6 +85,7 @@ __all__ = [
     "meet",
     "meet_evenly",
     "prune",
+    "prune_vocabulary",
     "run",
     "shared_beams",
 ]

@@ -19,6 +19,7 @@ from prunekit.commands.inspect import inspect
 from prunekit.commands.list import list_plugins
 from prunekit.commands.new_adapter import new_adapter
 from prunekit.commands.run import run
+from prunekit.commands.vocabulary import vocabulary
 from prunekit.errors import PrunekitError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin cost a busy machine most of its time
@@ -104,3 +105,4 @@ app.command("check")(check)
 app.command("new-adapter")(new_adapter)
 app.command("eval")(evaluate)
 app.command("export")(export)
+app.command("vocabulary")(vocabulary)

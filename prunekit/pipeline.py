@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from prunekit.corpus import narrowed, plan_for, wanted
 from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
+from prunekit.cut.vocabulary import renumbered, tokens
 from prunekit.data.readers import Collator
 from prunekit.data.rows import collated
 from prunekit.errors import PrunekitError
@@ -60,6 +62,9 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
         line.check()
     with place.stage("learn"):
         line.teach()
+    with place.stage("cut"):
+        line.thin()
+    with place.stage("learn"):
         upfront = line.upfront()
     with place.stage("cut"):
         line.cut(upfront)
@@ -71,11 +76,11 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     with place.stage("recover"):
         line.recover()
     with place.stage("measure"):
-        verdict = judge(line.dense, line.model, line.subject, recipe, line.listener)
+        verdict = judge(line.dense, line.model, line.subject, recipe, line.listener, line.live.reader)
     report = report_on(verdict, line.subject, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
     write_text(place.directory / "plan.json", line.done.to_json())
     text = card(report, *checkpoint.opener(line.model))
-    checkpoint.save(line.model, place.directory / "model", line.subject.reader, text)
+    checkpoint.save(line.model, place.directory / "model", line.live.reader, text)
     verdict.predictions.write(place.directory / "predictions.jsonl")
     report.write(place.directory)
     place.close(line.recipe)
@@ -110,7 +115,10 @@ def counting(progress: Progress | None, stage: str) -> Callable[[int, int], None
 
 
 class Line:
-    """A run in progress: the live model, what has been cut of it so far, and the dense one to compare with."""
+    """A run in progress: the live model, what has been cut of it so far, and the dense one to compare with.
+
+    `live` is the subject as the live model reads it, and `lesson` the dense model with the tokens that are left.
+    """
 
     def __init__(
         self,
@@ -123,14 +131,19 @@ class Line:
         self.recipe, self.subject, self.strategy = recipe, subject, strategy
         self.given = PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan()
         self.place, self.progress = place, progress
-        self.model = self.dense = subject.model
+        self.model = self.dense = self.lesson = subject.model
+        self.live = subject
         self.original = copy.deepcopy(checkpoint.dense_config(self.model.config))
         self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
         self.equivalence: Equivalence | None = None
         self.cache = TeacherCache()
         check(self.model, recipe.measure.workloads)
         self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
-        task, reader = subject.task, subject.reader
+        self._read()
+
+    def _read(self) -> None:
+        """Encode the task's rows as the live model reads them."""
+        task, reader, recipe, place = self.subject.task, self.live.reader, self.recipe, self.place
         self.around = Surroundings(
             reader=reader,
             rows=reader.rows(task.train),
@@ -139,9 +152,9 @@ class Line:
             directory=place.work,
             journal=place.journal,
             seed=recipe.seed,
-            device=subject.device,
+            device=self.subject.device,
             dev_batch=recipe.measure.batch,
-            progress=progress,
+            progress=self.progress,
             claim=place.open,
             ledger=self.ledger,
         )
@@ -175,8 +188,26 @@ class Line:
                 f"The dense model's {metric.name} on the dev set is {quality:.3f}: it has not learned the task; give a "
                 "model that was fine-tuned on it, or let prunekit train it with --set teacher.steps=N."
             )
-        self.dense = copy.deepcopy(self.model)
+        self.dense = self.lesson = copy.deepcopy(self.model)
         self.dense.train(False)
+
+    def thin(self) -> None:
+        """Take the tokens that the recipe's corpus, or the given plan, can do without; teacher and rows follow."""
+        graph = self.subject.graph.after(self.done)
+        if self.recipe.vocabulary.corpus is not None:
+            ids = wanted(self.subject, self.recipe.vocabulary)
+        elif (words := tokens(graph.groups)) is not None and words.name in self.given.kept:
+            ids = words.positions(self.given.of(words))
+        else:
+            return
+        plan = plan_for(graph, ids)
+        self.live = dataclasses.replace(self.subject, reader=narrowed(self.subject.reader, ids))
+        self._read()
+        here, there = self.proofs, dict(enumerate(ids))
+        self.proofs = [renumbered(batch, there) for batch in here]  # as the model still reads them
+        self.cut(plan)
+        self.proofs, self.start = here, self.done
+        self.lesson = copy.deepcopy(self.model)
 
     def cut(self, plan: PruningPlan) -> None:
         """Cut the live model and prove it against the masked one."""
@@ -238,10 +269,10 @@ class Line:
 
     def _teacher(self) -> Teacher:
         """The dense model, with the layers and hidden dimensions of it that are still left in the live one."""
-        return Teacher.of(self.dense, narrow(self.subject.graph.groups, self.start), self.done, self.cache)
+        return Teacher.of(self.lesson, narrow(self.subject.graph.groups, self.start), self.done, self.cache)
 
     def _judge(self, model: PreTrainedModel) -> float:
         """The headline metric on the first dev rows."""
         task = self.subject.task
         rows = first(task.dev, self.recipe.measure.dev_examples)
-        return quality_of(model, self.subject, self.recipe, rows).scores[task.metrics[0].name]
+        return quality_of(model, self.live, self.recipe, rows).scores[task.metrics[0].name]

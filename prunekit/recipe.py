@@ -74,6 +74,13 @@ class RecoverySection(PhaseSection):
     frozen: tuple[Literal["encoder", "decoder"], ...] = Field((), description="stacks that stay as they are meanwhile")
 
 
+class VocabularySection(Section):
+    """Which tokens stay; all of them without a corpus."""
+
+    corpus: str | None = Field(None, description="task: what its training rows use; or a text file")
+    keep: tuple[str, ...] = Field((), description="pieces, or texts whose pieces stay too")
+
+
 class BudgetSection(Section):
     """What learning and recovery may spend together; recovery gets as many steps as the strategy left it.
 
@@ -133,6 +140,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     teacher: PhaseSection = PhaseSection()
     recovery: RecoverySection = RecoverySection()
+    vocabulary: VocabularySection = VocabularySection()
     budget: BudgetSection = BudgetSection()
     measure: MeasureSection = MeasureSection()
 

@@ -1,7 +1,7 @@
 """Was it worth it: both models' quality and speed, and the report on the whole run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from datasets import Dataset
@@ -72,14 +72,19 @@ def judge(
     subject: Subject,
     recipe: Recipe,
     listen: Callable[[str], Progress | None],
+    reader: Reader,
 ) -> Verdict:
-    """Quality on the test rows, then speed; `listen` gives the progress display of a stage."""
+    """Quality on the test rows, then speed; `listen` gives the progress display of a stage.
+
+    `reader` is the pruned model's, the subject's the dense one's.
+    """
     wanted = recipe.measure
     rows = first(subject.task.test, wanted.eval_examples)
     before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
-    after = quality_of(pruned, subject, recipe, rows, listen("test, pruned"))
-    encoded = subject.reader.rows(rows)
-    losses = [loss_on(model, subject.reader, encoded, wanted.batch) for model in (dense, pruned)]
+    after = quality_of(pruned, replace(subject, reader=reader), recipe, rows, listen("test, pruned"))
+    losses = [
+        loss_on(model, own, own.rows(rows), wanted.batch) for model, own in ((dense, subject.reader), (pruned, reader))
+    ]
     timings = compare(
         dense,
         pruned,

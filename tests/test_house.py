@@ -32,6 +32,7 @@ FLOORS = {
     "measure": TOP,
     "compare": LINE,
     "conform": LINE,
+    "corpus": LINE,
     "draft": LINE,
     "auto": LINE,
     "generation": LINE,

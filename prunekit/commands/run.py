@@ -51,6 +51,14 @@ def run(
             metavar="S", help="Share of the encoder's heads and channels to remove.", rich_help_panel=options.HOW
         ),
     ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            metavar="task|FILE",
+            help="Keep only the tokens that the training rows use, or a text file.",
+            rich_help_panel=options.HOW,
+        ),
+    ] = None,
     plan: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +85,8 @@ def run(
     ) | options.section(
         name=task, train=train, eval=eval_, test=test, source=source, target=target, metric=metric, prefix=prefix
     )
+    if vocabulary is not None:
+        flags["vocabulary"] = {"corpus": vocabulary}
     data = override(over(read_yaml(recipe) if recipe else {}, flags), set_ or [])
     Recipe.parse(data)  # what is wrong by itself is said before anything heavy is imported
     start(data)

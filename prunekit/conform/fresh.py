@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.conform import answers
-from prunekit.conform.specimen import LENGTH
+from prunekit.conform.specimen import LENGTH, WAYS
 from prunekit.cut import checkpoint
 from prunekit.errors import PrunekitError
 
@@ -38,11 +38,11 @@ class Reader:
         )
         atexit.register(self.process.kill)
 
-    def ask(self, directory: Path) -> None:
-        """Have the model in ``directory/model`` answer to ``directory/inputs.safetensors``."""
+    def ask(self, directory: Path, way: str) -> None:
+        """Have the model in ``directory/model`` answer to ``directory/inputs.safetensors``, and generate in a way."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"directory": str(directory), "generate": LENGTH}) + "\n")
+        self.process.stdin.write(json.dumps({"directory": str(directory), "generate": {**LENGTH, **WAYS[way]}}) + "\n")
         self.process.stdin.flush()
         if (answer := self.process.stdout.readline()).strip() != "done":
             raise PrunekitError(f"The saved model cannot be read in a fresh process: {answer.strip() or 'it died'}.")
@@ -53,11 +53,15 @@ _MODULES = tempfile.TemporaryDirectory(prefix="prunekit-modules-")
 
 
 def reload(
-    model: PreTrainedModel, batch: dict[str, Tensor], inputs: dict[str, Tensor], program: Sequence[str] = OWN
+    model: PreTrainedModel,
+    batch: dict[str, Tensor],
+    inputs: dict[str, Tensor],
+    program: Sequence[str] = OWN,
+    way: str = "greedy",
 ) -> dict[str, Tensor]:
     """Save `model`, and return the ``logits`` for `batch` that it gives in another process, and the ``tokens``.
 
-    Without `inputs` nothing is generated.
+    These are generated in one of the `WAYS`; nothing is without `inputs`.
     """
     if program not in _READERS or _READERS[program].process.poll() is not None:
         _READERS[program] = Reader(program, _MODULES.name)
@@ -68,7 +72,7 @@ def reload(
         save_file(
             {name: tensor.contiguous().clone() for name, tensor in named.items()}, directory / "inputs.safetensors"
         )
-        _READERS[program].ask(directory)
+        _READERS[program].ask(directory, way)
         found: dict[str, Tensor] = load_file(directory / "outputs.safetensors")
     return found
 

@@ -140,6 +140,8 @@ def _size_rows(report: Report) -> Iterator[Row]:
     for place, width in report.widths.hidden.items():
         if width < report.widths.dense_hidden[place]:
             yield place, count(report.widths.dense_hidden[place]), count(width), ""
+    if report.widths.tokens != report.widths.dense_tokens:
+        yield "tokens", count(report.widths.dense_tokens or 0), count(report.widths.tokens or 0), ""
     for denominator, share in sparsity.model_dump().items():
         yield f"sparsity, {denominator}", "", percent(share), ""
 

@@ -81,7 +81,8 @@ class LayersSection(ReportSection):
 class WidthsSection(ReportSection):
     """Heads, FFN channels and hidden dimensions that are left. Example: ``heads={"encoder.self": [4, 2, 0, 4]}``.
 
-    `hidden` are the dimensions of the residual stream, of the whole model and of a narrower encoder. The fields with
+    `hidden` are the dimensions of the residual stream, of the whole model and of a narrower encoder, `tokens` those of
+    the vocabulary. The fields with
     ``dense_`` say how many the same places had before.
     """
 
@@ -91,6 +92,8 @@ class WidthsSection(ReportSection):
     dense_ffn: dict[str, list[int]]
     hidden: dict[str, int] = {}
     dense_hidden: dict[str, int] = {}
+    tokens: int | None = None
+    dense_tokens: int | None = None
 
     @classmethod
     def of(cls, groups: Iterable[PruningGroup], plan: PruningPlan) -> "WidthsSection":
@@ -98,6 +101,7 @@ class WidthsSection(ReportSection):
         dense = {group.name: group for group in groups}
         left = narrow(tuple(dense.values()), plan)
         before = [dense[group.name] for group in left]
+        words = [(len(dense[group.name]), len(group)) for group in left if group.kind is Kind.VOCABULARY]
         return cls(
             heads=_widths(left, Kind.HEADS),
             ffn=_widths(left, Kind.FFN),
@@ -105,6 +109,8 @@ class WidthsSection(ReportSection):
             dense_ffn=_widths(before, Kind.FFN),
             hidden={group.name: len(group) for group in left if group.kind is Kind.HIDDEN},
             dense_hidden={group.name: len(group) for group in before if group.kind is Kind.HIDDEN},
+            tokens=words[0][1] if words else None,
+            dense_tokens=words[0][0] if words else None,
         )
 
 

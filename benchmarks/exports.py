@@ -1,0 +1,154 @@
+"""What each way out brings: a T5-base cut as NASH does, with and without a smaller vocabulary, by engine.
+
+    OMP_NUM_THREADS=1 python benchmarks/exports.py --write docs/results.md
+
+Random weights of the shapes of T5-base and mT5-base; decoder 12 to 3 layers, half of the encoder's heads and channels;
+batch 1, 128 tokens in, 32 out, one thread. All of a family take turns; medians of CPU seconds for a whole generation.
+Speed does not depend on what weights say, quality does: int8's is that of the built-in example.
+"""
+
+import argparse
+import copy
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ctranslate2
+import torch
+from tokenizers import Tokenizer, models
+from transformers import MT5Config, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, T5Config
+
+from prunekit import Adapter, PruningPlan, discover, meet_evenly, prune
+from prunekit.cut import ct2
+from prunekit.files import write_text
+from prunekit.find.graph import DependencyGraph
+from prunekit.measure.quality import predict, score
+from prunekit.measure.workload import generate, random_text
+from prunekit.recipe import Recipe, Workload
+from prunekit.subject import open_subject, resolve
+from prunekit_adapters.mt5 import MT5
+from prunekit_adapters.t5 import T5
+
+WORK = Workload(batch=1, source=128, new_tokens=32)
+BASE = {"d_model": 768, "d_kv": 64, "num_heads": 12, "num_layers": 12, "num_decoder_layers": 12, "decoder_layers": 12}
+START, END = "<!-- exports -->", "<!-- /exports -->"
+EXAMPLES = 1000
+
+
+def plan_of(graph: DependencyGraph, tokens: int | None, cut: bool = True) -> PruningPlan:
+    """Three of twelve decoder layers, half of the encoder's heads and channels, and the first so many tokens."""
+    plan = PruningPlan({"vocabulary": tuple(range(tokens))} if tokens else {})
+    if not cut:
+        return plan
+    groups = [g for g in graph.groups if g.stack == "encoder" and g.kind in ("heads", "ffn")]
+    size, chance = graph.prunable_size("encoder"), torch.Generator().manual_seed(0)
+    scores = {g.name: torch.rand(len(g), generator=chance) for g in groups}
+    widths = meet_evenly(groups, scores, size, size.whole / 2, round_to=8)
+    return plan.then(PruningPlan({"decoder.layers": (0, 5, 11)})).then(widths)
+
+
+def words(count: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of so many words, since an export asks for one."""
+    core = Tokenizer(models.WordLevel({f"w{number}": number for number in range(count)}, unk_token="w2"))
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
+
+
+def translator(
+    model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, place: Path, kind: str
+) -> Callable[[], object]:
+    """One generation by CTranslate2."""
+    names = ct2.write(model, adapter, graph, words(model.config.vocab_size), place, kind)
+    engine = ctranslate2.Translator(str(place), device="cpu", inter_threads=1, intra_threads=1)
+    row = [names[token] for token in random_text((model,), WORK, 0)["input_ids"][0].tolist()]
+    length = {"min_decoding_length": WORK.new_tokens, "max_decoding_length": WORK.new_tokens}
+    return lambda: engine.translate_batch([row], beam_size=1, **length)
+
+
+def ways(
+    adapter: Adapter, config: PretrainedConfig, tokens: int, engines: bool, place: Path
+) -> dict[str, Callable[[], object]]:
+    """Every way to generate, by name; the dense model of transformers is the first."""
+    torch.manual_seed(0)
+    dense = adapter.fresh(config).eval()
+    graph = discover(adapter, config, dense)
+    shapes = {
+        "dense": plan_of(graph, None, cut=False),
+        f"dense, {tokens:,} tokens": plan_of(graph, tokens, cut=False),
+        "pruned": plan_of(graph, None),
+        f"pruned, {tokens:,} tokens": plan_of(graph, tokens),
+    }
+    found: dict[str, Callable[[], object]] = {}
+    for shape, plan in shapes.items():
+        small = prune(copy.deepcopy(dense), plan, adapter) if shape != "dense" else dense
+        inputs = random_text((small,), WORK, 0)
+        found[f"{shape} | transformers"] = lambda small=small, inputs=inputs: generate(small, inputs, WORK)
+        for kind in ("float32", "int8") if engines else ():
+            exported = prune(copy.deepcopy(dense), plan, adapter)  # the dense one too: a plan that keeps everything
+            directory = place / f"{len(found)}"
+            found[f"{shape} | CTranslate2 {kind}"] = translator(exported, adapter, graph, directory, kind)
+    return found
+
+
+def timed(found: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median CPU seconds of each, all in turns, after one run that warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in found}
+    for turn in range(repeats + 1):
+        for name in sorted(found, reverse=bool(turn % 2)):
+            start = time.process_time()
+            found[name]()
+            if turn:
+                seconds[name].append(time.process_time() - start)
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+def quality(place: Path) -> list[str]:
+    """The built-in example's words right, in transformers and by CTranslate2 in both precisions."""
+    subject = open_subject(resolve(Recipe().model_dump(exclude_unset=True)))
+    rows = subject.task.test.select(range(EXAMPLES))
+    tokenizer, metrics = subject.reader.tokenizer, subject.task.metrics
+    said = {"transformers": predict(subject.model, subject.reader, rows, {}, 256)}
+    same = prune(copy.deepcopy(subject.model), PruningPlan(), subject.adapter)
+    sources = [subject.reader.rows(rows)[n]["source"] for n in range(EXAMPLES)]
+    for kind in ("float32", "int8"):
+        names = ct2.write(same, subject.adapter, subject.graph, tokenizer, place / kind, kind)
+        engine = ctranslate2.Translator(str(place / kind), device="cpu", intra_threads=1)
+        made = engine.translate_batch([[names[n] for n in row] for row in sources], beam_size=1, max_decoding_length=40)
+        ids = [tokenizer.convert_tokens_to_ids(result.hypotheses[0]) for result in made]
+        said[f"CTranslate2 {kind}"] = [tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
+    head = metrics[0].name
+    return [f"| {name} | {score(answers, rows, metrics).scores[head]:.1%} |" for name, answers in said.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--write", type=Path, help=f"put the tables into this file, between {START} and {END}")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    t5 = T5Config(vocab_size=32128, **BASE, d_ff=3072, decoder_start_token_id=0)
+    mt5 = MT5Config(vocab_size=250112, **BASE, d_ff=2048, decoder_start_token_id=0)
+    lines = []
+    for adapter, config, tokens, engines in ((T5(), t5, 8_192, True), (MT5(), mt5, 16_384, False)):
+        with tempfile.TemporaryDirectory() as place:
+            seconds = timed(ways(adapter, config, tokens, engines, Path(place)), asked.repeats)
+        lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed |", "|---|---|---|---|"]
+        dense = seconds["dense | transformers"]
+        lines += [f"| {name} | {1000 * each:,.0f} | {dense / each:.2f}x |" for name, each in seconds.items()]
+    with tempfile.TemporaryDirectory() as place:
+        lines += [
+            "",
+            f"| built-in example, dense, {EXAMPLES:,} words | words right |",
+            "|---|---|",
+            *quality(Path(place)),
+        ]
+    print("\n".join(lines))
+    if asked.write:
+        before, _, rest = asked.write.read_text(encoding="utf-8").partition(START)
+        _, _, after = rest.partition(END)
+        write_text(asked.write, "\n".join([before + START, *lines, "", END + after]))
+
+
+if __name__ == "__main__":
+    main()

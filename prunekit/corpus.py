@@ -1,0 +1,109 @@
+"""Which tokens stay: those that a task's training rows use, or a text file's; and a reader that knows no others."""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from prunekit.cut import tokenizer as pieces
+from prunekit.cut.checkpoint import plan_of
+from prunekit.cut.vocabulary import named, tokens
+from prunekit.data.readers import Reader
+from prunekit.data.speech import SpeechReader
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph, discover
+from prunekit.find.units import PruningPlan
+from prunekit.measure.equivalence import cut_checked
+from prunekit.pretrained import original_of
+from prunekit.recipe import VocabularySection
+from prunekit.subject import Subject
+
+TASK = "task"
+"""The corpus that is the task's own training rows."""
+
+
+def wanted(subject: Subject, section: VocabularySection) -> list[int]:
+    """The ids of the tokens that must stay, ascending; those that the model's configs name are among them.
+
+    Raises `PrunekitError` where there is no such file, or the tokenizer's tokens cannot be told apart.
+    """
+    texts, targets = lines(section.corpus), list(lines(section.corpus))
+    if section.corpus == TASK:
+        rows, task = subject.task.train, subject.task.section
+        reads = subject.task.reads == "text"
+        texts, targets = iter([task.prefix + text for text in rows["source"]] if reads else []), list(rows["target"])
+    used = pieces.used(subject.reader.tokenizer, texts, targets, section.keep)
+    return sorted({*used, *(token for token in named(subject.model) if token < len(subject.reader.tokenizer))})
+
+
+def lines(path: str | None) -> Iterator[str]:
+    """The lines of a text file, one after the other."""
+    if path in (None, TASK):
+        return
+    try:
+        with Path(str(path)).open(encoding="utf-8") as file:
+            yield from (line.rstrip("\n") for line in file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PrunekitError(f"The corpus {path!r} cannot be read as UTF-8 text: {error}.") from error
+
+
+def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
+    """The plan that leaves the tokens with these ids of the live model that `graph` describes.
+
+    Raises `PrunekitError` for an architecture whose vocabulary stays whole.
+    """
+    words = tokens(graph.groups)
+    if words is None:
+        raise PrunekitError("The vocabulary of this architecture cannot be pruned; leave out --vocabulary.")
+    return PruningPlan({words.name: tuple(words.ids[position] for position in ids)})
+
+
+def narrowed(reader: Reader, ids: list[int]) -> Reader:
+    """The same reader with the tokens of these ids alone, which it counts from 0."""
+    small = copy.copy(reader)
+    small.tokenizer = pieces.pruned(reader.tokenizer, ids)
+    if isinstance(small, SpeechReader) and small.start in ids:
+        small.start = ids.index(small.start)
+    return small
+
+
+def prune_vocabulary(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    adapter: Adapter,
+    texts: Iterable[str],
+    targets: Iterable[str] = (),
+    keep: Iterable[str] = (),
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Take from `model`, in place, the tokens that these texts do not need; with it the tokenizer that is left.
+
+    `targets` are texts that the model writes, `keep` names pieces, or texts whose pieces stay too. No training: other
+    tokens keep their scores, which is proved on random inputs. Raises `PrunekitError` where that fails, or where the
+    tokenizer or the architecture cannot lose tokens.
+    """
+    if len(tokenizer) > len(cast(Any, model).get_output_embeddings().weight):
+        raise PrunekitError("The tokenizer has more tokens than the model; give the one that belongs to it.")
+    ids = sorted({*pieces.used(tokenizer, texts, targets, keep), *(n for n in named(model) if n < len(tokenizer))})
+    small = pieces.pruned(tokenizer, ids)
+    original = original_of(model, adapter)
+    config = copy.deepcopy(original.config)
+    graph, before = discover(adapter, config, original), plan_of(model) or PruningPlan()
+    plan = plan_for(graph.after(before), ids)
+    cut_checked(model, plan, adapter, graph, config, before, [_any_batch(model, adapter, ids)])
+    return model, small
+
+
+def _any_batch(model: PreTrainedModel, adapter: Adapter, ids: Sequence[int]) -> dict[str, Tensor]:
+    """Random inputs and labels for four rows, of these tokens only."""
+    left, chance = torch.tensor(ids), torch.Generator().manual_seed(0)
+    inputs = dict(adapter.encoder_inputs(model.config, 4))
+    if "input_ids" in inputs:
+        inputs["input_ids"] = left[torch.randint(len(ids), inputs["input_ids"].shape, generator=chance)]
+    labels = left[torch.randint(len(ids), (4, 8), generator=chance)]
+    live = {key: value.to(model.dtype) if value.is_floating_point() else value for key, value in inputs.items()}
+    return {key: value.to(model.device) for key, value in {**live, "labels": labels}.items()}
