@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import transformers
 from transformers import (
     AutoTokenizer,
     Speech2TextConfig,
@@ -153,3 +154,15 @@ def test_a_speech_model_without_its_feature_extractor(whisper_directory, sounds,
         (tmp_path / "bare" / name).write_bytes((whisper_directory / name).read_bytes())
     with pytest.raises(PrunekitError, match="holds no feature extractor that can be used"):
         open_subject(resolve(recipe(tmp_path / "bare", sounds).model_dump(exclude_unset=True)))
+
+
+def test_the_pipeline_of_transformers_takes_a_pruned_model(whisper_directory, sounds):
+    """As anybody calls it, by a directory; it says what the model says."""
+    run(recipe(whisper_directory, sounds, generation={"max_new_tokens": 6}))
+    place = str(sounds.parent / "run/model")
+    ask = transformers.pipeline("automatic-speech-recognition", model=place, trust_remote_code=True)
+    samples, rate = soundfile.read(sounds.parent / "0.wav", dtype="float32")
+    said = ask({"raw": samples, "sampling_rate": rate}, generate_kwargs={"max_new_tokens": 6})["text"]
+    rows = [json.loads(line) for line in (sounds.parent / "run/predictions.jsonl").read_text().splitlines()]
+    assert said.split() == rows[0]["pruned"].split()
+    assert said

@@ -5,13 +5,16 @@ may be apart by rounding, since memory lies elsewhere in another process.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from textwrap import dedent
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils import hub
 
 import prunekit
 from prunekit import Kind, PruningPlan
@@ -133,3 +136,29 @@ def test_a_model_saved_by_hand_is_as_portable(saved):
     assert ours == theirs
     one, other = (load_file(saved / name / "model.safetensors") for name in ("model", "by hand"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_it_is_pushed_whole(saved, monkeypatch):
+    """Nothing leaves the machine: what would be uploaded is kept, and opened as somebody would who downloads it."""
+    uploaded = saved / "hub"
+    monkeypatch.setattr(
+        hub, "hf_api", lambda: SimpleNamespace(create_repo=lambda name, **_: SimpleNamespace(repo_id=name))
+    )
+    monkeypatch.setattr(hub, "create_and_tag_model_card", lambda *_, **__: SimpleNamespace(save=lambda path: None))
+    monkeypatch.setattr(
+        hub.PushToHubMixin, "_upload_modified_files", lambda _, folder, *__, **___: shutil.copytree(folder, uploaded)
+    )
+    prunekit.from_pretrained(saved / "model").push_to_hub("me/small")
+    found = outcome(
+        """
+        import torch
+        from safetensors.torch import load_file
+        from transformers import AutoModelForSeq2SeqLM
+        expected = load_file("expected.safetensors")
+        model = AutoModelForSeq2SeqLM.from_pretrained("hub", trust_remote_code=True)
+        logits = model(input_ids=expected["ids"], decoder_input_ids=expected["ids"], use_cache=False).logits
+        assert (logits - expected["logits"]).abs().max() <= 1e-6 * expected["logits"].abs().max()
+        """,
+        saved,
+    )
+    assert found.returncode == 0, found.stderr
