@@ -2,6 +2,9 @@
 
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
+ALIKE = ("plbart", "mvp", "blenderbot")
+"""Types that CTranslate2 does not know, and reads as BART."""
+
 
 class Bart(Adapter):
     """BART, mBART, PLBart, Pegasus, Marian, NLLB, Blenderbot: naming the roots is enough."""
@@ -15,6 +18,12 @@ class Bart(Adapter):
             Stack("encoder", "model.encoder.layers", own, ffn("fc1")),
             Stack("decoder", "model.decoder.layers", own, cross, ffn("fc1")),
         )
+
+    def ctranslate2(self, model, loaders):
+        config, encoder = model.config, model.get_encoder()
+        config.normalize_before = hasattr(encoder, "layer_norm")  # the loader asks for what configs say no longer
+        config.normalize_embedding = hasattr(encoder, "layernorm_embedding")
+        return loaders["BartConfig"] if config.model_type in ALIKE else super().ctranslate2(model, loaders)
 
 
 @hookimpl

@@ -38,6 +38,9 @@ class T5Gemma(Adapter):
 
         return stack("encoder", own, matrix), stack("decoder", own, cross, matrix)
 
+    def ctranslate2(self, model, loaders):
+        return None  # its loader takes all layers for alike, and knows no soft capping
+
 
 @hookimpl
 def prunekit_adapter():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prunekit.measure.parity import Parity
 
 OWN = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
-WEIGHTS = (".safetensors", ".bin", ".index.json")
+WEIGHTS = (".safetensors", ".bin", ".index.json", ".h5", ".msgpack")
 """Files of a model's directory that belong to its weights; what else lies there goes along."""
 
 
@@ -30,7 +30,10 @@ class Format(StrEnum):
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="DIR", help="A directory with a model that prunekit pruned.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="DIR", help="A directory with a pruned model; for ctranslate2 a dense one does too."),
+    ],
     to: Annotated[
         Format,
         typer.Option(
@@ -63,7 +66,7 @@ def export(
         raise PrunekitError(f"{str(output)!r} exists already; choose another --output, or remove it.")
     directory = located(model)
     config = open_config(directory)
-    if not getattr(config, "prunekit", None):
+    if to is Format.PLAIN and not getattr(config, "prunekit", None):
         raise PrunekitError(f"{model!r} is not a pruned model, so it is as plain as it can be.")
     _, known = adapter_for(config, adapter)
     with Display(), replacing(output) as draft:
@@ -78,11 +81,7 @@ def export(
         for file in directory.iterdir():
             if file.is_file() and file.name not in OWN and not file.name.endswith(WEIGHTS):
                 shutil.copyfile(file, draft / file.name)
-    OUT.print(
-        f"{output}: scores differ by {found.difference:.1e}, greedy tokens are equal for {found.equal} of "
-        f"{found.rows} inputs.",
-        soft_wrap=True,
-    )
+    OUT.print(f"{output}: {found.told()}", soft_wrap=True)
 
 
 def _plain(model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path) -> "Parity":
@@ -104,8 +103,11 @@ def _ctranslate2(
     quantization: str,
 ) -> "Parity":
     from prunekit.cut import ct2
-    from prunekit.measure.parity import of_translator
+    from prunekit.measure.engine import of_engine
     from prunekit.pretrained import open_tokenizer
 
-    vocabulary = ct2.write(model, adapter, graph, open_tokenizer(directory), draft, quantization)
-    return of_translator(model, draft, vocabulary, exact=quantization == "float32")
+    tokenizer = open_tokenizer(directory)
+    for kind in dict.fromkeys(("float32", quantization)):  # rounded weights prove nothing, so exact ones come first
+        vocabulary = ct2.write(model, adapter, graph, tokenizer, draft, kind)
+        found = of_engine(model, adapter, draft, vocabulary, exact=kind == "float32")
+    return found

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
-from prunekit.cut.checkpoint import dense_config, plan_of
+from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.compile import indices
-from prunekit.cut.layout import holders, put, uninstall
+from prunekit.cut.layout import Holders, Pruned, holders, put, stock_of, uninstall
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
@@ -34,32 +35,26 @@ def write(
     `quantization` is one of CTranslate2's, like ``float32`` or ``int8``. Raises `PrunekitError` for architectures that
     it does not translate, and for a quantization that it does not know.
     """
-    loader = _loader(model)
     live, full = narrow(graph.groups, plan_of(model) or PruningPlan()), {group.name: group for group in graph.groups}
-    even = _as_read(copy.deepcopy(model))
+    even = _as_stock(model)
     heads = evened(even, live, full)
+    loader = _loader(adapter, even)
     try:
         spec = loader.get_model_spec(even)
     except (AttributeError, KeyError, ValueError) as error:
-        raise PrunekitError(f"CTranslate2's loader cannot read a {type(model).__name__}: {error}") from error
+        raise PrunekitError(f"CTranslate2's loader cannot read a {type(even).__name__}: {error}") from error
     for stack in ("encoder", "decoder"):
         if counts := [len(ids) for name, ids in heads.items() if name.startswith(f"{stack}.")]:
             getattr(spec, stack).num_heads = np.int16(max(counts))
     _scale_queries(spec)
     _biases(spec, heads)
-    _narrow_lookups(spec, model)
     if hasattr(spec.decoder, "scale_outputs"):
-        spec.decoder.scale_outputs = _scale(model, adapter)
+        spec.decoder.scale_outputs = _scale(model, inputs_of(adapter, even))
     loader.set_config(spec.config, even, tokenizer)
-    vocabulary: list[str] = loader.get_vocabulary(even, tokenizer)
+    _align(spec.config, live, heads)
+    vocabulary = _words(loader.get_vocabulary(even, tokenizer), len(spec.decoder.embeddings.weight), tokenizer)
     loader.set_vocabulary(spec, vocabulary)
-    spec.validate()
-    try:
-        spec.optimize(quantization=quantization)
-    except ValueError as error:
-        raise PrunekitError(f"CTranslate2 refuses the quantization {quantization!r}: {error}") from error
-    directory.mkdir(parents=True, exist_ok=True)
-    spec.save(str(directory))
+    _save(spec, directory, quantization)
     return vocabulary
 
 
@@ -73,46 +68,75 @@ def library() -> Any:
     return ctranslate2
 
 
-def _loader(model: PreTrainedModel) -> Any:
-    """CTranslate2's own loader for the model's architecture."""
-    loaders = library().converters.transformers._MODEL_LOADERS
-    kind = type(dense_config(model.config)).__name__
-    if kind not in loaders or not hasattr(model, "get_encoder") or model.main_input_name != "input_ids":
-        raise PrunekitError(f"CTranslate2 translates no models with a {kind}; export it with --to plain.")
-    return loaders[kind]
+def _loader(adapter: Adapter, model: PreTrainedModel) -> Any:
+    """What the adapter takes of CTranslate2's loaders."""
+    if getattr(model.config, "decoder_start_token_id", None) is None:
+        raise PrunekitError(
+            "The config names no decoder_start_token_id, which CTranslate2 starts with; set and save it."
+        )
+    loader = adapter.ctranslate2(model, library().converters.transformers._MODEL_LOADERS)
+    if loader is None:
+        kind = type(model.config).__name__
+        raise PrunekitError(f"There is no export of models with a {kind} to CTranslate2; try --to plain.")
+    return loader
+
+
+@torch.no_grad()
+def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy in float32 as the stock classes know it, without quirks; a narrower stack has tables of its own width."""
+    whole: Any = copy.deepcopy(model)
+    uninstall(whole.float())
+    if isinstance(model, Pruned):
+        for entry in whole.config.prunekit["layout"]["quirks"]:
+            if entry["quirk"] == "GathersOutput":
+                _gather(whole.get_submodule(entry["module"]), torch.tensor(entry["index"]))
+        whole.__class__ = stock_of(type(whole))
+        whole.config.__class__ = whole.config_class
+    whole.config.vocab_size = len(whole.get_output_embeddings().weight)
+    stock: PreTrainedModel = whole
+    return stock
+
+
+def _gather(module: nn.Module, index: torch.Tensor) -> None:
+    """Only these columns of a table, whether it is learned or computed."""
+    for name, weight in list(module.named_parameters(recurse=False)):
+        setattr(module, name, nn.Parameter(weight.index_select(-1, index), requires_grad=False))
+    for name, table in list(module.named_buffers(recurse=False)):
+        setattr(module, name, table.index_select(-1, index))
 
 
 @torch.no_grad()
 def evened(model: PreTrainedModel, live: Sequence[PruningGroup], full: Mapping[str, PruningGroup]) -> Heads:
-    """Pad every attention of `model`, in place, to the heads of the widest one of its stack; returns who they are."""
-    uninstall(model)
+    """Pad every attention of `model`, in place, to the heads of the widest one of its stack; returns who they are.
+
+    A feed-forward layer without channels gets one of zeros.
+    """
     owners, found = holders(model), {}
     groups = [group for group in live if group.kind is Kind.HEADS]
     widest = {stack: max(len(g) for g in groups if g.stack == stack) for stack in {g.stack for g in groups}}
-    for group in groups:
-        spare = [n for n in full[group.name].ids if n not in group.ids]
-        ids = tuple(sorted([*group.ids, *spare[: max(widest[group.stack], 1) - len(group)]]))
-        found[group.name] = ids
-        if len(ids) == len(group):
+    for group in live:
+        if group.kind is Kind.HEADS:
+            spare = [n for n in full[group.name].ids if n not in group.ids]
+            ids = tuple(sorted([*group.ids, *spare[: max(widest[group.stack], 1) - len(group)]]))
+            found[group.name] = ids
+        elif group.kind is Kind.FFN:
+            ids = group.ids or full[group.name].ids[:1]
+        else:
             continue
-        places = [ids.index(n) for n in group.ids]
-        for piece in group.slices:
-            index = indices(piece, places, len(ids))
-            old = model.get_parameter(piece.parameter)
-            size = list(old.shape)
-            size[piece.dim] = len(ids) * piece.width
-            put(owners, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
+        if len(ids) > len(group):
+            _spread(model, owners, group, ids)
     return found
 
 
-def _as_read(model: PreTrainedModel) -> PreTrainedModel:
-    """The model in float32, with what the loaders of BART and its kin ask of a config, though it no longer says so."""
-    whole: Any = model
-    for key, norm in (("normalize_before", "layer_norm"), ("normalize_embedding", "layernorm_embedding")):
-        if not hasattr(model.config, key):
-            setattr(model.config, key, hasattr(whole.get_encoder(), norm))
-    single: PreTrainedModel = whole.to(torch.float32)
-    return single
+def _spread(model: PreTrainedModel, owners: Holders, group: PruningGroup, ids: Sequence[int]) -> None:
+    """Give a group these units, those that it lacks of zeros."""
+    places = [ids.index(n) for n in group.ids]
+    for piece in group.slices:
+        index = indices(piece, places, len(ids))
+        old = model.get_parameter(piece.parameter)
+        size = list(old.shape)
+        size[piece.dim] = len(ids) * piece.width
+        put(owners, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
 
 
 def _scale_queries(spec: Any) -> None:
@@ -136,23 +160,7 @@ def _biases(spec: Any, heads: Heads) -> None:
                 layer.self_attention.relative_attention_bias = table[:, list(ids)]
 
 
-def _narrow_lookups(spec: Any, model: PreTrainedModel) -> None:
-    """A narrower encoder's own columns of the tables that it shares with the decoder."""
-    whole: Any = model
-    layout = whole.config.prunekit["layout"]
-    quirks = {entry["module"]: entry["index"] for entry in layout["quirks"] if entry["quirk"] == "GathersOutput"}
-    names = {id(module): name for name, module in model.named_modules()}
-    encoder = whole.get_encoder()
-    for attribute, place in (("embed_tokens", spec.encoder.embeddings[0]), ("embed_positions", None)):
-        module = getattr(encoder, attribute, None)
-        index = quirks.get(names.get(id(module), ""))
-        if index is not None and place is not None:
-            place.weight = place.weight[:, index]
-        elif index is not None:
-            spec.encoder.position_encodings.encodings = spec.encoder.position_encodings.encodings[:, index]
-
-
-def _scale(model: PreTrainedModel, adapter: Adapter) -> Any:
+def _scale(model: PreTrainedModel, inputs: dict[str, Any]) -> Any:
     """By what the decoder's output is multiplied before the projection, told by looking; T5's configs don't agree."""
     whole: Any = model
     seen: dict[str, torch.Tensor] = {}
@@ -162,9 +170,50 @@ def _scale(model: PreTrainedModel, adapter: Adapter) -> Any:
     )
     try:
         with torch.no_grad():
-            whole(**inputs_of(adapter, model))
+            whole(**inputs)
     finally:
         for hook in hooks:
             hook.remove()
     factor = float((seen["read"] * seen["out"]).sum() / seen["out"].square().sum())
     return library().specs.model_spec.OPTIONAL if abs(factor - 1) < 1e-3 else factor
+
+
+def _align(config: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
+    """The heads by which words are timed, among those of zeros; all there are, where the loader names none of them."""
+    if not getattr(config, "alignment_heads", None):
+        return
+    cross = [group for group in live if group.name in heads and group.name.endswith(".cross.heads")]
+    there = {
+        (layer, head): [layer, heads[group.name].index(unit)]
+        for layer, group in enumerate(cross)
+        for head, unit in enumerate(group.ids)
+    }
+    listed = [there[layer, head] for layer, head in config.alignment_heads if (layer, head) in there]
+    config.alignment_heads = listed or list(there.values())
+
+
+def _words(words: list[str], rows: int, tokenizer: Any) -> list[str]:
+    """A name of its own for every row of the table: the tokenizer's, which must mean this row to it, or a new one."""
+    known = tokenizer.get_vocab()
+    first = {word: place for place, word in reversed(list(enumerate(words)))}
+    for word, place in first.items():
+        if word in known and tokenizer.convert_tokens_to_ids(word) != place:
+            raise PrunekitError(
+                f"{word!r} is token {tokenizer.convert_tokens_to_ids(word)} of the tokenizer, but would be {place} for "
+                "CTranslate2, which counts tokens without gaps; export the model with --to plain."
+            )
+    named = {place: word for word, place in first.items()}
+    return [named.get(place, f"<unused_{place}>") for place in range(max(rows, len(words)))]
+
+
+def _save(spec: Any, directory: Path, quantization: str) -> None:
+    try:
+        spec.validate()
+    except ValueError as error:
+        raise PrunekitError(f"CTranslate2 cannot hold this model: {error}") from error
+    try:
+        spec.optimize(quantization=quantization)
+    except ValueError as error:
+        raise PrunekitError(f"CTranslate2 refuses the quantization {quantization!r}: {error}") from error
+    directory.mkdir(parents=True, exist_ok=True)
+    spec.save(str(directory))

@@ -203,6 +203,15 @@ class Adapter:
         model: PreTrainedModel = make(config)
         return model
 
+    def ctranslate2(self, model: PreTrainedModel, loaders: Mapping[str, Any]) -> Any:
+        """The one of CTranslate2's `loaders`, which go by the names of configs, that reads `model`; None if none does.
+
+        The model is a copy with equally many heads in all layers of a stack, of a stock class: set on it what the
+        loader asks for. A loader of one's own, made from ``ctranslate2.converters.transformers.ModelLoader``, serves
+        too; import that package here only. Whatever comes out is held against the model before it is written.
+        """
+        return loaders.get(type(model.config).__name__)
+
     def embeddings(self, model: PreTrainedModel) -> set[str]:
         """Names of the parameters that count as embedding: tables outside the layers, looked up by token or place."""
         inside = tuple(f"{stack.path}." for stack in self.stacks(model.config))

@@ -32,12 +32,16 @@ def check(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
 
 def random_text(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
     """Random `input_ids` [batch, source] that all models know and none treats specially, with nothing masked."""
-    tables: list[Any] = [model.get_input_embeddings() for model in models]
-    rows = min(len(table.weight) for table in tables)
-    special = {token for model in models for token in _special_ids(model)}
-    plain = torch.tensor([token for token in range(rows) if token not in special])
+    plain = torch.tensor(plain_tokens(models))
     drawn = torch.randint(len(plain), (workload.batch, workload.source), generator=torch.Generator().manual_seed(seed))
     return {"input_ids": plain[drawn], "attention_mask": torch.ones_like(drawn)}
+
+
+def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
+    """Every id that all models know and none treats specially."""
+    tables: list[Any] = [model.get_input_embeddings() for model in models]
+    special = {token for model in models for token in _special_ids(model)}
+    return [token for token in range(min(len(table.weight) for table in tables)) if token not in special]
 
 
 def inputs_for(reader: Reader) -> Inputs:
