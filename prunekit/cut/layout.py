@@ -142,6 +142,11 @@ def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:
     return _CONFIGS[base]
 
 
+def as_known(config: PretrainedConfig) -> None:
+    """Let a live config say the stock type, by which pipelines choose what to do; saved is the type of its class."""
+    vars(config)["model_type"] = type(config).model_type.removeprefix("prunekit-")
+
+
 def _deepest(config: Any) -> int:
     """The layers of the deepest stack: a cache is made for so many, where its size cannot be set."""
     record = getattr(config, "prunekit", None) or {}
@@ -166,6 +171,7 @@ class Pruned:
 
     def __init__(self, config: PretrainedConfig, *args: Any, **kwargs: Any):
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
+        as_known(config)
         install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:

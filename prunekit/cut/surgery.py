@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.compile import aligned, compile_layout, cut_config, indices, layers_of
-from prunekit.cut.layout import FORMAT, holders, install, pruned_class, put, stock_of, uninstall
+from prunekit.cut.layout import FORMAT, as_known, holders, install, pruned_class, put, stock_of, uninstall
 from prunekit.cut.plain import plain_keys
 from prunekit.cut.vocabulary import keys as token_keys
 from prunekit.cut.vocabulary import places, renumber, settle, tokens
@@ -133,6 +133,7 @@ def _adopt(
         module.config = config
         if isinstance(old, type(dense_config)):
             config.__class__ = kind.config_class
+            as_known(config)
             config.prunekit = record
             for key in keys:
                 set_key(config, key, get_key(final, key))

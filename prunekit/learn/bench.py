@@ -207,9 +207,9 @@ class Bench:
         self.model.train(False)
 
     def _memories(self, losses: Distillation, frozen_stacks: Sequence[str]) -> dict[PreTrainedModel, EncoderMemory]:
-        """Of the models whose encoders give the same each time: a frozen one's without dropout, and the teacher's."""
+        """Of the models whose encoders give the same each time: one that is frozen, and the teacher's."""
         found = {}
-        if "encoder" in frozen_stacks and self.around.section.dropout == 0 and "encoder" not in losses.hidden:
+        if "encoder" in frozen_stacks and "encoder" not in losses.hidden:
             found[self.model] = EncoderMemory(self.around.states_limit)
         if self.teacher is not None and losses.needs_teacher and "encoder" not in losses.hidden:
             found[self.teacher.model] = self.teacher.cache.states
