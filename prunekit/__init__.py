@@ -8,6 +8,7 @@ from prunekit.auto import make_known
 if TYPE_CHECKING:
     from prunekit.corpus import prune_vocabulary
     from prunekit.cut.checkpoint import from_pretrained
+    from prunekit.cut.onnx_model import from_onnx
     from prunekit.data.tasks import TaskPlugin
     from prunekit.errors import PrunekitError
     from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "prunekit.corpus": ("prune_vocabulary",),
     "prunekit.cut.checkpoint": ("from_pretrained",),
+    "prunekit.cut.onnx_model": ("from_onnx",),
     "prunekit.data.tasks": ("TaskPlugin",),
     "prunekit.errors": ("PrunekitError",),
     "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
@@ -77,6 +79,7 @@ __all__ = [
     "evenly_spaced",
     "fast_generate",
     "ffn",
+    "from_onnx",
     "from_pretrained",
     "harden",
     "heads",

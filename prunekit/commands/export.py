@@ -27,24 +27,25 @@ class Format(StrEnum):
 
     PLAIN = "plain"
     CTRANSLATE2 = "ctranslate2"
+    ONNX = "onnx"
 
 
 def export(
     model: Annotated[
         str,
-        typer.Argument(metavar="DIR", help="A directory with a pruned model; for ctranslate2 a dense one does too."),
+        typer.Argument(metavar="DIR", help="A directory with a pruned model; for an engine a dense one does too."),
     ],
     to: Annotated[
         Format,
         typer.Option(
             "--to",
-            help="plain: the stock architecture, with zeros where heads and channels went; ctranslate2: for that "
-            "engine, as narrow as the model is.",
+            help="plain: the stock architecture, with zeros where heads and channels went; ctranslate2, onnx: for "
+            "these engines, as narrow as the model is.",
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the result goes; must not exist.")],
     quantization: Annotated[
-        str, typer.Option(metavar="TYPE", help="Of ctranslate2's weights: float32, int8, float16, ...")
+        str, typer.Option(metavar="TYPE", help="An engine's weights: float32, int8; ctranslate2 knows more.")
     ] = "float32",
     adapter: options.Adapter = None,
     debug: options.Debug = False,
@@ -76,6 +77,8 @@ def export(
         graph = discover(known, original.config, original)
         if to is Format.PLAIN:
             found = _plain(small, known, graph, draft)
+        elif to is Format.ONNX:
+            found = _onnx(small, known, graph, draft, quantization)
         else:
             found = _ctranslate2(small, known, graph, directory, draft, quantization)
         for file in directory.iterdir():
@@ -111,3 +114,13 @@ def _ctranslate2(
         vocabulary = ct2.write(model, adapter, graph, tokenizer, draft, kind)
         found = of_engine(model, adapter, draft, vocabulary, exact=kind == "float32")
     return found
+
+
+def _onnx(
+    model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path, quantization: str
+) -> "Parity":
+    from prunekit.cut import onnx_export
+    from prunekit.measure.graphs import of_graphs
+
+    onnx_export.write(model, adapter, graph, draft, quantization)
+    return of_graphs(model, draft, exact=quantization == "float32")

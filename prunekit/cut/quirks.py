@@ -123,7 +123,7 @@ class Skipped(Quirk):
         nothing = hidden_states[..., :0]
         keys = kwargs.get("key_value_states")
         length = (nothing if keys is None else keys).shape[1]
-        weights = nothing.new_zeros(len(nothing), 0, nothing.shape[1], length)
+        weights = nothing.new_zeros(nothing.shape[0], 0, nothing.shape[1], length)
         results: list[Any] = [self.module.get_submodule(self.output)(nothing) if self.output else nothing]
         results += [*[None] * (self.results - 2), weights][: self.results - 1]
         if self.shared is not None:

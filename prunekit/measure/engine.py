@@ -18,12 +18,9 @@ from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
-from prunekit.measure.parity import Parity, refused
+from prunekit.measure.parity import APART, Parity, refused
 from prunekit.measure.quality import evaluating
 from prunekit.measure.workload import plain_tokens
-
-APART = 1e-4
-"""How far log-probabilities of a token may be apart in float32, as a share of the largest where that is above 1."""
 
 ROWS, SOUNDS = 16, 4
 LENGTH, GIVEN, NEW_TOKENS = 12, 6, 12

@@ -11,6 +11,9 @@ from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.measure.equivalence import ALARM, compare, observe
 
+APART = 1e-4
+"""How far log-probabilities of a token may be apart in float32, as a share of the largest where that is above 1."""
+
 
 @dataclass(frozen=True)
 class Parity:
