@@ -36,6 +36,7 @@ FLOORS = {
     "draft": LINE,
     "auto": LINE,
     "generation": LINE,
+    "line": LINE,
     "pipeline": LINE,
     "plugins": LINE,
     "pretrained": LINE,

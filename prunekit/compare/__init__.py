@@ -8,7 +8,7 @@ from prunekit.compare.page import write
 from prunekit.compare.running import done, run_cells
 from prunekit.compare.speeds import timed_together
 from prunekit.compare.summary import summarise
-from prunekit.pipeline import Progress
+from prunekit.line import Progress
 
 __all__ = ["Comparison", "Summary", "compare"]
 

@@ -15,8 +15,9 @@ from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, plac
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
+from prunekit.line import Progress, counting
 from prunekit.measure.predictions import Predictions
-from prunekit.pipeline import Progress, counting, run
+from prunekit.pipeline import run
 from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 from prunekit.verdict import first, quality_of

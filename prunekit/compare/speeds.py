@@ -9,10 +9,11 @@ from prunekit.compare.cells import Cell, Comparison, place_of
 from prunekit.compare.figures import Speed
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
+from prunekit.line import Progress, counting
 from prunekit.measure.environment import environment
 from prunekit.measure.latency import speedups
 from prunekit.measure.workload import inputs_for
-from prunekit.pipeline import Progress, counting, prune
+from prunekit.pipeline import prune
 from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 

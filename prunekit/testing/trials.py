@@ -18,8 +18,8 @@ from prunekit.find.units import PruningPlan
 from prunekit.learn.bench import Bench, Surroundings
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training import Teacher
+from prunekit.line import problem_of
 from prunekit.measure.equivalence import Equivalence, cut_checked
-from prunekit.pipeline import problem_of
 from prunekit.recipe import Recipe, TaskSection, TrainingSection
 from prunekit.testing.models import VOCABULARY, tiny
 

@@ -9,7 +9,7 @@ from prunekit.find.units import Kind, PruningPlan
 from prunekit.learn.gates import Constraint, HardConcreteGates
 from prunekit.learn.harden import harden
 from prunekit.learn.schedule import SparsitySchedule
-from prunekit.pipeline import problem_of
+from prunekit.line import problem_of
 from prunekit.recipe import Recipe
 
 few = settings(derandomize=True, deadline=None, max_examples=20)

@@ -9,7 +9,7 @@ import torch
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn.masks import Masks
 from prunekit.learn.strategy import Problem, build
-from prunekit.pipeline import problem_of
+from prunekit.line import problem_of
 from prunekit.recipe import Recipe
 from prunekit.testing import try_out
 from prunekit_strategies.cofi import CoFi
