@@ -63,9 +63,10 @@ def pruned(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> PreTrained
     """
     form, name = form_of(tokenizer), type(tokenizer).__name__
     number = {old: new for new, old in enumerate(sorted(set(ids)))}
-    if foreign := number.keys() - set(form.vocabulary.values()):
+    fixed = form.fixed()
+    if foreign := number.keys() - fixed - set(form.vocabulary.values()):
         raise PrunekitError(f"{min(foreign)} is no id of this {name}; give the ids of its pieces, like used() does.")
-    if missing := form.fixed() - number.keys():
+    if missing := fixed - number.keys():
         some = tokenizer.convert_ids_to_tokens(min(missing))
         raise PrunekitError(f"{some!r} ({min(missing)}) must stay in this {name}; give at least used(tokenizer, []).")
     place = Path(tempfile.mkdtemp(prefix="prunekit-"))

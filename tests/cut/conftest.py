@@ -138,15 +138,17 @@ def fallback(_):
     core = library(model, trainers.BpeTrainer, pre_tokenizers.Metaspace(), **options)
     core.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Metaspace()])
     end = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return plain(core, processors.Sequence([end]), eos_token="</s>", unk_token="<unk>")
+    return plain(core, end, eos_token="</s>", unk_token="<unk>")
 
 
 def wordlevel(_):
     """Words, whose unknown one and end only the library knows, not transformers."""
-    special = ["<pad>", "<unk>", "</s>"]
-    model = models.WordLevel(unk_token="<unk>")
-    core = library(model, trainers.WordLevelTrainer, pre_tokenizers.WhitespaceSplit(), special_tokens=special)
-    return plain(core, processors.BertProcessing(("</s>", 2), ("</s>", 2)))
+    names = [*dict.fromkeys(word for line in sentences()[:400] for word in line.split()), "<unk>", "</s>", "<pad>"]
+    number = {name: n for n, name in enumerate(names)}
+    core = Tokenizer(models.WordLevel(number, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    end = ("</s>", number["</s>"])
+    return plain(core, processors.Sequence([processors.BertProcessing(end, end)]))
 
 
 def marian(place):

@@ -39,7 +39,7 @@ BYTES = ("bart", "whisper", "fallback")
 """Families that can write any character."""
 
 lines = st.lists(st.sampled_from(WORDS + STRANGE + SPECIAL) | st.text(max_size=6), max_size=6).map(" ".join)
-quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def ids(tokenizer, text, side="text", **options):
