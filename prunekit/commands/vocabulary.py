@@ -48,8 +48,11 @@ def vocabulary(
     precision = getattr(torch, str(config.dtype or "float32").removeprefix("torch."))
     tokenizer, live = open_tokenizer(directory), open_model(directory, config, known, precision)
     before = {"tokens": len(tokenizer), "parameters": live.num_parameters()}
+    written = (
+        texts if getattr(tokenizer, "tgt_lang", "") is not None else []
+    )  # M2M-100 writes in a language that it is told
     with Display():
-        live, small = prune_vocabulary(live, tokenizer, known, texts, texts, keep or ())
+        live, small = prune_vocabulary(live, tokenizer, known, texts, written, keep or ())
         checkpoint.save(live, output, small)
     for file in directory.iterdir():
         if file.is_file() and file.name not in OWN and not file.name.endswith(WEIGHTS) and _beside(file, output):
