@@ -64,7 +64,8 @@ def difference(one, other):
 def bare(case):
     """The smallest plan: the last layer of either stack without any unit, on eight and four hidden dimensions."""
     left = {Kind.LAYERS: -1, Kind.HIDDEN: -8}
-    kept = {g.name: g.ids[left[g.kind] :] if g.kind in left else () for g in case.graph.groups if g.prunable}
+    groups = [g for g in case.graph.groups if g.prunable and g.kind is not Kind.VOCABULARY]
+    kept = {g.name: g.ids[left[g.kind] :] if g.kind in left else () for g in groups}
     return PruningPlan({**kept, "encoder.hidden": (24, 26, 29, 31)})
 
 

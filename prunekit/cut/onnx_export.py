@@ -35,6 +35,9 @@ OPSET = 17
 QUANTIZATIONS = ("float32", "int8")
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 
+TOKENS = torch.tensor([[3, 4, 5], [5, 4, 3]])
+"""What a decoder is shown: words in every vocabulary."""
+
 AXES: Mapping[str, dict[int, str]] = {
     "input_ids": {0: "batch", 1: "source"},
     "attention_mask": {0: "batch", 1: "source"},
@@ -71,10 +74,11 @@ def write(
         )
     directory.mkdir(parents=True, exist_ok=True)
     traced = _eager(model)
-    inputs = {key: value for key, value in adapter.encoder_inputs(model.config, 2).items() if key in AXES}
     try:
+        example = adapter.encoder_inputs(model.config, 2)
+        inputs = {key: example[key] for key in ("input_ids", "attention_mask")}
         found = _observe(traced, inputs)
-        given = {"decoder_input_ids": inputs["input_ids"][:, :3], "attention_mask": inputs["attention_mask"]}
+        given = {"decoder_input_ids": TOKENS, "attention_mask": inputs["attention_mask"]}
         given |= dict(zip([*found.names("cross"), *found.names("past")], found.tensors, strict=True))
         outputs = [["last_hidden_state", *found.names("cross")], ["logits", *found.names("present")]]
         _trace(_Encoding(traced), inputs, outputs[0], directory / ENCODER, quantization)
@@ -128,8 +132,8 @@ def _observe(model: Any, inputs: Mapping[str, Tensor]) -> _Cached:
     cache = _empty()
     with torch.no_grad():
         encoded = model.get_encoder()(**inputs)
-        tokens, mask = inputs["input_ids"][:, :2], inputs["attention_mask"]
-        model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=tokens, past_key_values=cache)
+        mask = inputs["attention_mask"]
+        model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=TOKENS[:, 1:], past_key_values=cache)
     caches = (cache.cross_attention_cache, cache.self_attention_cache)
     cross, own = (tuple(n for n, layer in enumerate(each.layers) if layer.is_initialized) for each in caches)
     return _Cached(cross, own, tuple(tensor for each in caches for tensor in _tensors(each)), encoded[0].shape[-1])
@@ -146,7 +150,7 @@ class _Encoding(nn.Module):
         """The rest of the decoder's run leads to no output, so the exporter leaves it out."""
         model, cache = cast(Any, self.model), _empty()
         encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
-        start = {"decoder_input_ids": input_ids[:, :1], "past_key_values": cache}
+        start = {"decoder_input_ids": torch.full_like(input_ids[:, :1], 3), "past_key_values": cache}
         model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **start)
         return (encoded[0], *_tensors(cache.cross_attention_cache))
 
@@ -199,7 +203,7 @@ def _trace(
         torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
-            file,
+            str(file),
             input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes={name: AXES[name.partition(".")[0]] for name in [*inputs, *outputs]},
@@ -241,8 +245,9 @@ def _gather(file: Path, target: Path) -> None:
     if len(list(file.parent.iterdir())) == 1:
         shutil.move(file, target)
     else:
-        onnx = library()
-        onnx.save_model(onnx.load(file), target, save_as_external_data=True, location=f"{target.name}.data")
+        onnx, weights = library(), target.with_name(f"{target.name}.data")
+        onnx.save_model(onnx.load(file), target, save_as_external_data=True, location=weights.name)
+        shutil.copymode(target, weights)  # onnx hides it from everybody else
 
 
 def _configs(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path) -> None:

@@ -166,6 +166,22 @@ def test_nothing_but_layers_without_heads_and_channels(case, tmp_path, family):
     assert graphs.of_graphs(small, tmp_path, exact=True).equal == 16
 
 
+def test_weights_in_many_files_become_one(case, exported, tmp_path):
+    small, target = exported(case("bart"))
+    many, one = tmp_path / "many", tmp_path / "one"
+    for place in (many, one):
+        place.mkdir()
+    graph = onnx.load(target / "decoder.onnx")
+    options = {"all_tensors_to_one_file": False, "size_threshold": 0}
+    onnx.save_model(graph, many / "decoder.onnx", save_as_external_data=True, **options)
+    assert len(list(many.iterdir())) > 10
+    onnx_export._gather(many / "decoder.onnx", one / "decoder.onnx")
+    assert {path.name for path in one.iterdir()} == {"decoder.onnx", "decoder.onnx.data"}
+    for name in ("encoder.onnx", "config.json", "generation_config.json"):
+        (one / name).write_bytes((target / name).read_bytes())
+    assert graphs.of_graphs(small, one, exact=True).equal == 16
+
+
 KIN = {
     "MarianConfig": {"pad_token_id": 59, "decoder_start_token_id": 59, "eos_token_id": 0},
     "M2M100Config": {"pad_token_id": 1, "decoder_start_token_id": 2, "eos_token_id": 2, "bos_token_id": 0},
