@@ -30,7 +30,7 @@ def recipe(directory, pairs, output, **more):
 
 def nash(directory, pairs, output, **more):
     options = {"decoder_layers": 2, "encoder_sparsity": 0.5, "steps": 12, "warmup": 0.5, "gate_learning_rate": 0.5}
-    options["layer_choice"] = "even"
+    options |= {"layer_choice": "even", "narrowing": "gates"}
     return recipe(directory, pairs, output, options=options, **{"recovery": {"steps": 4}, **more})
 
 

@@ -47,6 +47,8 @@ FULL = {
         "dense_ffn": {"encoder": [512, 512]},
         "hidden": {"hidden": 128},
         "dense_hidden": {"hidden": 128},
+        "tokens": 69,
+        "dense_tokens": 69,
     },
     "quality": {
         "metric": "exact_match",
