@@ -34,7 +34,10 @@ def of_graphs(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     try:
         other = observe(from_onnx(directory, torch.get_num_threads()), batches)
     except Exception as error:  # ONNX Runtime's errors share no ancestor
-        raise PrunekitError(f"ONNX Runtime cannot run what was exported: {told(error)[:300]}") from error
+        raise PrunekitError(
+            "ONNX Runtime cannot run what was exported, so nothing was written; export the model with --to plain "
+            f"({told(error)[:300]})."
+        ) from error
     same = [_equal(*both) for both in zip(one.tokens, other.tokens, strict=True)]
     pairs = [*zip(one.logits, other.logits, strict=True)]
     pairs += [(a[rows], b[rows]) for a, b, rows in zip(one.scores, other.scores, same, strict=True) if rows.any()]
