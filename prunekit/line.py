@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from prunekit.corpus import narrowed, plan_for, wanted
 from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
-from prunekit.cut.vocabulary import renumbered, tokens
+from prunekit.cut.vocabulary import Renumbering, tokens
 from prunekit.data.readers import Collator
 from prunekit.data.rows import collated
 from prunekit.errors import PrunekitError
@@ -146,19 +146,17 @@ class Line:
         plan = plan_for(graph, ids)
         self.live = dataclasses.replace(self.subject, reader=narrowed(self.subject.reader, ids))
         self._read()
-        here, there = self.proofs, dict(enumerate(ids))
-        self.proofs = [renumbered(batch, there) for batch in here]  # as the model still reads them
-        self.cut(plan)
-        self.proofs, self.start = here, self.done
-        self.lesson = copy.deepcopy(self.model)
+        back = Renumbering(dict(enumerate(ids)), len(ids))
+        self.cut(plan, [back.batch(batch) for batch in self.proofs])  # as the model still reads them
+        self.start, self.lesson = self.done, copy.deepcopy(self.model)
 
-    def cut(self, plan: PruningPlan) -> None:
-        """Cut the live model and prove it against the masked one."""
+    def cut(self, plan: PruningPlan, proofs: Sequence[dict[str, Any]] | None = None) -> None:
+        """Cut the live model and prove it against the masked one, on `proofs` or the first dev rows."""
         total = self.done.then(plan)
         if total == self.done:
             return
         graph, adapter = self.subject.graph, self.subject.adapter
-        found = cut_checked(self.model, plan, adapter, graph, self.original, self.done, self.proofs)
+        found = cut_checked(self.model, plan, adapter, graph, self.original, self.done, proofs or self.proofs)
         self.equivalence = found if self.equivalence is None else self.equivalence.worse(found)
         self.done = total
 

@@ -10,7 +10,7 @@ from prunekit.conform.checks import PLANS, Failure, Skip, check, difference, nee
 from prunekit.conform.fresh import OWN, STRANGER, reload
 from prunekit.conform.specimen import WAYS, Specimen, random_plans
 from prunekit.cut.pad import padded
-from prunekit.cut.vocabulary import renumbered
+from prunekit.cut.vocabulary import Renumbering
 from prunekit.find.units import Kind, PruningPlan
 from prunekit.generation import shared_beams
 
@@ -60,19 +60,20 @@ def fewer_tokens(specimen: Specimen) -> None:
     others = list(random_plans(specimen.groups(), PLANS))
     for seed, other in enumerate([PruningPlan(), *others[: PLANS // 2]]):
         plan = specimen.words(words, seed).then(other)
-        place, small = specimen.places(plan), specimen.cut(plan)
-        left = list(place)
+        fewer, small = Renumbering.of([words], plan), specimen.cut(plan)
+        if fewer is None:
+            raise Failure("the inputs have every token, so that none can go; give the specimen more")
         with specimen.masked(plan):
-            expected = specimen.logits(specimen.model)[..., left]
+            expected = specimen.logits(specimen.model)[..., fewer.left]
             tokens = {
                 way: specimen.tokens(specimen.model, way) for way in ("greedy", "beam") if way not in specimen.ways
             }
         _agree(specimen, expected, small, plan)
         for way, found in tokens.items():
-            if not torch.equal(renumbered({"labels": found}, place)["labels"], specimen.tokens(small, way)):
+            if not torch.equal(fewer.ids(found), specimen.tokens(small, way)):
                 raise Failure(f"the tokens differ ({way}) with {spelled(plan)}")
-        if small.config.get_text_config(decoder=True).vocab_size != len(left):
-            raise Failure(f"the config says {small.config.vocab_size} tokens, the model has {len(left)}")
+        if small.config.get_text_config(decoder=True).vocab_size != len(fewer.left):
+            raise Failure(f"the config says {small.config.vocab_size} tokens, the model has {len(fewer.left)}")
 
 
 @check("first", "declare `first` for what only the first layer owns")

@@ -79,9 +79,7 @@ class Specimen:
     def words(self, group: PruningGroup, seed: int) -> PruningPlan:
         """A plan for the vocabulary: half of its tokens, and those that the inputs and the model's configs name."""
         chance = random.Random(seed)
-        read = {
-            int(token) for key in vocabulary.BATCH if key in self.batch for token in self.batch[key].flatten().tolist()
-        }
+        read = {n for key in vocabulary.BATCH if key in self.batch for n in self.batch[key].flatten().tolist()}
         must = read | vocabulary.named(self.model)
         return PruningPlan({group.name: tuple(n for n in group.ids if n in must or chance.random() < 0.5)})
 
@@ -116,14 +114,8 @@ class Specimen:
 
     def read_by(self, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A batch in the token ids of `model`, which may have lost some."""
-        place = self.places(plan_of(model) or PruningPlan())
-        return vocabulary.renumbered(batch, place) if place else dict(batch)
-
-    def places(self, plan: PruningPlan) -> dict[int, int]:
-        """The new number of every token that `plan` leaves; nothing where it leaves them all."""
-        words = vocabulary.tokens(self.graph.groups)
-        whole = words is None or len(plan.of(words)) == len(words)
-        return {} if whole or words is None else vocabulary.places(words, plan)
+        fewer = vocabulary.Renumbering.of(self.graph.groups, plan_of(model) or PruningPlan())
+        return dict(batch) if fewer is None else fewer.batch(batch)
 
     def returned(self, paths: Iterable[str]) -> dict[str, int]:
         """How many values the modules at these paths return, a tensor being one; without those that do not run."""

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from prunekit.cut.layout import Layout
-from prunekit.cut.vocabulary import places, renumber, tokens
+from prunekit.cut.vocabulary import Renumbering
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
@@ -36,9 +36,8 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
             set_key(result, key, len(kept))
         for key in stack.each:
             set_key(result, key, [get_key(config, key)[number] for number in kept])
-    words = tokens(groups)
-    if words is not None and len(plan.of(words)) < len(words):
-        renumber(result, places(words, plan), len(words))
+    if (fewer := Renumbering.of(groups, plan)) is not None:
+        fewer.config(result)
     return result
 
 

@@ -11,8 +11,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.cut.compile import aligned, compile_layout, cut_config, indices, layers_of
 from prunekit.cut.layout import FORMAT, as_known, holders, install, pruned_class, put, stock_of, uninstall
 from prunekit.cut.plain import plain_keys
+from prunekit.cut.vocabulary import Renumbering
 from prunekit.cut.vocabulary import keys as token_keys
-from prunekit.cut.vocabulary import places, renumber, settle, tokens
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.keys import get_key, set_key
@@ -46,7 +46,9 @@ def cut(
     plain = plain_keys(model, adapter, final, graph.groups, plan, layout)
     _adopt(model, adapter, final, dense_config, plan, {"layout": layout.to_dict(), "plain": plain})
     _align(model, adapter, graph.groups, before, plan)
-    _renumber(model, adapter, tokens(narrow(graph.groups, before)), plan)
+    if (fewer := Renumbering.of(narrow(graph.groups, before), plan)) is not None:
+        fewer.modules(model, adapter.biases)
+        fewer.config(model.generation_config)
     install(model, layout)
     return model
 
@@ -61,14 +63,6 @@ def _align(
             left = aligned(pairs, groups, before, plan)
             setattr(live, key, left) if left else delattr(live, key)
     model.generation_config = live
-
-
-def _renumber(model: PreTrainedModel, adapter: Adapter, words: PruningGroup | None, plan: PruningPlan) -> None:
-    """Let the generation config and the modules speak of the tokens left of `words`, which are the live model's."""
-    if words is not None and len(plan.of(words)) < len(words):
-        place = places(words, plan)
-        settle(model, place, adapter.biases)
-        renumber(model.generation_config, place, len(words))
 
 
 def _layer_part(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,8 @@
 """A smaller vocabulary in everything that knows tokens by number: configs, tables, and batches of ids."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,18 +28,104 @@ FORBIDS = re.compile(r"(begin_)?suppress_tokens|bad_words_ids|sequence_bias")
 BATCH = ("input_ids", "decoder_input_ids", "labels")
 """The tensors of a batch that hold token ids."""
 
-Places = Mapping[int, int]
-"""The new number of each token that stays, by its old one; ids beyond the table are left as they are."""
 
-
-def tokens(groups: Sequence[PruningGroup]) -> PruningGroup | None:
+def tokens(groups: Iterable[PruningGroup]) -> PruningGroup | None:
     """The group of the vocabulary, if the model's can be cut."""
     return next((group for group in groups if group.kind is Kind.VOCABULARY and group.prunable), None)
 
 
-def places(group: PruningGroup, plan: PruningPlan) -> dict[int, int]:
-    """Where the tokens of a model end up that `plan` leaves of `group`. Example: {0: 0, 3: 1} where 1 and 2 go."""
-    return {position: new for new, position in enumerate(group.positions(plan.of(group)))}
+@dataclass(frozen=True)
+class Renumbering:
+    """The new number of each token that stays, by its old one of `before` in all; ids beyond these stay as they are.
+
+    Example: ``Renumbering({0: 0, 3: 1}, 4)`` where 1 and 2 go.
+    """
+
+    place: Mapping[int, int]
+    before: int
+
+    @classmethod
+    def of(cls, groups: Iterable[PruningGroup], plan: PruningPlan) -> "Renumbering | None":
+        """What `plan` does to the tokens of the model with these `groups`; None where none of them goes."""
+        words = tokens(groups)
+        if words is None or len(plan.of(words)) == len(words):
+            return None
+        return cls({position: new for new, position in enumerate(words.positions(plan.of(words)))}, len(words))
+
+    @property
+    def left(self) -> list[int]:
+        """The old numbers of what stays, ascending."""
+        return list(self.place)
+
+    def ids(self, ids: Tensor) -> Tensor:
+        """Ids of tokens that are left, by their new numbers; -100 stays."""
+        table = torch.full((max(self.place) + 1,), -1, dtype=torch.long)
+        table[self.left] = torch.tensor(list(self.place.values()))
+        return torch.where(ids < 0, ids, table.to(ids.device)[ids.clamp(min=0)])
+
+    def batch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch with the new numbers of its tokens, all of which must be left."""
+        return {key: self.ids(value) if key in BATCH else value for key, value in batch.items()}
+
+    def config(self, config: Any) -> None:
+        """Let a config, which may hold others, speak of the tokens that are left; in place.
+
+        Raises `PrunekitError` where it names one that is not.
+        """
+        for key in list(keys(config)):
+            leaf, value = key.rpartition(".")[2], get_key(config, key)
+            if SIZE.fullmatch(leaf):
+                set_key(config, key, len(self.place) if value == self.before else value)
+            else:
+                set_key(config, key, self._value(leaf, value))
+
+    def modules(self, model: nn.Module, biases: Sequence[str]) -> None:
+        """What modules remember of tokens, beside their parameters: the padding's number, and constant `biases`.
+
+        Raises `PrunekitError` where positions are counted from a padding token that would have another number.
+        """
+        order = torch.tensor(self.left)
+        for name, buffer in list(model.named_buffers()):
+            path, _, leaf = name.rpartition(".")
+            if leaf in biases:
+                setattr(model.get_submodule(path), leaf, buffer.index_select(-1, order.to(buffer.device)))
+        for module in model.modules():
+            if isinstance(old := getattr(module, "padding_idx", None), int):
+                new = self.place.get(old, old)
+                if new != old and hasattr(module, "make_weights"):
+                    raise PrunekitError(
+                        f"The positions of this model are counted from its padding token, number {old}; keep every "
+                        "token up to that one."
+                    )
+                module.padding_idx = new  # type: ignore[assignment]
+
+    def _value(self, key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._one(key, token) for name, token in value.items()}
+        if not isinstance(value, list | tuple):
+            return self._one(key, value)
+        if key == "forced_decoder_ids":
+            return [[position, self._one(key, token)] for position, token in value]
+        if key == "sequence_bias":
+            return [[self._list(key, words), bias] for words, bias in value if self._has(words)]
+        items = [item for item in value if self._has(item)] if FORBIDS.fullmatch(key) else value
+        return [self._list(key, item) if isinstance(item, list | tuple) else self._one(key, item) for item in items]
+
+    def _list(self, key: str, words: Iterable[Any]) -> list[Any]:
+        return [self._one(key, token) for token in words]
+
+    def _one(self, key: str, token: Any) -> Any:
+        if not isinstance(token, int) or not 0 <= token < self.before:
+            return token
+        if token not in self.place:
+            raise PrunekitError(
+                f"The plan drops the token {token}, which the model's config names as {key!r}; keep it."
+            )
+        return self.place[token]
+
+    def _has(self, item: Any) -> bool:
+        """Whether every token in a value is left, or none of the model's."""
+        return all(token in self.place or not 0 <= token < self.before for token in _inside(item))
 
 
 def named(model: PreTrainedModel) -> set[int]:
@@ -70,73 +157,3 @@ def keys(config: Any, path: str = "") -> Iterator[str]:
             yield from keys(value, f"{path}{key}.")
         elif value is not None and (SIZE.fullmatch(key) or IDS.fullmatch(key)):
             yield path + key
-
-
-def renumber(config: Any, place: Places, before: int) -> None:
-    """Let a config, which may hold others, speak of the tokens that are left of `before`; in place.
-
-    Raises `PrunekitError` where it names one that is not.
-    """
-    for key in list(keys(config)):
-        leaf, value = key.rpartition(".")[2], get_key(config, key)
-        if SIZE.fullmatch(leaf):
-            set_key(config, key, len(place) if value == before else value)
-        else:
-            set_key(config, key, _renumbered(leaf, value, place, before))
-
-
-def _renumbered(key: str, value: Any, place: Places, before: int) -> Any:
-    def one(token: Any) -> Any:
-        if not isinstance(token, int) or not 0 <= token < before:
-            return token
-        if token not in place:
-            raise PrunekitError(
-                f"The plan drops the token {token}, which the model's config names as {key!r}; keep it."
-            )
-        return place[token]
-
-    def left(item: Any) -> bool:
-        return all(token in place or not 0 <= token < before for token in _inside(item))
-
-    if isinstance(value, Mapping):
-        return {name: one(token) for name, token in value.items()}
-    if not isinstance(value, list | tuple):
-        return one(value)
-    if key == "forced_decoder_ids":
-        return [[position, one(token)] for position, token in value]
-    if key == "sequence_bias":
-        return [[[one(token) for token in words], bias] for words, bias in value if left(words)]
-    items = [item for item in value if left(item)] if FORBIDS.fullmatch(key) else value
-    return [[one(token) for token in item] if isinstance(item, list | tuple) else one(item) for item in items]
-
-
-def renumbered(batch: Mapping[str, Any], place: Places) -> dict[str, Any]:
-    """A batch with the new numbers of its tokens, all of which must be left; labels keep their -100."""
-    table = torch.full((max(place) + 1,), -1, dtype=torch.long)
-    table[list(place)] = torch.tensor(list(place.values()))
-
-    def moved(ids: Tensor) -> Tensor:
-        return torch.where(ids < 0, ids, table.to(ids.device)[ids.clamp(min=0)])
-
-    return {key: moved(value) if key in BATCH else value for key, value in batch.items()}
-
-
-def settle(model: nn.Module, place: Places, biases: Sequence[str]) -> None:
-    """What modules remember of tokens, beside their parameters: the padding's number, and constant biases.
-
-    Raises `PrunekitError` where positions are counted from a padding token that would have another number.
-    """
-    order = torch.tensor(sorted(place))
-    for name, buffer in list(model.named_buffers()):
-        path, _, leaf = name.rpartition(".")
-        if leaf in biases:
-            setattr(model.get_submodule(path), leaf, buffer.index_select(-1, order.to(buffer.device)))
-    for module in model.modules():
-        if isinstance(old := getattr(module, "padding_idx", None), int):
-            new = place.get(old, old)
-            if new != old and hasattr(module, "make_weights"):
-                raise PrunekitError(
-                    f"The positions of this model are counted from its padding token, number {old}; keep every token "
-                    "up to that one."
-                )
-            module.padding_idx = new  # type: ignore[assignment]

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.cut.surgery import cut
-from prunekit.cut.vocabulary import Places, places, renumbered, tokens
+from prunekit.cut.vocabulary import Renumbering
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
@@ -31,13 +31,12 @@ class Trace:
     tokens: tuple[Tensor, ...]
     scores: tuple[Tensor, ...]
 
-    def renumbered(self, place: Places) -> "Trace":
+    def renumbered(self, fewer: Renumbering) -> "Trace":
         """The same of the tokens that are left, by their new numbers."""
-        left = list(place)
         return Trace(
-            tuple(values[..., left] for values in self.logits),
-            tuple(renumbered({"labels": ids}, place)["labels"] for ids in self.tokens),
-            tuple(values[..., left] for values in self.scores),
+            tuple(values[..., fewer.left] for values in self.logits),
+            tuple(map(fewer.ids, self.tokens)),
+            tuple(values[..., fewer.left] for values in self.scores),
         )
 
 
@@ -64,7 +63,7 @@ def observe(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_token
     training = model.training
     model.train(False)
     generator: Any = model
-    logits, said, scores = [], [], []
+    logits, tokens, scores = [], [], []
     for batch in batches:
         inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
         forced = {key: value for key, value in batch.items() if key != "index"}
@@ -77,10 +76,10 @@ def observe(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_token
             output_logits=True,
             return_dict_in_generate=True,
         )
-        said.append(output.sequences.cpu())
+        tokens.append(output.sequences.cpu())
         scores.append(torch.stack(output.logits, dim=1).float().cpu())
     model.train(training)
-    return Trace(tuple(logits), tuple(said), tuple(scores))
+    return Trace(tuple(logits), tuple(tokens), tuple(scores))
 
 
 def compare(one: Trace, other: Trace) -> Equivalence:
@@ -128,18 +127,17 @@ def cut_checked(
     groups: Sequence[PruningGroup] = narrow(graph.groups, before)
     names = {group.name for group in groups}
     local = PruningPlan({name: ids for name, ids in before.then(plan).kept.items() if name in names})
-    words = tokens(groups)
-    place = places(words, local) if words is not None and len(local.of(words)) < len(words) else {}
+    fewer = Renumbering.of(groups, local)
     with masked(model, groups, local):
         expected = observe(model, batches)
     cut(model, plan, adapter, graph, dense_config, before)
-    if place:
-        expected, batches = expected.renumbered(place), [renumbered(batch, place) for batch in batches]
+    if fewer is not None:
+        expected, batches = expected.renumbered(fewer), [fewer.batch(batch) for batch in batches]
     result = compare(expected, observe(model, batches))
     if result.max_rel_diff > ALARM.get(model.dtype, 1e-4) or not result.tokens_equal:
-        said = "equal" if result.tokens_equal else "different"
+        tokens = "equal" if result.tokens_equal else "different"
         raise PrunekitError(
             f"The cut model differs from the masked one (logits by {result.max_rel_diff:.1e} of the largest, tokens "
-            f"{said}); the adapter {type(adapter).__name__} is wrong for this model."
+            f"{tokens}); the adapter {type(adapter).__name__} is wrong for this model."
         )
     return result
