@@ -71,15 +71,19 @@ class Comparison(Section):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     budgets: tuple[BudgetSection, ...] = ()
     output: str = "outputs/comparison"
+    records: str | None = Field(None, description="where a small file stays of every run; else in the output")
     keep_models: bool = Field(False, description="keep the cells' checkpoints")
 
     @classmethod
     def load(cls, path: Path, output: str | None = None) -> "Comparison":
-        """Read a YAML file; `base` may be the name of another, beside it. Raises `PrunekitError` in one sentence."""
+        """Read a YAML file; `base` may be the name of another, beside it. Raises `PrunekitError` in one sentence.
+
+        With an `output` of its own it knows nothing of the records that the file names: all is made anew there.
+        """
         data = read_yaml(path)
         if isinstance(data.get("base"), str):
             data["base"] = read_yaml(path.parent / data["base"])
-        return cls.parse({"name": path.stem, **data, **({"output": output} if output else {})})
+        return cls.parse({"name": path.stem, **data, **({"output": output, "records": None} if output else {})})
 
     @classmethod
     def parse(cls, data: Any) -> "Comparison":
@@ -123,6 +127,11 @@ class Comparison(Section):
     def directory(self) -> Path:
         """Where everything is written."""
         return Path(self.output)
+
+    @property
+    def archive(self) -> Path:
+        """Where the records of the runs lie, which is all that the tables are made of."""
+        return self.directory / "records" if self.records is None else Path(self.records)
 
     def chosen(self, variants: Sequence[str]) -> tuple[str, ...]:
         """The variants of these names, or all; raises `PrunekitError` for a name that is none."""
@@ -198,7 +207,7 @@ def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
     if cell.variant == FURTHER:
         above["plan"] = str(comparison.directory / UNCUT)
     elif needed is not None:
-        above["plan"] = str(place_of(comparison, needed) / "plan.json")
+        above["plan"] = str(shape_of(comparison, needed))
         if variant.from_scratch is not None:
             above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
     if base.get("teacher", {}).get("steps", 0) == 0:  # else every cell has a dense model of its own
@@ -209,3 +218,9 @@ def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
 def place_of(comparison: Comparison, cell: Cell) -> Path:
     """The directory of a cell's run."""
     return comparison.directory / "cells" / cell.name
+
+
+def shape_of(comparison: Comparison, cell: Cell) -> Path:
+    """The file with a cell's plan that the cells of its shape read."""
+    place = place_of(comparison, cell)
+    return place.with_name(f"{place.name}.plan.json")

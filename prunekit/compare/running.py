@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, place_of, recipe_of
+from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, place_of, recipe_of, shape_of
+from prunekit.compare.records import keep, record_of, same
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
@@ -24,9 +24,6 @@ from prunekit.verdict import first, quality_of
 
 log = logging.getLogger(__name__)
 
-PATHS: Any = {"output": True, "plan": True, "measure": {"dense_predictions"}}
-"""What of a cell's recipe only says where things lie, so that a finished comparison may be moved."""
-
 
 def run_cells(comparison: Comparison, variants: Sequence[str], jobs: int = 1, progress: Progress | None = None) -> None:
     """Make every cell of these variants that is not done; `failures` tells of those that could not be.
@@ -34,7 +31,7 @@ def run_cells(comparison: Comparison, variants: Sequence[str], jobs: int = 1, pr
     With several `jobs` each cell is a process of its own, on one thread.
     """
     cells = [cell for cell in comparison.cells() if cell.variant in variants]
-    left = [cell for cell in cells if not done(comparison, cell)]
+    left = [cell for cell in cells if not done(comparison, cell) and not _ended(comparison, cell)]
     if not left:
         return
     _prepare(comparison, progress)
@@ -47,10 +44,17 @@ def run_cells(comparison: Comparison, variants: Sequence[str], jobs: int = 1, pr
 
 
 def done(comparison: Comparison, cell: Cell) -> bool:
-    """Whether a cell is finished, by the recipe that it has now."""
+    """Whether there is a record of a cell, by the recipe that it has now."""
+    return record_of(comparison, cell) is not None
+
+
+def _ended(comparison: Comparison, cell: Cell) -> bool:
+    """Whether a cell's run ended without a record being kept; if so, it is kept now."""
     place = place_of(comparison, cell)
-    finished = (place / "report.json").exists() and not (place / "work").exists()
-    return finished and _same(_beside(comparison, cell, "yaml"), recipe_of(comparison, cell))
+    ended = (place / "report.json").exists() and not (place / "work").exists() and _begun(comparison, cell)
+    if ended:
+        keep(comparison, cell)
+    return ended
 
 
 def failure(comparison: Comparison, cell: Cell) -> str | None:
@@ -70,10 +74,11 @@ def _beside(comparison: Comparison, cell: Cell, kind: str) -> Path:
     return place.with_name(f"{place.name}.{kind}")
 
 
-def _same(path: Path, recipe: Recipe) -> bool:
-    """Whether a file holds this recipe, wherever its files lie."""
+def _begun(comparison: Comparison, cell: Cell) -> bool:
+    """Whether the cell's directory is of the recipe that it has now."""
+    path = _beside(comparison, cell, "yaml")
     try:
-        return path.exists() and Recipe.load(path).model_dump(exclude=PATHS) == recipe.model_dump(exclude=PATHS)
+        return path.exists() and same(Recipe.load(path), recipe_of(comparison, cell))
     except PrunekitError:  # of another version of prunekit
         return False
 
@@ -113,11 +118,14 @@ def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object
 def _begin(comparison: Comparison, cell: Cell) -> Recipe:
     """Write down what is asked of the cell; raises `PrunekitError` where it was made or begun by another recipe."""
     _beside(comparison, cell, "failed").unlink(missing_ok=True)
-    needed = comparison.needed(cell)
-    if needed is not None and not done(comparison, needed):
-        raise PrunekitError(f"{cell.name} needs the shape of {needed.name}, which is not there yet; make that first.")
+    if (needed := comparison.needed(cell)) is not None:
+        if (other := record_of(comparison, needed)) is None:
+            raise PrunekitError(
+                f"{cell.name} needs the shape of {needed.name}, which is not there yet; make that first."
+            )
+        write_text(shape_of(comparison, needed), other.shape)
     recipe, place, asked = recipe_of(comparison, cell), place_of(comparison, cell), _beside(comparison, cell, "yaml")
-    if place.exists() and not _same(asked, recipe):
+    if place.exists() and not _begun(comparison, cell):
         raise PrunekitError(
             f"{str(place)!r} was made by another recipe; remove it to make it anew, or choose another output."
         )
@@ -127,6 +135,7 @@ def _begin(comparison: Comparison, cell: Cell) -> Recipe:
 
 
 def _finish(comparison: Comparison, cell: Cell) -> None:
+    keep(comparison, cell)
     if not comparison.keep_models:
         shutil.rmtree(place_of(comparison, cell) / "model", ignore_errors=True)
 

@@ -2,10 +2,10 @@
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prunekit.compare.cells import Cell, Comparison, place_of
+from prunekit.compare.cells import Comparison
 from prunekit.compare.figures import Speed
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
@@ -18,34 +18,32 @@ from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 
 SPEEDS = "speeds.json"
-"""Beside the cells: the speeds by plan, and what was timed."""
+"""Beside the records: the speeds by plan, and what was timed."""
 
 
 def timed_together(
-    comparison: Comparison, cells: Sequence[Cell], progress: Progress | None = None
-) -> dict[Cell, list[Speed]]:
-    """How fast the shape of each finished cell is, all of them in turns with the dense model.
+    comparison: Comparison, plans: Iterable[str], progress: Progress | None = None
+) -> dict[str, list[Speed]]:
+    """How fast the shape of each plan is, all of them in turns with the dense model; by the plan's JSON.
 
     Runs that were timed one by one cannot be compared where the machine was busy with other things meanwhile. Speeds
     that were measured before are kept as long as the shapes and the workloads are the same.
     """
-    plans = {cell: (place_of(comparison, cell) / "plan.json").read_text(encoding="utf-8") for cell in cells}
     recipe = resolve(over(comparison.base, {"output": comparison.output}))
-    shapes = {f"shape {number}": plan for number, plan in enumerate(sorted(set(plans.values())))}
+    shapes = {f"shape {number}": plan for number, plan in enumerate(sorted(set(plans)))}
     asked = {"shapes": shapes, "measure": recipe.measure.model_dump(include={"workloads", "repeats", "threads"})}
     found = _kept(comparison, asked)
     if found is None:
         found = _time(recipe, shapes, progress)
         written = {**asked, "environment": environment(), "speeds": found}
-        write_text(comparison.directory / SPEEDS, json.dumps(written, indent=2) + "\n")
-    names = {plan: name for name, plan in shapes.items()}
-    return {cell: [Speed.model_validate(speed) for speed in found[names[plan]]] for cell, plan in plans.items()}
+        write_text(comparison.archive / SPEEDS, json.dumps(written, indent=2) + "\n")
+    return {plan: [Speed.model_validate(speed) for speed in found[name]] for name, plan in shapes.items()}
 
 
 def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, list[Any]] | None:
     """The speeds in the file, if it tells of the same shapes and workloads."""
     try:
-        data = json.loads((comparison.directory / SPEEDS).read_text(encoding="utf-8"))
+        data = json.loads((comparison.archive / SPEEDS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     same = isinstance(data, dict) and json.dumps({key: data.get(key) for key in asked}) == json.dumps(asked)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from prunekit.compare.cells import DENSE, Cell, Comparison, label, place_of
+from prunekit.compare.cells import DENSE, Cell, Comparison, label
 from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
+from prunekit.compare.records import Record
 from prunekit.compare.running import failure
 from prunekit.data.metrics import METRICS
 from prunekit.measure.bootstrap import compared
-from prunekit.measure.predictions import Predictions
 from prunekit.measure.report import Report
 from prunekit.recipe import BudgetSection
 
@@ -28,11 +28,19 @@ class Finished:
     speeds: Sequence[Speed]
     parts: Any
 
+    @classmethod
+    def of(cls, cell: Cell, record: Record, speeds: Sequence[Speed]) -> "Finished":
+        """A cell with what its record says."""
+        assert record.report.quality is not None
+        return cls(cell, record.report, speeds, None if record.scores is None else np.array(record.scores, dtype=float))
 
-def summarise(comparison: Comparison, command: str, speeds: Mapping[Cell, Sequence[Speed]]) -> Summary | None:
-    """The figures of the cells that `speeds` knows, which are the finished ones; None as long as there is none."""
+
+def summarise(
+    comparison: Comparison, command: str, records: Mapping[Cell, Record], speeds: Mapping[str, Sequence[Speed]]
+) -> Summary | None:
+    """The figures of the cells that have records, with the speeds of their shapes; None as long as there is none."""
     cells = comparison.cells()
-    finished = [_finished(comparison, cell, speeds[cell]) for cell in cells if cell in speeds]
+    finished = [Finished.of(cell, record, speeds[record.shape]) for cell, record in records.items()]
     if not finished:
         return None
     report = finished[0].report
@@ -54,18 +62,6 @@ def summarise(comparison: Comparison, command: str, speeds: Mapping[Cell, Sequen
         cpu_hours=sum(one.report.spent.cpu_seconds for one in finished) / 3600,
         missing={c.name: failure(comparison, c) or "not made yet" for c in cells if c not in there},
     )
-
-
-def _finished(comparison: Comparison, cell: Cell, speeds: Sequence[Speed]) -> Finished:
-    place = place_of(comparison, cell)
-    report = Report.load(place / "report.json")
-    assert report.quality is not None
-    metric = METRICS.get(report.quality.metric)
-    parts = None
-    if metric is not None and metric.parts is not None:
-        answers = Predictions.load(place / "predictions.jsonl")
-        parts = np.array(metric.row_parts(answers.pruned, answers.references), dtype=float)
-    return Finished(cell, report, speeds, parts)
 
 
 def _budgets(cells: Iterable[Cell]) -> list[BudgetSection | None]:

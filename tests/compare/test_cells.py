@@ -55,7 +55,7 @@ def test_from_scratch_takes_the_shape_of_the_like_cell_where_there_is_one(compar
     assert found.needed(Cell("fresh", budget, 1)) == Cell("narrow", budget, 1)
     assert found.needed(Cell("again", budget, 1)) == Cell("shallow", budget, 0)
     recipe = recipe_of(found, Cell("fresh", budget, 1))
-    assert recipe.plan == f"{recipe_of(found, Cell('narrow', budget, 1)).output}/plan.json"
+    assert recipe.plan == f"{recipe_of(found, Cell('narrow', budget, 1)).output}.plan.json"
     assert (recipe.recovery.weights, recipe.recovery.steps) == ("random", 1000)
     comparison["variants"]["alike"] = {"shape_of": "narrow"}
     alike = recipe_of(Comparison.parse(comparison), Cell("alike", budget, 1))

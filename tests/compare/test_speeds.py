@@ -38,6 +38,6 @@ def test_all_shapes_are_timed_together_and_once(comparison, tmp_path, timed):
     assert len(timed) == 1
     comparison["base"]["measure"]["workloads"] = [{"source": 5, "new_tokens": 2}]
     again = Comparison.parse(comparison)
-    speeds.timed_together(again, [cell for cell in again.cells() if cell.variant == "narrow"])
+    speeds.timed_together(again, [(tmp_path / "out/cells/narrow-24ex-0/plan.json").read_text()])
     assert timed[1][1] == Workload(source=5, new_tokens=2)
     assert len(timed[1][0]) == 2

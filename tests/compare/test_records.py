@@ -1,0 +1,103 @@
+"""Records: what stays of a run is enough for the tables and for going on elsewhere, and is of one dense model."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from prunekit.compare import Comparison, compare, records, running
+from prunekit.compare.cells import Cell
+from prunekit.find.units import PruningPlan
+from prunekit.recipe import BudgetSection
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The names of the cells that are run, in order."""
+    names = []
+    original = running.run
+
+    def noted(recipe, progress=None):
+        names.append(Path(recipe.output).name)
+        return original(recipe, progress)
+
+    monkeypatch.setattr(running, "run", noted)
+    return names
+
+
+@pytest.fixture
+def small(comparison, tmp_path):
+    """One variant and the control, one seed, with the records in a place of their own."""
+    variants = {"narrow": {}}
+    return comparison | {"seeds": [0], "baselines": [], "variants": variants, "records": str(tmp_path / "kept")}
+
+
+def test_records_are_enough_to_go_on_elsewhere(small, tmp_path, made):
+    first = compare(Comparison.parse(small))
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
+        "dense-further-24ex-0.json",
+        "narrow-24ex-0.json",
+        "speeds.json",
+    ]
+    plan = PruningPlan.load(tmp_path / "out/cells/narrow-24ex-0/plan.json")
+    shutil.rmtree(tmp_path / "out")
+    made.clear()
+    assert compare(Comparison.parse(small)) == first
+    assert not made
+    small["variants"]["fresh"] = {"from_scratch": "narrow"}
+    again = compare(Comparison.parse(small))
+    assert made == ["fresh-24ex-0"]
+    assert again.missing == {}
+    assert PruningPlan.load(tmp_path / "out/cells/fresh-24ex-0/plan.json") == plan
+
+
+def test_scores_are_those_of_the_answers(small, tmp_path):
+    found = Comparison.parse(small)
+    row = compare(found).tables[0].rows[0]
+    record = records.record_of(found, Cell("narrow", BudgetSection(examples=24), 0))
+    right, rows = map(sum, zip(*record.scores, strict=True))
+    assert right / rows == pytest.approx(row.quality.mean)
+    assert rows == record.report.quality.examples
+
+
+def test_a_run_that_ended_without_a_record_is_not_made_again(small, tmp_path, made):
+    first = compare(Comparison.parse(small))
+    (tmp_path / "kept/narrow-24ex-0.json").unlink()
+    made.clear()
+    assert compare(Comparison.parse(small)) == first
+    assert not made
+
+
+@pytest.mark.parametrize("spoiled", ["{", "{}", '{"recipe": {"strategy": 7}}'])
+def test_a_record_that_tells_of_something_else_is_none(small, tmp_path, spoiled):
+    found = Comparison.parse(small)
+    cell = Cell("narrow", BudgetSection(examples=24), 0)
+    assert records.record_of(found, cell) is None
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/narrow-24ex-0.json").write_text(spoiled)
+    assert records.record_of(found, cell) is None
+
+
+def test_a_record_is_of_one_dense_model(small, tmp_path):
+    model = shutil.copytree(small["base"]["model"], tmp_path / "model")
+    small["base"]["model"] = str(model)
+    found = Comparison.parse(small)
+    cell = Cell("narrow", BudgetSection(examples=24), 0)
+    compare(found, variants=["narrow"])
+    assert running.done(found, cell)
+    weights = load_file(model / "model.safetensors")
+    save_file({name: 2 * tensor for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
+    records.fingerprint.cache_clear()
+    assert not running.done(found, cell)
+    model.rename(tmp_path / "elsewhere")
+    records.fingerprint.cache_clear()
+    assert running.done(found, cell), "a model that is not here cannot contradict"
+
+
+def test_another_output_knows_no_records(small, tmp_path):
+    path = tmp_path / "comparison.yaml"
+    path.write_text(json.dumps(small))
+    assert Comparison.load(path).archive == tmp_path / "kept"
+    assert Comparison.load(path, "other").archive == Path("other/records")
