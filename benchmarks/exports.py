@@ -85,9 +85,8 @@ def ways(
         inputs = random_text((small,), WORK, 0)
         found[f"{shape} | transformers"] = lambda small=small, inputs=inputs: generate(small, inputs, WORK)
         for kind in ("float32", "int8") if engines else ():
-            exported = prune(copy.deepcopy(dense), plan, adapter)  # the dense one too: a plan that keeps everything
             directory = place / f"{len(found)}"
-            found[f"{shape} | CTranslate2 {kind}"] = translator(exported, adapter, graph, directory, kind)
+            found[f"{shape} | CTranslate2 {kind}"] = translator(small, adapter, graph, directory, kind)
     return found
 
 
@@ -109,10 +108,9 @@ def quality(place: Path) -> list[str]:
     rows = subject.task.test.select(range(EXAMPLES))
     tokenizer, metrics = subject.reader.tokenizer, subject.task.metrics
     said = {"transformers": predict(subject.model, subject.reader, rows, {}, 256)}
-    same = prune(copy.deepcopy(subject.model), PruningPlan(), subject.adapter)
     sources = [subject.reader.rows(rows)[n]["source"] for n in range(EXAMPLES)]
     for kind in ("float32", "int8"):
-        names = ct2.write(same, subject.adapter, subject.graph, tokenizer, place / kind, kind)
+        names = ct2.write(subject.model, subject.adapter, subject.graph, tokenizer, place / kind, kind)
         engine = ctranslate2.Translator(str(place / kind), device="cpu", intra_threads=1)
         made = engine.translate_batch([[names[n] for n in row] for row in sources], beam_size=1, max_decoding_length=40)
         ids = [tokenizer.convert_tokens_to_ids(result.hypotheses[0]) for result in made]

@@ -1,7 +1,7 @@
 """Which tokens stay: those that a task's training rows use, or a text file's; and a reader that knows no others."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.vocabulary import named, tokens
 from prunekit.data.readers import Reader
 from prunekit.data.speech import SpeechReader
+from prunekit.data.tasks import Task
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
@@ -32,24 +33,34 @@ def wanted(subject: Subject, section: VocabularySection) -> list[int]:
 
     Raises `PrunekitError` where there is no such file, or the tokenizer's tokens cannot be told apart.
     """
-    texts, targets = lines(section.corpus), list(lines(section.corpus))
-    if section.corpus == TASK:
-        rows, task = subject.task.train, subject.task.section
-        reads = subject.task.reads == "text"
-        texts, targets = iter([task.prefix + text for text in rows["source"]] if reads else []), list(rows["target"])
-    used = pieces.used(subject.reader.tokenizer, texts, targets, section.keep)
-    return sorted({*used, *(token for token in named(subject.model) if token < len(subject.reader.tokenizer))})
+    texts, targets = _of_task(subject.task) if section.corpus == TASK else 2 * (lines(Path(str(section.corpus))),)
+    return _left(subject.model, subject.reader.tokenizer, texts, targets, section.keep)
 
 
-def lines(path: str | None) -> Iterator[str]:
-    """The lines of a text file, one after the other."""
-    if path in (None, TASK):
-        return
+def lines(path: Path) -> list[str]:
+    """The lines of a text file; raises `PrunekitError` where it is none."""
     try:
-        with Path(str(path)).open(encoding="utf-8") as file:
-            yield from (line.rstrip("\n") for line in file)
+        return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise PrunekitError(f"The corpus {path!r} cannot be read as UTF-8 text: {error}.") from error
+        raise PrunekitError(f"The corpus {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
+
+
+def _of_task(task: Task) -> tuple[list[str], list[str]]:
+    """The texts that the training rows give to the model, prefix and all, and those that it writes."""
+    read = [task.section.prefix + text for text in task.train["source"]] if task.reads == "text" else []
+    return read, list(task.train["target"])
+
+
+def _left(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Iterable[str],
+    targets: Iterable[str],
+    keep: Iterable[str],
+) -> list[int]:
+    """What the tokenizer cannot do without for these texts, and what the model's configs name; ascending."""
+    used = pieces.used(tokenizer, texts, targets, keep)
+    return sorted({*used, *(token for token in named(model) if token < len(tokenizer))})
 
 
 def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
@@ -88,7 +99,7 @@ def prune_vocabulary(
     """
     if len(tokenizer) > len(cast(Any, model).get_output_embeddings().weight):
         raise PrunekitError("The tokenizer has more tokens than the model; give the one that belongs to it.")
-    ids = sorted({*pieces.used(tokenizer, texts, targets, keep), *(n for n in named(model) if n < len(tokenizer))})
+    ids = _left(model, tokenizer, texts, targets, keep)
     small = pieces.pruned(tokenizer, ids)
     original = original_of(model, adapter)
     config = copy.deepcopy(original.config)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from transformers import EncoderDecoderCache, PreTrainedModel
 
+from prunekit.patch import replaced
+
 
 class SharedCache(EncoderDecoderCache):
     """A cache whose cross-attention part stays as it is when beams change places.
@@ -24,7 +26,6 @@ class SharedCache(EncoderDecoderCache):
 def shared_beams(model: PreTrainedModel) -> Iterator[None]:
     """Inside the block `model.generate` makes a `SharedCache` wherever it would have made an `EncoderDecoderCache`."""
     whole: Any = model
-    before = vars(model).get("_prepare_cache_for_generation")
     stock = whole._prepare_cache_for_generation
 
     def prepare(config: Any, given: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -33,13 +34,8 @@ def shared_beams(model: PreTrainedModel) -> Iterator[None]:
             given["past_key_values"].__class__ = SharedCache
         return result
 
-    whole._prepare_cache_for_generation = prepare
-    try:
+    with replaced(whole, "_prepare_cache_for_generation", prepare):
         yield
-    finally:
-        whole.__dict__.pop("_prepare_cache_for_generation", None)
-        if before is not None:
-            whole._prepare_cache_for_generation = before
 
 
 def fast_generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:

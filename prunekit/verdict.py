@@ -82,9 +82,11 @@ def judge(
     rows = first(subject.task.test, wanted.eval_examples)
     before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
     after = quality_of(pruned, replace(subject, reader=reader), recipe, rows, listen("test, pruned"))
-    losses = [
-        loss_on(model, own, own.rows(rows), wanted.batch) for model, own in ((dense, subject.reader), (pruned, reader))
-    ]
+    encoded = subject.reader.rows(rows)
+    losses = QualityPair(
+        dense=loss_on(dense, subject.reader, encoded, wanted.batch),
+        pruned=loss_on(pruned, reader, encoded if reader is subject.reader else reader.rows(rows), wanted.batch),
+    )
     timings = compare(
         dense,
         pruned,
@@ -96,7 +98,7 @@ def judge(
         inputs_for(subject.reader),
     )
     predictions = Predictions.of(rows, before.predictions, after.predictions)
-    return Verdict(before, after, predictions, QualityPair(dense=losses[0], pruned=losses[1]), timings)
+    return Verdict(before, after, predictions, losses, timings)
 
 
 def loss_on(model: PreTrainedModel, reader: Reader, rows: Rows, batch: int) -> float:

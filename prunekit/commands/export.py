@@ -1,13 +1,12 @@
 """``prunekit export``: a pruned model for programs that know only stock architectures."""
 
-import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunekit.commands import options
+from prunekit.commands import directories, options
 from prunekit.commands.console import OUT
 
 if TYPE_CHECKING:
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
     from prunekit.find.adapter import Adapter
     from prunekit.find.graph import DependencyGraph
     from prunekit.measure.parity import Parity
-
-OWN = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
-WEIGHTS = (".safetensors", ".bin", ".index.json", ".h5", ".msgpack")
-"""Files of a model's directory that belong to its weights; what else lies there goes along."""
 
 
 class Format(StrEnum):
@@ -58,20 +53,18 @@ def export(
 
     from prunekit.commands.progress import Display
     from prunekit.errors import PrunekitError
-    from prunekit.files import replacing
     from prunekit.find.graph import discover
     from prunekit.pretrained import located, open_config, open_model, original_of
     from prunekit.subject import adapter_for
 
-    if output.exists():
-        raise PrunekitError(f"{str(output)!r} exists already; choose another --output, or remove it.")
+    directories.refuse(output)
     directory = located(model)
     config = open_config(directory)
     if to is Format.PLAIN and not getattr(config, "prunekit", None):
         raise PrunekitError(f"{model!r} is not a pruned model, so it is as plain as it can be.")
     _, known = adapter_for(config, adapter)
-    with Display(), replacing(output) as draft:
-        precision = getattr(torch, str(config.dtype or "float32").removeprefix("torch."))
+    with Display(), directories.written(directory, output) as draft:
+        precision = directories.precision(config)
         small = open_model(directory, config, known, precision if to is Format.PLAIN else torch.float32)
         original = original_of(small, known)
         graph = discover(known, original.config, original)
@@ -81,9 +74,6 @@ def export(
             found = _onnx(small, known, graph, draft, quantization)
         else:
             found = _ctranslate2(small, known, graph, directory, draft, quantization)
-        for file in directory.iterdir():
-            if file.is_file() and file.name not in OWN and not file.name.endswith(WEIGHTS):
-                shutil.copyfile(file, draft / file.name)
     OUT.print(f"{output}: {found.told()}", soft_wrap=True)
 
 

@@ -3,7 +3,7 @@
 The graphs have the shapes of the cut model, layer by layer, so nothing is padded. They are traced by torch's
 TorchScript exporter: it takes a second where the newer one (``dynamo=True``) takes a minute, names the dimensions, and
 does not stumble over guards on the lengths of a cache. A trace can take a length for a constant, so an export counts
-only once it was compared with the model at several lengths (`prunekit.measure.parity`).
+only once it was compared with the model at several lengths (`prunekit.measure.graphs`).
 """
 
 import copy

@@ -1,11 +1,13 @@
 """A stack whose weights stay as they are while the rest of the model trains."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+
+from prunekit.patch import replaced
 
 
 @contextmanager
@@ -22,17 +24,12 @@ def frozen(model: nn.Module, stacks: Sequence[str]) -> Iterator[None]:
     held = [p for p in _own(model, parts) if p.requires_grad]
     for parameter in held:
         parameter.requires_grad_(False)
-    first = [whole.get_encoder()] if "encoder" in stacks else []  # nothing that trains lies before it
-    before = [(part, vars(part).get("forward")) for part in first]
-    for part in first:
-        part.forward = _still(part)
     try:
-        yield
+        with ExitStack() as still:
+            if "encoder" in stacks:  # nothing that trains lies before it
+                still.enter_context(replaced(whole.get_encoder(), "forward", _still(whole.get_encoder())))
+            yield
     finally:
-        for part, forward in before:
-            del part.forward
-            if forward is not None:
-                part.forward = forward
         for parameter in held:
             parameter.requires_grad_(True)
 

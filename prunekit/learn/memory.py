@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils.generic import ModelOutput
 
+from prunekit.patch import replaced
+
 LIMIT = 2_000_000_000
 """Bytes that a memory may hold."""
 
@@ -28,7 +30,7 @@ class EncoderMemory:
     @contextmanager
     def of(self, encoder: nn.Module) -> Iterator[None]:
         """Let `encoder` look here first, for the duration of the block."""
-        before, run = vars(encoder).get("forward"), encoder.forward
+        run = encoder.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             if (found := self._get(kwargs.get("attention_mask"))) is not None:
@@ -38,13 +40,8 @@ class EncoderMemory:
             self._put(output, kwargs.get("attention_mask"))
             return output
 
-        encoder.forward = forward
-        try:
+        with replaced(encoder, "forward", forward):
             yield
-        finally:
-            del encoder.forward
-            if before is not None:
-                encoder.forward = before
 
     def _get(self, mask: Tensor | None) -> BaseModelOutput | None:
         if self.rows is None or any(row not in self._known for row in self.rows):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunekit.errors import PrunekitError
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.learn.loss import loss_of
 
 RIDGE = 1e-4
 """Added to the diagonal of the moments, as a share of its mean, so that what never varies can be solved for too."""
@@ -145,7 +146,7 @@ def reconstruction(
         with torch.no_grad(), _watching(model, readers, moments) as real:
             for batch in batches:
                 real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
-                model(**{key: value for key, value in batch.items() if key != "index"}, use_cache=False)
+                loss_of(model, batch)
     finally:
         model.train(training)
     return Reconstruction(model, groups, moments)
