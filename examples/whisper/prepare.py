@@ -10,8 +10,7 @@ prompts are those of Asterisk, one professional voice at 8 kHz, up-sampled; Debi
                  Debian has them, nine "(1 second of silence)" and the like included; to measure models on
     train.jsonl, dev.jsonl, test.jsonl    141, 30 and 50 of them with the sentences as they are spoken: without remarks
                  in parentheses, "star" for "*" and "pound" for "#"; the ten that then have fewer words are left out
-    joined.jsonl the 141, and 282 windows of up to twenty seconds in which several of them follow each other at random,
-                 each a tenth slower, as it was spoken, or a tenth faster:
+    joined.jsonl the 141, and 282 windows of up to twenty seconds in which several of them follow each other at random:
                  Whisper hears thirty seconds whatever is said in them, so a window teaches more for the same price
     libri.jsonl  five sentences of a novel, read by another speaker at 16 kHz, where Debian's package is to be had
 
@@ -30,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -54,8 +53,6 @@ ROOM = {"test": 50, "dev": 30}
 WINDOWS = 282
 WINDOW = 20.0
 PAUSE = 0.3
-SPEEDS = ((10, 9), (1, 1), (10, 11))
-"""Speed perturbation (Ko et al., Interspeech 2015): at 0.9, 1 and 1.1 of the speed, pitch included."""
 
 _REMARK = re.compile(r"\s*\([^)]*\)")
 _SPOKEN = re.compile(r"<s> (.+) </s> \((.+)\)")
@@ -174,21 +171,14 @@ def write(utterances: Iterable[Utterance], data: Path, name: str) -> None:
     (data / f"{name}.jsonl").write_text("".join(rows), encoding="utf-8")
 
 
-def join(data: Path, windows: int = WINDOWS, speeds: Sequence[tuple[int, int]] = SPEEDS) -> None:
-    """Write joined.jsonl: the rows of train.jsonl and windows of them, each as many as fit, with pauses between.
-
-    Each utterance of a window is spoken at one of the `speeds`, and is longer by that ratio.
-    """
+def join(data: Path, windows: int = WINDOWS) -> None:
+    """Write joined.jsonl: the rows of train.jsonl and windows of them, each as many as fit, with pauses between."""
     rows = [json.loads(line) for line in (data / "train.jsonl").read_text(encoding="utf-8").splitlines()]
     draw, pause, made = random.Random(0), np.zeros(round(PAUSE * RATE), np.int16), []
     for number in range(windows):
         sounds, texts = [], []
         for row in draw.sample(rows, len(rows)):
             samples = wavfile.read(data / row["audio"])[1]
-            longer, shorter = draw.choice(speeds)
-            if longer != shorter:
-                slower = resample_poly(samples.astype(np.float64), longer, shorter)
-                samples = np.clip(np.rint(slower), -(2**15), 2**15 - 1).astype(np.int16)
             if sum(map(len, sounds)) + len(samples) > WINDOW * RATE:
                 break
             sounds += [samples, pause]

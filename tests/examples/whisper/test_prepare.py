@@ -96,7 +96,7 @@ def test_windows_are_whole_utterances_with_their_words_in_order(prepare, tmp_pat
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for n in range(8):
         record(tmp_path / f"{n}.wav", prepare.RATE, np.full(3 * prepare.RATE, n + 1))
-    prepare.join(tmp_path, windows=20, speeds=((1, 1),))
+    prepare.join(tmp_path, windows=20)
     first = (tmp_path / "joined.jsonl").read_text()
     made = [json.loads(line) for line in first.splitlines()]
     assert made[:8] == rows
@@ -109,7 +109,7 @@ def test_windows_are_whole_utterances_with_their_words_in_order(prepare, tmp_pat
         assert len(heard) == len(set(heard)) == 6, "six times three seconds fit into twenty, with five pauses"
         assert len(samples) == round((6 * 3 + 5 * prepare.PAUSE) * rate)
     assert len({row["text"] for row in made[8:]}) > 15
-    prepare.join(tmp_path, windows=20, speeds=((1, 1),))
+    prepare.join(tmp_path, windows=20)
     assert (tmp_path / "joined.jsonl").read_text() == first
 
 
