@@ -18,6 +18,7 @@ from prunekit.commands.export import export
 from prunekit.commands.inspect import inspect
 from prunekit.commands.list import list_plugins
 from prunekit.commands.new_adapter import new_adapter
+from prunekit.commands.predict import predict
 from prunekit.commands.run import run
 from prunekit.commands.vocabulary import vocabulary
 from prunekit.errors import PrunekitError
@@ -101,6 +102,7 @@ app.command("run")(run)
 app.command("compare")(compare)
 app.command("list")(list_plugins)
 app.command("inspect")(inspect)
+app.command("predict")(predict)
 app.command("check")(check)
 app.command("new-adapter")(new_adapter)
 app.command("eval")(evaluate)

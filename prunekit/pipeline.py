@@ -16,6 +16,7 @@ from prunekit.measure.report import Report
 from prunekit.pretrained import original_of
 from prunekit.recipe import Recipe
 from prunekit.subject import open_strategy, open_subject, resolve
+from prunekit.target import aimed
 from prunekit.verdict import judge, report_on
 from prunekit.workplace import Workplace
 
@@ -33,7 +34,11 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     place.check()
     with place.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
-        line = Line(recipe, open_subject(recipe), strategy, place, progress)
+        subject = open_subject(recipe)
+        if (aim := aimed(recipe, subject, place, progress)) is not None:
+            recipe = aim.recipe
+            strategy = open_strategy(recipe)
+        line = Line(recipe, subject, strategy, place, progress)
         line.check()
     with place.stage("learn"):
         line.teach()
@@ -53,6 +58,8 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     with place.stage("measure"):
         verdict = judge(line.dense, line.model, line.subject, recipe, line.listener, line.live.reader)
     report = report_on(verdict, line.subject, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
+    if aim is not None:
+        report = aim.told(report, line.done)
     write_text(place.directory / "plan.json", line.done.to_json())
     text = card(report, *checkpoint.opener(line.model))
     checkpoint.save(line.model, place.directory / "model", line.live.reader, text)

@@ -107,6 +107,26 @@ class Workload(Section):
     new_tokens: PositiveInt = 32
     beams: PositiveInt = 1
 
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> "Workload":
+        """Validate keys and values; raises `PrunekitError` naming the first bad one."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise PrunekitError(first_problem(error, cls)) from error
+
+    @property
+    def spelled(self) -> str:
+        """As on the command line. Example: ``batch=1,source=128,new_tokens=32,beams=1``."""
+        return ",".join(f"{key}={value}" for key, value in self.model_dump().items())
+
+
+class TargetSection(Section):
+    """How fast the result is to be on one workload; the layers and widths that stay are chosen for it."""
+
+    speedup: float | None = Field(None, gt=1, description="times the dense model's speed; no target when left out")
+    workload: Workload = Workload()
+
 
 class MeasureSection(Section):
     """What is measured at the end. The first workload gives the report's headline."""
@@ -142,6 +162,7 @@ class Recipe(Section):
     recovery: RecoverySection = RecoverySection()
     vocabulary: VocabularySection = VocabularySection()
     budget: BudgetSection = BudgetSection()
+    target: TargetSection = TargetSection()
     measure: MeasureSection = MeasureSection()
 
     @classmethod

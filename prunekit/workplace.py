@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
@@ -70,12 +71,17 @@ class Workplace:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         return dict(getattr(self, "_seconds", {}))
 
-    def once(self, name: str, find: Callable[[], int]) -> int:
-        """A number that the run finds once and keeps, so that it is the same when the run is resumed."""
+    def once(self, name: str, find: Callable[[], Any]) -> Any:
+        """What the run finds once and keeps, as JSON, so that it is the same when the run is resumed.
+
+        The directory is claimed once it is found.
+        """
         path = self.work / f"{name}.json"
         if not path.exists():
-            write_text(path, json.dumps(find()))
-        return int(json.loads(path.read_text(encoding="utf-8")))
+            found = json.dumps(find())
+            self.open()
+            write_text(path, found)
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def close(self, recipe: Recipe) -> None:
         """The run is complete: leave the recipe that repeats it, and forget how to resume."""

@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from prunekit.commands.console import Notes
+from prunekit.errors import PrunekitError
 
 WHAT, ON, HOW = "What", "On what", "How"
 """Panels of the help pages."""
@@ -31,6 +32,14 @@ def quiet(context: typer.Context, debug: bool) -> bool:
 def listed(text: str) -> Any:
     """``3`` as a number, ``0,5,11`` as a list of numbers, anything else as it stands."""
     return yaml.safe_load(f"[{text}]" if "," in text and not text.startswith("[") else text)
+
+
+def parsed(workload: str) -> dict[str, Any]:
+    """``batch=1,source=512`` as keys and values; what they may be is the recipe's affair."""
+    pairs = [part.partition("=") for part in workload.split(",")]
+    if any(not name.strip() or not equals for name, equals, _ in pairs):
+        raise PrunekitError(f"A workload is written batch=1,source=512,new_tokens=64,beams=4, not {workload!r}.")
+    return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
 
 
 Debug = Annotated[
@@ -72,6 +81,14 @@ Metric = Annotated[
     ),
 ]
 Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="Put before every source.", rich_help_panel=ON)]
+Workload = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY=N,...",
+        help="What is generated: batch=1,source=128,new_tokens=32,beams=1.",
+        rich_help_panel=HOW,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any other key of a recipe, like training.batch=32; repeatable."),

@@ -7,6 +7,7 @@ import typer
 
 from prunekit.commands import options
 from prunekit.commands.console import ERR, OUT
+from prunekit.errors import PrunekitError
 from prunekit.recipe import Recipe, over, override, read_yaml
 
 
@@ -51,6 +52,13 @@ def run(
             metavar="S", help="Share of the encoder's heads and channels to remove.", rich_help_panel=options.HOW
         ),
     ] = None,
+    target_speedup: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Remove as little as makes --workload X times faster.", rich_help_panel=options.HOW
+        ),
+    ] = None,
+    workload: options.Workload = None,
     vocabulary: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +93,10 @@ def run(
     ) | options.section(
         name=task, train=train, eval=eval_, test=test, source=source, target=target, metric=metric, prefix=prefix
     )
+    if target_speedup is not None and own:
+        raise PrunekitError("--target-speedup chooses layers and sparsity itself; leave those flags out.")
+    if aim := options.given(speedup=target_speedup, workload=workload and options.parsed(workload)):
+        flags["target"] = aim
     if vocabulary is not None:
         flags["vocabulary"] = {"corpus": vocabulary}
     data = override(over(read_yaml(recipe) if recipe else {}, flags), set_ or [])

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
@@ -29,6 +28,7 @@ from prunekit.learn.loss import loss_of, mean_loss
 from prunekit.learn.masks import Masks, masked
 from prunekit.learn.memory import LIMIT, EncoderMemory
 from prunekit.learn.reconstruct import Reconstruction, reconstruction
+from prunekit.learn.saved import restore, store
 from prunekit.learn.spending import Bookkeeper, Ledger, Pace
 from prunekit.learn.training import GATES, Journal, Progress, PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
@@ -151,10 +151,10 @@ class Bench:
             self.model.add_module(GATES, gates)
         try:
             if done.exists():
-                _restore(self.model, done)
+                restore(self.model, done)
             else:
                 self._fit(losses, gates, steps, learning_rate or around.section.learning_rate, place, frozen_stacks)
-                _store(self.model, done)
+                store(self.model, done)
         finally:
             if gates is not None:
                 delattr(self.model, GATES)
@@ -246,22 +246,3 @@ class Bench:
         whole = min(count, len(order) // size) * size
         collate = Collator(around.reader, self.model)
         return list(collated(around.rows, order[:whole], size, collate, self.model))
-
-
-def _store(model: nn.Module, path: Path) -> None:
-    """Every parameter and buffer once, gates included, in one step."""
-    seen: dict[int, str] = {}
-    tensors = {}
-    for name, tensor in model.state_dict().items():
-        if tensor.numel() == 0 or seen.setdefault(tensor.data_ptr(), name) == name:
-            tensors[name] = tensor.detach().cpu().contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    save_file(tensors, draft)
-    draft.replace(path)
-
-
-def _restore(model: nn.Module, path: Path) -> None:
-    """What `_store` wrote, back into the same model; ties fill the names that were stored once."""
-    model.load_state_dict(load_file(path), strict=False)
-    model.train(False)

@@ -76,7 +76,7 @@ def compare(
     _warn_if_busy()
     each = 2 * (1 + repeats + SPLIT_RUNS)
     steps = _Steps(progress, len(workloads) * each)
-    with evaluating(dense), evaluating(pruned), _threads(threads):
+    with evaluating(dense), evaluating(pruned), threads_of(threads):
         made = [(workload, _made(sources, (dense, pruned), workload, seed)) for workload in workloads]
         return tuple(_compare(dense, pruned, workload, inputs, repeats, steps) for workload, inputs in made)
 
@@ -158,7 +158,7 @@ def speedups(
     steps = _Steps(progress, len(models) * (1 + repeats))
     inputs = _made(sources, tuple(models.values()), workload, seed)
     with ExitStack() as modes:
-        modes.enter_context(_threads(threads))
+        modes.enter_context(threads_of(threads))
         for model in models.values():
             check(model, [workload])
             modes.enter_context(evaluating(model))
@@ -189,7 +189,8 @@ def device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
+def threads_of(number: int) -> Iterator[None]:
+    """So many threads of torch inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

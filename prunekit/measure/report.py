@@ -115,6 +115,8 @@ def _speed_rows(report: Report) -> Iterator[Row]:
             seconds(timing.pruned_s),
             f"{factor(timing.speedup)} (wall {factor(timing.wall_speedup)})",
         )
+        if timing.predicted_speedup is not None:
+            yield "  predicted", "", "", factor(timing.predicted_speedup)
         if timing.real_time is not None:
             yield "  real-time factor", f"{timing.real_time.dense:.3f}", f"{timing.real_time.pruned:.3f}", ""
 

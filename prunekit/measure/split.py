@@ -34,6 +34,19 @@ class Split:
 
 def split(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload, advance: Callable[[], None]) -> Split:
     """Fractions from hooks around the two stacks and the output projection."""
+    spent = sections(model, inputs, workload, SPLIT_RUNS, advance)
+    total = sum(spent.values())
+    return Split(**{name: seconds / total for name, seconds in spent.items()})
+
+
+def sections(
+    model: PreTrainedModel,
+    inputs: dict[str, Tensor],
+    workload: Workload,
+    runs: int,
+    advance: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Seconds in `encoder`, `decoder`, `head` and `loop` of so many generations together."""
     clock = _clock(model.device)
     spent = {"encoder": 0.0, "decoder": 0.0, "head": 0.0}
     whole: Any = model
@@ -43,11 +56,11 @@ def split(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload,
         for name, part in zip(spent, parts, strict=True):
             if isinstance(part, nn.Module):
                 hooks.enter_context(_timed(part, name, spent, clock))
-        for _ in range(SPLIT_RUNS):
+        for _ in range(runs):
             generate(model, inputs, workload)
             advance()
     total = clock() - start
-    return Split(**{name: seconds / total for name, seconds in spent.items()}, loop=1 - sum(spent.values()) / total)
+    return {**spent, "loop": total - sum(spent.values())}
 
 
 @contextmanager

@@ -1,0 +1,30 @@
+"""A page with the speed of every shape as a map: dark is fast."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+
+from prunekit.files import write_text
+from prunekit.recipe import Workload
+from prunekit.shapes import Shape
+
+LIGHT, DARK = (247, 251, 255), (8, 48, 107)
+"""Two blues that stay apart without colour too."""
+
+
+def write(rows: Sequence[Sequence[Shape]], workload: Workload, noise: float, path: Path) -> None:
+    """Write a page that needs nothing but itself."""
+    fastest = max(shape.speedup for row in rows for shape in row)
+    cells = [[(shape, *shade((shape.speedup - 1) / max(fastest - 1, 1e-9))) for shape in row] for row in rows]
+    pages = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = (files("prunekit") / "heatmap.html.j2").read_text(encoding="utf-8")
+    write_text(path, pages.from_string(template).render(rows=cells, workload=workload.spelled, noise=noise))
+
+
+def shade(share: float) -> tuple[str, str]:
+    """The colour of a cell, 0 light to 1 dark, and that of the letters on it."""
+    share = min(max(share, 0.0), 1.0)
+    mixed = [round(low + share * (high - low)) for low, high in zip(LIGHT, DARK, strict=True)]
+    return f"rgb({mixed[0]}, {mixed[1]}, {mixed[2]})", "#fff" if share > 0.45 else "#111"

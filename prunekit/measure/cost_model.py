@@ -1,0 +1,204 @@
+"""What a generation will cost, before anything is trained: calibrated in seconds on a few small cuts of the model.
+
+A section's seconds are taken to be linear in what is left of it: so much for being there at all, for each layer, head
+and FFN channel, for each token of the vocabulary. These prices are the machine's: they are solved for from timings of
+the dense model and of a few cuts of it (`probes`), none of which is a shape that anybody asks about.
+"""
+
+import copy
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from prunekit.cut.checkpoint import dense_config, plan_of
+from prunekit.cut.surgery import cut
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.measure.quality import Progress, evaluating
+from prunekit.measure.split import sections
+from prunekit.measure.workload import Inputs, random_text
+from prunekit.recipe import Workload
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "encoder": ("encoder.layers", "encoder.heads", "encoder.ffn"),
+    "decoder": ("decoder.layers", "decoder.heads", "decoder.ffn"),
+    "head": ("vocabulary",),
+    "loop": ("decoder.layers", "vocabulary"),
+}
+"""What the seconds of each part of `generate` depend on; caches are moved by layer, beams chosen among the tokens."""
+
+DEEP = 3
+"""Layers of the cuts in which widths are halved: enough that a cut's difference shows, few enough to be fast."""
+
+LONG = 16
+"""New tokens from which on two shorter generations stand for a long one."""
+
+Amounts = dict[str, float]
+
+
+def amounts(groups: Sequence[PruningGroup], plan: PruningPlan) -> Amounts:
+    """How much a plan leaves: layers, heads and channels by stack, and tokens.
+
+    Heads and channels count only in layers that stay, and as much as there are hidden dimensions left for them to read.
+    Example: T5-base with 3 of 12 decoder layers has 3 ``decoder.layers``, 72 ``decoder.heads`` and 9,216
+    ``decoder.ffn``.
+    """
+    found: Amounts = {}
+    layers = {g.stack: set(plan.of(g)) for g in groups if g.kind is Kind.LAYERS}
+    share = {g.stack: len(plan.of(g)) / len(g) for g in groups if g.kind is Kind.HIDDEN}
+    for group in groups:
+        left = float(len(plan.of(group)))
+        if group.kind is Kind.LAYERS:
+            found[f"{group.stack}.layers"] = left
+        elif group.kind is Kind.VOCABULARY:
+            found["vocabulary"] = left * share.get("decoder", share.get("", 1.0))
+        elif group.kind in (Kind.HEADS, Kind.FFN) and group.layer in layers.get(group.stack, {group.layer}):
+            name = f"{group.stack}.{group.kind.value}"
+            found[name] = found.get(name, 0.0) + left * share.get(group.stack, share.get("", 1.0))
+    return found
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """The prices of one model's parts on one machine, for one workload; `noise` is how far repeats lie apart.
+
+    `prices` are seconds by section and amount, with ``""`` for the section's being there. Example: the head of a
+    T5-base costs 0.24 microseconds per token of its vocabulary and step.
+    """
+
+    workload: Workload
+    prices: Mapping[str, Mapping[str, float]]
+    groups: tuple[PruningGroup, ...]
+    noise: float
+
+    def seconds(self, plan: PruningPlan) -> dict[str, float]:
+        """What one `generate` of the model that `plan` leaves will take, by section."""
+        left = amounts(self.groups, plan)
+        return {
+            section: prices[""] + sum(price * left.get(name, 0.0) for name, price in prices.items() if name)
+            for section, prices in self.prices.items()
+        }
+
+    def total(self, plan: PruningPlan) -> float:
+        """The same in all."""
+        return sum(self.seconds(plan).values())
+
+    def speedup(self, plan: PruningPlan) -> float:
+        """How many times faster than the dense model."""
+        return self.total(PruningPlan()) / self.total(plan)
+
+
+def probes(groups: Sequence[PruningGroup]) -> list[PruningPlan]:
+    """The shapes that are timed: dense, one layer, a few layers, those with half of the heads, channels, and tokens."""
+    stacks = [g for g in groups if g.kind is Kind.LAYERS and g.prunable]
+    deep = PruningPlan({g.name: g.ids[:DEEP] for g in stacks})
+    found = [PruningPlan(), PruningPlan({g.name: g.ids[:1] for g in stacks}), deep]
+    for kind in (Kind.HEADS, Kind.FFN, Kind.VOCABULARY):
+        halves = PruningPlan({g.name: g.ids[: -(-len(g) // 2)] for g in groups if g.kind is kind and g.prunable})
+        if halves.kept:
+            found.append(deep.then(halves))
+    return list(dict.fromkeys(found))
+
+
+def calibrate(
+    model: PreTrainedModel,
+    adapter: Adapter,
+    graph: DependencyGraph,
+    workload: Workload,
+    repeats: int = 3,
+    sources: Inputs = random_text,
+    progress: Progress | None = None,
+) -> CostModel:
+    """Time the probes in turns, and solve for the prices. `graph` describes the model as it was before any pruning.
+
+    CPU seconds on a CPU, wall seconds elsewhere, on as many threads as torch uses. The model stays as it is; cuts of it
+    are made one after the other, the largest of `DEEP` layers.
+    """
+    before = plan_of(model) or PruningPlan()
+    groups = tuple(narrow(graph.groups, before))
+    plans, runs = probes(groups), _lengths(workload)
+    models = [_cut(model, plan, adapter, graph, before) for plan in plans]
+    inputs, seconds = sources(models, workload, 0), _Turns(len(plans), runs, repeats, progress)
+    for turn in range(repeats + 1):
+        for at, small in enumerate(models):
+            for run in runs:
+                with evaluating(small):
+                    seconds.add(turn, at, run, sections(small, inputs, run, 1))
+    whole, left = seconds.stretched(workload), [amounts(groups, plan) for plan in plans]
+    prices = {name: solved([each[name] for each in whole], left, depends) for name, depends in SECTIONS.items()}
+    return CostModel(workload, prices, groups, seconds.noise())
+
+
+def _cut(
+    model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph: DependencyGraph, before: PruningPlan
+) -> PreTrainedModel:
+    """A copy of the live model that `plan` was applied to; the model itself for an empty one."""
+    if not plan.kept:
+        return model
+    return cut(copy.deepcopy(model), before.then(plan), adapter, graph, dense_config(model.config), before)
+
+
+def _lengths(workload: Workload) -> list[Workload]:
+    """The generations to time: the workload's own, or two shorter ones on whose line a long one lies."""
+    if workload.new_tokens <= LONG:
+        return [workload]
+    return [workload.model_copy(update={"new_tokens": count}) for count in (LONG // 4, LONG)]
+
+
+class _Turns:
+    """Seconds by section of every probe and length, a turn at a time."""
+
+    def __init__(self, count: int, runs: Sequence[Workload], repeats: int, progress: Progress | None):
+        self.lengths, self.progress = [run.new_tokens for run in runs], progress
+        self.found: list[dict[int, list[dict[str, float]]]] = [{n: [] for n in self.lengths} for _ in range(count)]
+        self.done, self.total = 0, count * len(runs) * (repeats + 1)
+
+    def add(self, turn: int, at: int, run: Workload, seconds: dict[str, float]) -> None:
+        """Keep what a generation took, unless it was one to warm up."""
+        self.done += 1
+        if turn:
+            self.found[at][run.new_tokens].append(seconds)
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+    def stretched(self, workload: Workload) -> list[dict[str, float]]:
+        """The medians of every probe, on a line through both lengths to the workload's."""
+        first, last = self.lengths[0], self.lengths[-1]
+        share = (workload.new_tokens - first) / (last - first) if last > first else 0.0
+        whole = []
+        for probe in self.found:
+            short, long = (
+                {name: statistics.median(each[name] for each in probe[n]) for name in SECTIONS} for n in (first, last)
+            )
+            whole.append({name: short[name] + share * (long[name] - short[name]) for name in SECTIONS})
+        return whole
+
+    def noise(self) -> float:
+        """The median distance of a repeat's total from its probe's median, relative to that."""
+        found = []
+        for probe in self.found:
+            for repeats in probe.values():
+                totals = [sum(each.values()) for each in repeats]
+                middle = statistics.median(totals)
+                found += [abs(total - middle) / middle for total in totals]
+        return statistics.median(found)
+
+
+def solved(seconds: Sequence[float], left: Sequence[Amounts], depends: Sequence[str]) -> dict[str, float]:
+    """Prices that give these seconds for these amounts, by least squares of relative errors; none is below zero.
+
+    Amounts that are the same in all probes cannot be told from the section's being there, and cost nothing.
+    """
+    names = ["", *(name for name in depends if len({each.get(name, 0.0) for each in left}) > 1)]
+    weights = 1 / np.maximum(np.array(seconds), 1e-9)
+    while True:
+        scale = {name: max(each.get(name, 0.0) for each in left) if name else 1.0 for name in names}
+        table = np.array([[each.get(name, 0.0) / scale[name] if name else 1.0 for name in names] for each in left])
+        found = np.linalg.lstsq(table * weights[:, None], np.ones(len(seconds)), rcond=None)[0]
+        if len(names) == 1 or found.min() >= 0:
+            return {"": 0.0, **{name: float(price) / scale[name] for name, price in zip(names, found, strict=True)}}
+        names.pop(int(found.argmin()))

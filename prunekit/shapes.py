@@ -1,0 +1,169 @@
+"""What can be had of a model: every depth of the decoder and width of the encoder, with the speed it will have."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from prunekit.corpus import plan_for, wanted
+from prunekit.cut.checkpoint import plan_of
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph, discover
+from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.learn.select import meet_evenly
+from prunekit.line import Progress, counting
+from prunekit.measure.cost_model import CostModel, calibrate
+from prunekit.measure.latency import threads_of
+from prunekit.measure.workload import Inputs, check, inputs_for, random_text
+from prunekit.pretrained import located, open_config, open_model, original_of
+from prunekit.recipe import Recipe, Workload
+from prunekit.subject import Subject, adapter_for, device_of
+
+SPARSEST = 0.8
+"""The largest share of the encoder's heads and channels that is offered; beyond it nothing is left to read with."""
+
+STEP = 0.05
+"""Of the encoder's sparsity: a step less is the next shape that is offered."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """So many decoder layers and so much of the encoder; `seconds` by section as the cost model foretells them."""
+
+    decoder_layers: int
+    encoder_sparsity: float
+    plan: PruningPlan
+    speedup: float
+    parameters: int
+    seconds: dict[str, float] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What can be had of a model, and what it costs. `base` goes in any case, as tokens do that a corpus lacks.
+
+    Example: T5-base offers 12 x 17 shapes.
+    """
+
+    cost: CostModel
+    graph: DependencyGraph
+    round_to: int = 8
+    base: PruningPlan = field(default_factory=PruningPlan)
+
+    def shape(self, decoder_layers: int, encoder_sparsity: float) -> Shape:
+        """The shape with so many decoder layers, any of them, and the same share of every width of the encoder."""
+        stack = self._stack()
+        plan = self.base.then(PruningPlan({stack.name: stack.ids[:decoder_layers]}) if stack else PruningPlan())
+        if encoder_sparsity:
+            size = self.graph.prunable_size("encoder")
+            scores = {group.name: torch.zeros(len(group)) for group in self._widths()}
+            plan = plan.then(
+                meet_evenly(self._widths(), scores, size, size.whole * (1 - encoder_sparsity), self.round_to)
+            )
+        seconds = self.cost.seconds(plan)
+        speedup = self.cost.total(PruningPlan()) / sum(seconds.values())
+        return Shape(decoder_layers, encoder_sparsity, plan, speedup, self.graph.size.of(plan), seconds)
+
+    @property
+    def depths(self) -> list[int]:
+        """How many decoder layers may stay, most first."""
+        stack = self._stack()
+        return list(range(len(stack), 0, -1)) if stack else [0]
+
+    @property
+    def sparsities(self) -> list[float]:
+        """The shares of the encoder that may go, least first; only 0 where it cannot be narrowed."""
+        return [round(STEP * n, 2) for n in range(round(SPARSEST / STEP) + 1)] if self._widths() else [0.0]
+
+    def least(self, speedup: float, sparsities: Sequence[float] | None = None) -> Shape:
+        """The shape with most parameters among those that are as fast as that; of all sparsities, or of these.
+
+        Of each depth the least sparsity counts that reaches it, so that neither a layer more nor a step of sparsity
+        less would. Raises `PrunekitError` where none does, with the most that is possible and what limits it.
+        """
+        choices = sparsities or self.sparsities
+        found = [shape for depth in self.depths if (shape := self._narrowest(depth, speedup, choices)) is not None]
+        if not found:
+            raise PrunekitError(self._limit(speedup, choices[-1]))
+        return max(found, key=lambda shape: (shape.parameters, shape.decoder_layers))
+
+    def _narrowest(self, depth: int, speedup: float, choices: Sequence[float]) -> Shape | None:
+        """The least sparsity with which so many layers are fast enough; None if none is."""
+        if self.shape(depth, choices[-1]).speedup < speedup:
+            return None
+        low, high = 0, len(choices) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.shape(depth, choices[middle]).speedup >= speedup else (middle + 1, high)
+        return self.shape(depth, choices[low])
+
+    def _limit(self, speedup: float, sparsest: float) -> str:
+        most = self.shape(self.depths[-1], sparsest)
+        share = {name: seconds / sum(most.seconds.values()) for name, seconds in most.seconds.items()}
+        name = max(share, key=lambda name: share[name])
+        advice = {
+            "head": "the output projection, which fewer tokens make faster (--vocabulary)",
+            "encoder": "the encoder, which a shorter source or fewer encoder layers make faster",
+            "decoder": "the last decoder layer",
+            "loop": "the loop of generate and its dispatch, which no pruning makes faster",
+        }[name]
+        factor = math.floor(most.speedup * 10) / 10
+        layers = "1 decoder layer" if most.decoder_layers == 1 else f"{most.decoder_layers} decoder layers"
+        return (
+            f"{speedup:g} times the speed cannot be had on this workload: {factor:g} is the most, with {layers} and "
+            f"{most.encoder_sparsity:.0%} off the encoder; {share[name]:.0%} of the time is then {advice}."
+        )
+
+    def _stack(self) -> PruningGroup | None:
+        stacks = (g for g in self.graph.groups if g.kind is Kind.LAYERS and g.stack == "decoder" and g.prunable)
+        return next(stacks, None)
+
+    def _widths(self) -> Sequence[PruningGroup]:
+        kinds = (Kind.HEADS, Kind.FFN)
+        return [g for g in self.graph.groups if g.stack == "encoder" and g.kind in kinds and g.prunable]
+
+
+def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> Iterator[list[Shape]]:
+    """The shapes of every depth, a row at a time."""
+    for depth in depths:
+        yield [shapes.shape(depth, sparsity) for sparsity in sparsities]
+
+
+def offered(subject: Subject, recipe: Recipe, progress: Progress | None = None) -> Shapes:
+    """The shapes of a run's model, priced on this machine for the target's workload."""
+    model, graph, workload = subject.model, subject.graph, recipe.target.workload
+    check(model, [workload])
+    left = graph.after(plan_of(model) or PruningPlan())
+    corpus = recipe.vocabulary.corpus is not None
+    base = plan_for(left, wanted(subject, recipe.vocabulary)) if corpus else PruningPlan()
+    tell = counting(progress, "what speed costs")
+    with threads_of(recipe.measure.threads):
+        cost = calibrate(model, subject.adapter, graph, workload, sources=inputs_for(subject.reader), progress=tell)
+    return Shapes(cost, left, recipe.round_to, base)
+
+
+def offered_by(
+    place: str, workload: Workload, adapter: str | None, device: str, threads: int, progress: Progress | None = None
+) -> Shapes:
+    """The shapes of the model in a directory or on the hub; a model of sounds or pictures reads as much as it takes."""
+    directory = located(place)
+    config = open_config(directory)
+    _, known = adapter_for(config, adapter)
+    model = open_model(directory, config, known, torch.float32, device_of(device))
+    original = original_of(model, known)
+    graph = discover(known, original.config, original)
+    check(model, [workload])
+    with threads_of(threads):
+        tell = counting(progress, "what speed costs")
+        cost = calibrate(model, known, graph, workload, sources=_example(known, model), progress=tell)
+    return Shapes(cost, graph.after(plan_of(model) or PruningPlan()))
+
+
+def _example(adapter: Adapter, model: Any) -> Inputs:
+    """Random tokens, or the adapter's own example of what else the model reads."""
+    if getattr(model, "main_input_name", "input_ids") == "input_ids":
+        return random_text
+    return lambda models, workload, seed: dict(adapter.encoder_inputs(model.config, workload.batch))

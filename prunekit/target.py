@@ -1,0 +1,90 @@
+"""Speed as the target: the strategy's options are chosen so that a workload gets that fast with as little removed."""
+
+import logging
+from dataclasses import asdict, dataclass
+
+from prunekit.errors import PrunekitError
+from prunekit.find.units import PruningPlan
+from prunekit.line import Progress
+from prunekit.measure.cost_model import CostModel
+from prunekit.measure.report import Report
+from prunekit.plugins import STRATEGIES, load
+from prunekit.recipe import Recipe, TargetSection
+from prunekit.shapes import offered
+from prunekit.subject import Subject
+from prunekit.workplace import Workplace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A run's target: the recipe with the options that were chosen for it, and the cost model that chose them."""
+
+    recipe: Recipe
+    speedup: float
+    cost: CostModel
+
+    def told(self, report: Report, plan: PruningPlan) -> Report:
+        """The report with the speed that was predicted for `plan`, beside the measured one; a miss is said aloud."""
+        latency, predicted = report.latency, self.cost.speedup(plan)
+        if latency is None:
+            return report
+        if latency.speedup < 0.95 * self.speedup:
+            log.warning(
+                "The model is %.2f times as fast, not %g times; %.2f was predicted. The machine may have been busy: "
+                "measure again, or aim a little higher.",
+                latency.speedup,
+                self.speedup,
+                predicted,
+            )
+        first, *others = latency.workloads
+        known = {"predicted_speedup": predicted}
+        changed = latency.model_copy(update={**known, "workloads": [first.model_copy(update=known), *others]})
+        return report.model_copy(update={"latency": changed})
+
+
+def aimed(recipe: Recipe, subject: Subject, place: Workplace, progress: Progress | None = None) -> Aim | None:
+    """Choose the strategy's options for the recipe's target; None where it has none.
+
+    Decided once: a run that is resumed goes on with the same shape. The workload becomes the first that is measured.
+    Raises `PrunekitError` for a strategy that cannot be told how many layers to keep, and for a target out of reach.
+    """
+    target = recipe.target
+    if target.speedup is None:
+        return None
+    fields = load(STRATEGIES, recipe.strategy).model_fields
+    if recipe.plan is not None or "decoder_layers" not in fields:
+        what = "A given plan" if recipe.plan is not None else f"The strategy {recipe.strategy!r}"
+        raise PrunekitError(
+            f"{what} says itself what stays, so it cannot aim at a speed; take a strategy with the option "
+            "decoder_layers, such as nash, or leave out target.speedup."
+        )
+    found = place.once("target", lambda: _found(recipe, subject, "encoder_sparsity" in fields, progress))
+    cost = CostModel(target.workload, found["prices"], subject.graph.groups, found["noise"])
+    others = tuple(workload for workload in recipe.measure.workloads if workload != target.workload)
+    changed = {
+        "options": {**recipe.options, **found["options"]},
+        "target": TargetSection(),
+        "measure": recipe.measure.model_copy(update={"workloads": (target.workload, *others)}),
+    }
+    return Aim(recipe.model_copy(update=changed), target.speedup, cost)
+
+
+def _found(recipe: Recipe, subject: Subject, narrows: bool, progress: Progress | None) -> dict[str, object]:
+    """The options, with the prices behind them, for the run to keep."""
+    target = recipe.target
+    assert target.speedup is not None
+    shapes = offered(subject, recipe, progress)
+    shape = shapes.least(target.speedup, None if narrows else [0.0])
+    options: dict[str, object] = {"decoder_layers": shape.decoder_layers}
+    if narrows:
+        options["encoder_sparsity"] = shape.encoder_sparsity
+    log.info(
+        "%g times the speed: %d decoder layers and %.0f%% off the encoder, by prediction %.2f times.",
+        target.speedup,
+        shape.decoder_layers,
+        100 * shape.encoder_sparsity,
+        shape.speedup,
+    )
+    return {"options": options, **{key: asdict(shapes.cost)[key] for key in ("prices", "noise")}}
