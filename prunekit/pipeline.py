@@ -35,7 +35,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     with place.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
         subject = open_subject(recipe)
-        if (aim := aimed(recipe, subject, place, progress)) is not None:
+        if (aim := aimed(recipe, subject, strategy, place, progress)) is not None:
             recipe = aim.recipe
             strategy = open_strategy(recipe)
         line = Line(recipe, subject, strategy, place, progress)

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
@@ -15,6 +15,16 @@ class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values never change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def parse(cls, data: Any) -> Self:
+        """Validate parsed YAML; raises `PrunekitError` naming the first bad key."""
+        if not isinstance(data, dict):
+            raise PrunekitError("A recipe is a YAML mapping of keys to values; this one is not.")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise PrunekitError(first_problem(error, cls)) from error
 
 
 class TaskSection(Section):
@@ -107,14 +117,6 @@ class Workload(Section):
     new_tokens: PositiveInt = 32
     beams: PositiveInt = 1
 
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> "Workload":
-        """Validate keys and values; raises `PrunekitError` naming the first bad one."""
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise PrunekitError(first_problem(error, cls)) from error
-
     @property
     def spelled(self) -> str:
         """As on the command line. Example: ``batch=1,source=128,new_tokens=32,beams=1``."""
@@ -164,16 +166,6 @@ class Recipe(Section):
     budget: BudgetSection = BudgetSection()
     target: TargetSection = TargetSection()
     measure: MeasureSection = MeasureSection()
-
-    @classmethod
-    def parse(cls, data: Any) -> "Recipe":
-        """Validate parsed YAML; raises `PrunekitError` naming the first bad key."""
-        if not isinstance(data, dict):
-            raise PrunekitError("A recipe is a YAML mapping of keys to values; this one is not.")
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise PrunekitError(first_problem(error, cls)) from error
 
     @classmethod
     def load(cls, path: Path | str) -> "Recipe":

@@ -54,7 +54,14 @@ class Shapes:
     base: PruningPlan = field(default_factory=PruningPlan)
 
     def shape(self, decoder_layers: int, encoder_sparsity: float) -> Shape:
-        """The shape with so many decoder layers, any of them, and the same share of every width of the encoder."""
+        """The shape with so many decoder layers, any of them, and the same share of every width of the encoder.
+
+        Raises `PrunekitError` for more layers than there are, and for a share that is none.
+        """
+        if decoder_layers not in self.depths:
+            raise PrunekitError(f"The decoder has {self.depths[0]} layers; {decoder_layers} of them cannot be kept.")
+        if not 0 <= encoder_sparsity < 1:
+            raise PrunekitError(f"A sparsity is a share from 0 to below 1, not {encoder_sparsity:g}.")
         stack = self._stack()
         plan = self.base.then(PruningPlan({stack.name: stack.ids[:decoder_layers]}) if stack else PruningPlan())
         if encoder_sparsity:

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 
 from prunekit.errors import PrunekitError
 from prunekit.find.units import PruningPlan
+from prunekit.learn.strategy import Strategy
 from prunekit.line import Progress
 from prunekit.measure.cost_model import CostModel
 from prunekit.measure.report import Report
-from prunekit.plugins import STRATEGIES, load
 from prunekit.recipe import Recipe, TargetSection
 from prunekit.shapes import offered
 from prunekit.subject import Subject
@@ -44,7 +44,9 @@ class Aim:
         return report.model_copy(update={"latency": changed})
 
 
-def aimed(recipe: Recipe, subject: Subject, place: Workplace, progress: Progress | None = None) -> Aim | None:
+def aimed(
+    recipe: Recipe, subject: Subject, strategy: Strategy | None, place: Workplace, progress: Progress | None = None
+) -> Aim | None:
     """Choose the strategy's options for the recipe's target; None where it has none.
 
     Decided once: a run that is resumed goes on with the same shape. The workload becomes the first that is measured.
@@ -53,9 +55,9 @@ def aimed(recipe: Recipe, subject: Subject, place: Workplace, progress: Progress
     target = recipe.target
     if target.speedup is None:
         return None
-    fields = load(STRATEGIES, recipe.strategy).model_fields
-    if recipe.plan is not None or "decoder_layers" not in fields:
-        what = "A given plan" if recipe.plan is not None else f"The strategy {recipe.strategy!r}"
+    fields = type(strategy).model_fields if strategy else {}
+    if "decoder_layers" not in fields:
+        what = "A given plan" if strategy is None else f"The strategy {recipe.strategy!r}"
         raise PrunekitError(
             f"{what} says itself what stays, so it cannot aim at a speed; take a strategy with the option "
             "decoder_layers, such as nash, or leave out target.speedup."

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from prunekit.commands import options
 from prunekit.commands.console import ERR, OUT
+from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:
     from prunekit.shapes import Shape
@@ -42,10 +43,11 @@ def predict(
     from prunekit.shapes import grid, offered_by
 
     wanted = Workload.parse(options.parsed(workload) if workload else {})
+    depths = numbers(layers, "--layers", int) if layers else None
+    widths = numbers(encoder_sparsity, "--encoder-sparsity", float)
     with Display() as display:
         shapes = offered_by(model, wanted, adapter, device, threads, display)
-    depths = shapes.depths if layers is None else numbers(layers)
-    rows = list(grid(shapes, depths, numbers(encoder_sparsity)))
+    rows = list(grid(shapes, depths or shapes.depths, widths))
     OUT.print(speeds(rows, wanted))
     OUT.print()
     OUT.print(sections(rows))
@@ -57,10 +59,12 @@ def predict(
         ERR.print(f"Written to {output}.", soft_wrap=True)
 
 
-def numbers(text: str) -> list[Any]:
-    """The numbers in a list with commas."""
-    found = options.listed(text)
-    return found if isinstance(found, list) else [found]
+def numbers(text: str, flag: str, kind: type) -> list[Any]:
+    """The numbers in a list with commas; raises `PrunekitError` where something else stands there."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError as error:
+        raise PrunekitError(f"{flag} takes numbers with commas between them, not {text!r}.") from error
 
 
 def speeds(rows: "list[list[Shape]]", workload: Any) -> Table:

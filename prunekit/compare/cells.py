@@ -5,13 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from prunekit.data.spelling import hint
 from prunekit.errors import PrunekitError
-from prunekit.recipe import BudgetSection, Recipe, Section, first_problem, over, read_yaml
+from prunekit.recipe import BudgetSection, Recipe, Section, over, read_yaml
 from prunekit.subject import resolve
 
 DENSE = "dense"
@@ -86,15 +86,11 @@ class Comparison(Section):
         return cls.parse({"name": path.stem, **data, **({"output": output, "records": None} if output else {})})
 
     @classmethod
-    def parse(cls, data: Any) -> "Comparison":
-        """Validate parsed YAML."""
-        try:
-            found = cls.model_validate(data)
-        except ValidationError as error:
-            raise PrunekitError(first_problem(error, cls)) from error
-        return found._checked()
+    def parse(cls, data: Any) -> Self:
+        """Validate parsed YAML, and that every variant that is named is there."""
+        return super().parse(data)._checked()
 
-    def _checked(self) -> "Comparison":
+    def _checked(self) -> Self:
         for name, variant in self.variants.items():
             if name == DENSE or not _NAME.fullmatch(name):
                 raise PrunekitError(

@@ -49,16 +49,17 @@ def amounts(groups: Sequence[PruningGroup], plan: PruningPlan) -> Amounts:
     """
     found: Amounts = {}
     layers = {g.stack: set(plan.of(g)) for g in groups if g.kind is Kind.LAYERS}
-    share = {g.stack: len(plan.of(g)) / len(g) for g in groups if g.kind is Kind.HIDDEN}
+    hidden = {g.stack: len(plan.of(g)) / len(g) for g in groups if g.kind is Kind.HIDDEN}
+    share = {stack: min(hidden.get(stack, 1.0), hidden.get("", 1.0)) for stack in ("encoder", "decoder")}
     for group in groups:
         left = float(len(plan.of(group)))
         if group.kind is Kind.LAYERS:
             found[f"{group.stack}.layers"] = left
         elif group.kind is Kind.VOCABULARY:
-            found["vocabulary"] = left * share.get("decoder", share.get("", 1.0))
+            found["vocabulary"] = left * share["decoder"]
         elif group.kind in (Kind.HEADS, Kind.FFN) and group.layer in layers.get(group.stack, {group.layer}):
             name = f"{group.stack}.{group.kind.value}"
-            found[name] = found.get(name, 0.0) + left * share.get(group.stack, share.get("", 1.0))
+            found[name] = found.get(name, 0.0) + left * share.get(group.stack, 1.0)
     return found
 
 
