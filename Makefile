@@ -26,5 +26,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# CPU seconds of one thread; on a GPU: make bench BENCH_TIMER=time.perf_counter
+BENCH_TIMER ?= time.process_time
 bench: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,rounds
+	mkdir -p outputs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest benchmarks --benchmark-timer=$(BENCH_TIMER) \
+	  --benchmark-columns=min,median,rounds --benchmark-json=outputs/bench.json
+	$(BIN)/python benchmarks/ratios.py outputs/bench.json --baseline benchmarks/baseline.json

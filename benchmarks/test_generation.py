@@ -1,58 +1,72 @@
-"""`generate`, dense and pruned, side by side: group the table by adapter and read the ratios.
+"""`generate` of dense and pruned models side by side, and the other ways to make it fast."""
 
-pytest benchmarks --benchmark-group-by=param:family
-"""
+import copy
 
 import pytest
 import torch
-from transformers import BartConfig, T5Config
+from cases import FAMILIES, SHAPES, told
 
-from prunekit import PruningPlan, prune
-from prunekit_adapters.bart import Bart
-from prunekit_adapters.t5 import T5
+from prunekit import fast_generate
+from prunekit.measure.workload import generate
+from prunekit.recipe import Workload
 
-NEW_TOKENS = 16
-FAMILIES = {
-    "t5": (T5(), T5Config(d_model=256, d_kv=32, d_ff=1024, num_heads=8, num_layers=6, vocab_size=4096)),
-    "bart": (
-        Bart(),
-        BartConfig(
-            d_model=256,
-            encoder_layers=6,
-            decoder_layers=6,
-            encoder_attention_heads=8,
-            decoder_attention_heads=8,
-            encoder_ffn_dim=1024,
-            decoder_ffn_dim=1024,
-            vocab_size=4096,
-            max_position_embeddings=128,
-        ),
-    ),
-}
-PLANS = {"dense": PruningPlan(), "decoder-2": PruningPlan({"decoder.layers": (0, 5)})}
+WORKLOADS = (Workload(batch=1, source=64, new_tokens=16), Workload(batch=8, source=64, new_tokens=16))
+ROUNDS = {"rounds": 5, "warmup_rounds": 1}
 
 
-@pytest.mark.parametrize("shape", PLANS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda work: f"batch{work.batch}")
 @pytest.mark.parametrize("family", FAMILIES)
-def test_generate(benchmark, family, shape):
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    adapter, config = FAMILIES[family]
-    config.decoder_start_token_id = 0
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = adapter.build(config, device="cpu")
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.02)
-    model = prune(model, PLANS[shape], adapter).to(device).eval()
-    ids = torch.randint(10, 4000, (1, 64), device=device)
+def test_generate(benchmark, bench, family, workload, shape):
+    one = bench(family)
+    model, inputs = one.cut(shape), one.inputs(workload)
+    benchmark.group = f"generate {family}, {workload.spelled}"
+    tokens = benchmark.pedantic(generate, (model, inputs, workload), **ROUNDS)  # ends when the device has
+    assert tokens.shape == (workload.batch, workload.new_tokens + 1)
+    told(benchmark, model, shape, tokens=workload.batch * workload.new_tokens)
+
+
+@pytest.mark.parametrize("way", ["dense", "fast_generate"])
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_beams(benchmark, bench, family, way):
+    """Stock beam search against the cache that all beams share."""
+    one, workload = bench(family), Workload(batch=4, source=256, new_tokens=8, beams=4)
+    model, inputs = one.cut("dense"), one.inputs(workload)
+    keys = {"num_beams": 4, "max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
+    benchmark.group = f"beams {family}, {workload.spelled}"
 
     def work():
-        tokens = model.generate(input_ids=ids, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
-        if device == "cuda":
+        tokens = fast_generate(model, **inputs, **keys) if way != "dense" else model.generate(**inputs, **keys)
+        if tokens.is_cuda:
             torch.cuda.synchronize()
         return tokens
 
-    tokens = benchmark.pedantic(work, rounds=5, warmup_rounds=1)
-    assert tokens.shape[1] == NEW_TOKENS + 1
-    parameters = sum(p.numel() for p in model.parameters())
-    benchmark.extra_info.update(parameters=parameters, tokens=NEW_TOKENS, device=device, dtype=str(model.dtype))
+    tokens = benchmark.pedantic(work, **ROUNDS)
+    assert torch.equal(tokens, model.generate(**inputs, **keys))
+    told(benchmark, model, way)
+
+
+@pytest.mark.parametrize("engine", ["dense", "ctranslate2", "ctranslate2 int8", "ctranslate2 nash"])
+def test_ctranslate2(benchmark, bench, engine, tmp_path):
+    """Another engine on the same dense T5, and on the pruned one."""
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    from prunekit.cut import ct2
+
+    one, workload = bench("t5"), WORKLOADS[0]
+    model, inputs = one.cut("nash" if "nash" in engine else "dense"), one.inputs(workload)
+    benchmark.group = f"engines t5, {workload.spelled}"
+    told(benchmark, model, engine)
+    if engine == "dense":
+        benchmark.pedantic(generate, (model, inputs, workload), **ROUNDS)
+        return
+    core = Tokenizer(models.WordLevel({f"w{n}": n for n in range(one.config.vocab_size)}, unk_token="w2"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
+    kind = "int8" if "int8" in engine else "float32"
+    names = ct2.write(copy.deepcopy(model).cpu(), one.adapter, one.graph, tokenizer, tmp_path / "ct2", kind)
+    translator = ctranslate2.Translator(str(tmp_path / "ct2"), intra_threads=1, compute_type=kind)
+    source = [[names[token] for token in row] for row in inputs["input_ids"].tolist()]
+    keys = {"beam_size": 1, "max_decoding_length": 16, "min_decoding_length": 16}
+    benchmark.pedantic(lambda: translator.translate_batch(source, **keys), **ROUNDS)

@@ -1,0 +1,80 @@
+"""Models to time: random weights in small shapes of the families people use, cut in the ways people cut."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import BartConfig, MT5Config, PretrainedConfig, T5Config, WhisperConfig
+
+from prunekit import Adapter, PruningPlan, prune
+from prunekit.find.units import Kind
+from prunekit.measure.workload import random_text
+from prunekit.recipe import Workload
+from prunekit_adapters.bart import Bart
+from prunekit_adapters.mt5 import MT5
+from prunekit_adapters.t5 import T5
+from prunekit_adapters.whisper import Whisper
+
+BART = {
+    "d_model": 256,
+    "encoder_layers": 6,
+    "decoder_layers": 6,
+    "encoder_attention_heads": 8,
+    "decoder_attention_heads": 8,
+    "encoder_ffn_dim": 1024,
+    "decoder_ffn_dim": 1024,
+}
+WIDTHS = {"d_model": 256, "d_kv": 32, "d_ff": 1024, "num_heads": 8, "num_layers": 6, "num_decoder_layers": 6}
+FAMILIES: dict[str, tuple[Adapter, PretrainedConfig]] = {
+    "t5": (T5(), T5Config(**WIDTHS, vocab_size=4096, decoder_start_token_id=0)),
+    "mt5": (MT5(), MT5Config(**WIDTHS, vocab_size=16384, decoder_start_token_id=0)),
+    "bart": (Bart(), BartConfig(**BART, vocab_size=4096, max_position_embeddings=512, forced_eos_token_id=None)),
+    "whisper": (
+        Whisper(),
+        WhisperConfig(
+            **BART,
+            vocab_size=4096,
+            max_source_positions=500,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            decoder_start_token_id=3,
+        ),
+    ),
+}
+SHAPES = ("dense", "depth", "nash")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A dense model and what its shapes are cut to."""
+
+    adapter: Adapter
+    config: PretrainedConfig
+    model: Any
+    graph: Any
+    device: str
+
+    def cut(self, shape: str) -> Any:
+        """``dense``, ``depth`` with two of six decoder layers, or ``nash``, which halves the encoder too."""
+        plan = PruningPlan() if shape == "dense" else PruningPlan({"decoder.layers": (0, 5)})
+        if shape == "nash":
+            widths = [g for g in self.graph.groups if g.stack == "encoder" and g.kind in (Kind.HEADS, Kind.FFN)]
+            plan = plan.then(PruningPlan({g.name: g.ids[::2] for g in widths if g.prunable}))
+        return prune(copy.deepcopy(self.model), plan, self.adapter).to(self.device).eval()
+
+    def inputs(self, workload: Workload) -> dict[str, torch.Tensor]:
+        """Random tokens, or sounds."""
+        if self.model.main_input_name == "input_ids":
+            found = random_text([self.model], workload, 0)
+        else:
+            found = dict(self.adapter.encoder_inputs(self.config, workload.batch))
+        return {key: value.to(self.device) for key, value in found.items()}
+
+
+def told(benchmark: Any, model: Any, shape: str, **more: Any) -> None:
+    """What a row of the table is about."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    known = {"parameters": parameters, "device": str(model.device), "dtype": str(model.dtype), "shape": shape}
+    benchmark.extra_info.update(known, **more)

@@ -1,0 +1,196 @@
+"""How well speed is foretold: predicted against measured, on grids of shapes that the cost model has never seen.
+
+    OMP_NUM_THREADS=1 python benchmarks/cost_model.py --write docs/results.md
+    OMP_NUM_THREADS=1 python benchmarks/cost_model.py --family t5-base --batch 1 --source 128 --beams 1
+
+Random weights; every family's decoder at several depths, its encoder whole and at 70, 50 and 30%. The shapes of a grid
+take turns with the dense model; medians of CPU seconds for a whole generation of sixteen tokens, on one thread. The
+noise beside the errors is how far the speed-up of the same shape lies apart when it is measured twice.
+"""
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config, WhisperConfig
+
+from prunekit import Adapter, discover, prune
+from prunekit.files import write_text
+from prunekit.find.graph import DependencyGraph
+from prunekit.measure.cost_model import calibrate
+from prunekit.measure.latency import speedups
+from prunekit.measure.workload import Inputs, random_text
+from prunekit.recipe import Workload
+from prunekit.shapes import Shapes
+from prunekit_adapters.bart import Bart
+from prunekit_adapters.mt5 import MT5
+from prunekit_adapters.t5 import T5
+from prunekit_adapters.whisper import Whisper
+
+KEEP = (1.0, 0.7, 0.5, 0.3)
+TOKENS = 16
+START, END = "<!-- cost-model -->", "<!-- /cost-model -->"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A shape that users have, at random weights."""
+
+    adapter: Adapter
+    config: PretrainedConfig
+    depths: tuple[int, ...]
+
+
+def families() -> dict[str, Family]:
+    """The four of the suite."""
+    t5 = T5Config(
+        d_model=768, d_kv=64, d_ff=3072, num_heads=12, num_layers=12, num_decoder_layers=12, decoder_start_token_id=0
+    )
+    mt5 = MT5Config(decoder_start_token_id=0)
+    whisper = WhisperConfig(
+        d_model=512,
+        encoder_layers=6,
+        decoder_layers=6,
+        encoder_attention_heads=8,
+        decoder_attention_heads=8,
+        encoder_ffn_dim=2048,
+        decoder_ffn_dim=2048,
+    )
+    bart = BartConfig(
+        d_model=768,
+        encoder_layers=6,
+        decoder_layers=6,
+        encoder_attention_heads=12,
+        decoder_attention_heads=12,
+        encoder_ffn_dim=3072,
+        decoder_ffn_dim=3072,
+        forced_eos_token_id=None,
+    )
+    return {
+        "t5-base": Family(T5(), t5, (12, 6, 4, 3, 2, 1)),
+        "bart-base": Family(Bart(), bart, (6, 5, 4, 3, 2, 1)),
+        "mt5-small": Family(MT5(), mt5, (8, 6, 4, 3, 2, 1)),
+        "whisper-base": Family(Whisper(), whisper, (6, 5, 4, 3, 2, 1)),
+    }
+
+
+@dataclass(frozen=True)
+class Found:
+    """One grid: relative errors of the predicted speed-ups, and how far two measurements lie apart."""
+
+    family: str
+    workload: Workload
+    shapes: int
+    seconds: float
+    errors: tuple[float, ...]
+    noise: tuple[float, ...]
+
+    def row(self) -> str:
+        """A row of the table."""
+        work = self.workload
+        worst = max(self.errors, key=abs)
+        return (
+            f"| {self.family} | {work.batch} | {work.source} | {work.beams} | {self.shapes} | {self.seconds:.0f} s "
+            f"| {median(self.errors):.1%} | {worst:+.1%} | {median(self.noise):.1%} | {max(map(abs, self.noise)):.1%} |"
+        )
+
+
+def median(values: tuple[float, ...]) -> float:
+    """Of the absolute values."""
+    return statistics.median(map(abs, values))
+
+
+def measured(
+    model: PreTrainedModel, family: Family, graph: DependencyGraph, name: str, workload: Workload, repeats: int
+) -> Found:
+    """Calibrate, foretell the grid, and time it twice."""
+    sources: Inputs = random_text
+    if model.main_input_name != "input_ids":
+        sources = lambda models, work, seed: dict(family.adapter.encoder_inputs(model.config, work.batch))  # noqa: E731
+    start = time.process_time()
+    shapes = Shapes(calibrate(model, family.adapter, graph, workload, sources=sources), graph)
+    seconds = time.process_time() - start
+    asked = {f"{depth}/{keep}": shapes.shape(depth, round(1 - keep, 2)) for depth, keep in product(family.depths, KEEP)}
+    asked.pop(f"{shapes.depths[0]}/1.0", None)  # that is the dense model
+    errors, noise = [], []
+    for depth in family.depths:  # those of one depth together, so that not all models are in memory at once
+        some = {spelled: shape for spelled, shape in asked.items() if shape.decoder_layers == depth}
+        models = {spelled: prune(copy.deepcopy(model), shape.plan, family.adapter) for spelled, shape in some.items()}
+        twice = [speedups(model, models, workload, repeats, 1, sources=sources) for _ in range(2)]
+        for spelled, shape in some.items():
+            first, second = (each[spelled][0] for each in twice)
+            errors.append(shape.speedup / statistics.fmean((first, second)) - 1)
+            noise.append(first / second - 1)
+            print(f"  {spelled:8} measured {first:.2f} {second:.2f}  predicted {shape.speedup:.2f}", flush=True)
+    return Found(name, workload, len(asked), seconds, tuple(errors), tuple(noise))
+
+
+def grids(args: argparse.Namespace) -> Iterator[Found]:
+    """Every family on every workload that was asked for."""
+    for name, family in families().items():
+        if args.family not in (None, name):
+            continue
+        torch.manual_seed(0)
+        model = family.adapter.fresh(copy.deepcopy(family.config)).eval()
+        graph = discover(family.adapter, family.config, model)
+        sources = args.source if model.main_input_name == "input_ids" else args.source[:1]  # sound is always as long
+        for batch, source, beams in product(args.batch, sources, args.beams):
+            workload = Workload(batch=batch, source=source, new_tokens=TOKENS, beams=beams)
+            print(f"{name}, {workload.spelled}", flush=True)
+            yield measured(model, family, graph, name, workload, args.repeats)
+
+
+def table(found: list[Found]) -> list[str]:
+    """Markdown."""
+    head = (
+        "family",
+        "batch",
+        "source",
+        "beams",
+        "shapes",
+        "calibration",
+        "median error",
+        "worst",
+        "noise",
+        "worst noise",
+    )
+    every = tuple(error for one in found for error in one.errors)
+    noise = tuple(distance for one in found for distance in one.noise)
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{'---|' * len(head)}",
+        *(one.row() for one in found),
+        "",
+        f"Over all {len(every)} shapes the median error is {median(every):.1%}, the worst {max(every, key=abs):+.1%};",
+        f"the median distance of two measurements is {median(noise):.1%}.",
+    ]
+
+
+def main() -> None:
+    """Print the table, and write it between its markers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", choices=sorted(families()))
+    parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
+    parser.add_argument("--source", type=int, nargs="*", default=[128, 512])
+    parser.add_argument("--beams", type=int, nargs="*", default=[1, 4])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", type=Path, metavar="FILE.md")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = table(list(grids(args)))
+    print("\n".join(lines))
+    if args.write is not None:
+        text = args.write.read_text(encoding="utf-8")
+        before, rest = text.split(START)
+        after = rest.split(END)[1]
+        write_text(args.write, f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What `prunekit compare` found, beside the speed of the same shapes here and now."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from cases import told
+
+from prunekit import PruningPlan, prune
+from prunekit.compare.records import Record
+from prunekit.measure.workload import generate
+from prunekit.recipe import Recipe, Workload
+from prunekit.subject import open_subject, resolve
+
+PLACE = Path(__file__).parents[1] / "examples/g2p/records"
+RECORDS = sorted(path for path in PLACE.glob("*-0.json"))
+WORK = Workload(batch=1, source=9, new_tokens=9)
+
+
+@pytest.fixture(scope="module")
+def subject():
+    torch.set_num_threads(1)
+    return open_subject(resolve(Recipe().model_dump(exclude_unset=True)))
+
+
+@pytest.mark.skipif(not RECORDS, reason="no run of examples/g2p/compare.yaml is recorded")
+@pytest.mark.parametrize("path", [None, *RECORDS], ids=lambda path: path.stem if path else "dense")
+def test_quality(benchmark, subject, path):
+    record = Record.model_validate_json(path.read_text()) if path else None
+    plan = PruningPlan(record.plan) if record else PruningPlan()
+    model = prune(copy.deepcopy(subject.model), plan, subject.adapter).eval()
+    ids = torch.randint(3, 30, (1, WORK.source))
+    benchmark.group = f"what a comparison found on g2p, {WORK.spelled}"
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    benchmark.pedantic(generate, (model, inputs, WORK), rounds=5, warmup_rounds=1)
+    quality = record.report.quality if record else None
+    told(benchmark, model, path.stem if path else "dense", quality=quality.pruned if quality else None)
