@@ -81,7 +81,9 @@ class RecoverySection(PhaseSection):
     """Fine-tuning after the cut; from random weights it is the control "trained from scratch in the pruned shape"."""
 
     weights: Literal["kept", "random"] = Field("kept", description="what it starts from, in the pruned shape")
-    frozen: tuple[Literal["encoder", "decoder"], ...] = Field((), description="stacks that stay as they are meanwhile")
+    frozen: tuple[Literal["encoder", "decoder", "embedding"], ...] = Field(
+        (), description="parts that stay as they are meanwhile; embedding: the table of tokens, and the head"
+    )
 
 
 class VocabularySection(Section):

@@ -17,7 +17,6 @@ from prunekit.data.readers import Collator, Reader
 from prunekit.data.rows import Rows, collated
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn import importance
-from prunekit.learn.bridge import bridge
 from prunekit.learn.distill import Distillation
 from prunekit.learn.dropout import dropout_at
 from prunekit.learn.fold import fold
@@ -104,15 +103,6 @@ class Bench:
         chosen = self._batches(batches)
         self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
         return reconstruction(self.model, groups, chosen)
-
-    def bridge(self, plan: PruningPlan, batches: int = 16) -> None:
-        """Let layers that `plan` keeps do what they can in the place of those that it drops; the live model changes.
-
-        See `prunekit.learn.bridge`: a least-squares fit on this many training batches, before any training.
-        """
-        chosen = self._batches(batches)
-        self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
-        bridge(self.model, self.groups, plan, chosen)
 
     def loss(self, plan: PruningPlan) -> float:
         """The mean loss per target token on the first dev rows, as `plan` would leave the live model; nothing is cut.

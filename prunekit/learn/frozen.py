@@ -14,14 +14,18 @@ from prunekit.patch import replaced
 def frozen(model: nn.Module, stacks: Sequence[str]) -> Iterator[None]:
     """Hold ``encoder`` or ``decoder`` as they are inside the block, but for what other parts of the model hold too.
 
-    A frozen encoder runs as in evaluation, so that it gives the same each time.
+    ``embedding`` holds the table of tokens and the output projection. Trained on few texts, they unlearn the tokens
+    that do not occur there: every step makes them less likely. A frozen encoder runs as in evaluation, so that it gives
+    the same each time.
 
     Example: with its encoder frozen, Whisper's training steps take less than half the time, since the backward pass
     ends where the decoder begins.
     """
     whole: Any = model
-    parts = [whole.get_encoder() if stack == "encoder" else whole.get_decoder() for stack in stacks]
-    held = [p for p in _own(model, parts) if p.requires_grad]
+    found = {"encoder": whole.get_encoder, "decoder": whole.get_decoder}
+    tables = [whole.get_input_embeddings(), whole.get_output_embeddings()] if "embedding" in stacks else []
+    own = _own(model, [found[stack]() for stack in stacks if stack in found])
+    held = {p for p in (*own, *(p for table in tables for p in table.parameters())) if p.requires_grad}
     for parameter in held:
         parameter.requires_grad_(False)
     try:

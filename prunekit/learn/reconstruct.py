@@ -64,7 +64,7 @@ class Reconstruction:
         self.scores = {group.name: self._scored(group) for group in self.groups}
 
     def _scored(self, group: PruningGroup) -> Tensor:
-        path, units = reader_of(self.model, group)
+        path, units = _reader(self.model, group)
         matrix: Any = self.model.get_submodule(path)
         spread = self.moments[path].spread(matrix.bias is not None)
         return eliminated(spread, matrix.weight.detach().double().cpu(), units)
@@ -79,7 +79,7 @@ class Reconstruction:
             kept = group.positions(plan.of(group))
             if not 0 < len(kept) < len(group):
                 continue
-            path, units = reader_of(self.model, group)
+            path, units = _reader(self.model, group)
             _refit(self.model.get_submodule(path), self.moments[path], units[kept].flatten())
 
 
@@ -138,7 +138,7 @@ def reconstruction(
 
     Tokens that are padding do not count. Raises `PrunekitError` for units of other kinds.
     """
-    readers = {reader_of(model, group)[0]: group.stack for group in groups}
+    readers = {_reader(model, group)[0]: group.stack for group in groups}
     moments: dict[str, Moments] = {}
     training = model.training
     model.train(False)
@@ -181,7 +181,7 @@ def _watching(
             handle.remove()
 
 
-def reader_of(model: nn.Module, group: PruningGroup) -> tuple[str, Tensor]:
+def _reader(model: nn.Module, group: PruningGroup) -> tuple[str, Tensor]:
     """The path of the matrix that reads a group's units, and the columns [units, width] that are each one's."""
     if group.kind not in (Kind.HEADS, Kind.FFN):
         raise PrunekitError(f"{group.name!r} cannot be reconstructed; only heads and FFN channels can.")

@@ -10,6 +10,7 @@ from rich.table import Table
 from prunekit.data.speech import FRAME
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
+from prunekit.measure import drawings
 from prunekit.measure.environment import environment
 from prunekit.measure.sections import (
     EquivalenceSection,
@@ -55,7 +56,7 @@ class Report(ReportSection):
     def write(self, directory: Path | str) -> None:
         """Write `report.json` and `report.html` into `directory`, whole or not at all."""
         folder = Path(directory)
-        texts = {"report.json": self.model_dump_json(indent=2) + "\n", "report.html": self.html()}
+        texts = {"report.json": self.model_dump_json(indent=2) + "\n", "report.html": self.html(folder / "log.jsonl")}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
@@ -68,14 +69,20 @@ class Report(ReportSection):
         """Read a `report.json`."""
         return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
-    def html(self) -> str:
-        """A page that needs nothing but itself."""
+    def html(self, journal: Path | None = None) -> str:
+        """A page that needs nothing but itself; with the run's log it shows how training went."""
         pages = jinja2.Environment(
             autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         pages.filters |= {style.__name__: style for style in (count, factor, figure, percent, seconds, span, workload)}
         template = (files("prunekit.measure") / "report.html.j2").read_text(encoding="utf-8")
-        return pages.from_string(template).render(report=self, title=title(self))
+        return pages.from_string(template).render(
+            report=self,
+            title=title(self),
+            charts=drawings.charts(journal) if journal else [],
+            layers=drawings.layers,
+            points=drawings.points(self),
+        )
 
 
 def table(report: Report) -> Table:

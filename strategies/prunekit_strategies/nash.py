@@ -1,8 +1,7 @@
 """NASH (Ko et al., EMNLP Findings 2023): narrow the encoder, shorten the decoder.
 
 The paper learns what the encoder loses with gates, while it trains. The recommended preset does not: what is left is
-refitted to stand in for what goes, units of the encoder and layers of the decoder alike. That takes seconds, and leaves
-all the time to recovery.
+refitted to stand in for what goes, which takes seconds and loses next to nothing, and leaves all the time to recovery.
 """
 
 from typing import ClassVar, Literal
@@ -32,7 +31,6 @@ class Nash(Strategy):
         "recommended": {},
         "code-faithful": {  # what the authors' released code does where it does not crash
             "layer_choice": "even",
-            "bridging": 0,
             "narrowing": "gates",
             "steps": 1500,
             "final_masks": "soft",
@@ -49,9 +47,6 @@ class Nash(Strategy):
     decoder_layers: int | list[int] = Field(3, description="decoder layers to keep: how many, or which")
     layer_choice: Literal["even", "loss"] = Field(
         "loss", description="how that many are chosen: evenly spaced, or those with the least dev loss before training"
-    )
-    bridging: int = Field(
-        16, ge=0, description="training batches on which each layer that stays is refitted to what those after it did"
     )
     encoder_sparsity: float = Field(0.3, ge=0, lt=1, description="share of the encoder's heads and channels to remove")
     narrowing: Literal["reconstruction", "gates"] = Field(
@@ -81,8 +76,6 @@ class Nash(Strategy):
         else:
             layers = checked_layers(problem, "decoder", self.decoder_layers)
         shorter = PruningPlan({"decoder.layers": layers})
-        if self.bridging:
-            bench.bridge(shorter, self.bridging)
         return shorter.then(self.rebuilt(problem, bench)) if self.narrowing == "reconstruction" else shorter
 
     def rebuilt(self, problem, bench):

@@ -39,7 +39,22 @@ def test_the_rest_learns_what_it_would_have(every, stack):
         assert not torch.equal(found[name], full[name]), "what the encoder's lookups contribute is gone"
 
 
-@pytest.mark.parametrize("stacks", [["encoder"], ["decoder"], ["encoder", "decoder"]])
+def test_tables_of_tokens_stay_while_the_rest_learns_what_it_would_have(every):
+    model = copy.deepcopy(every.model).double()
+    tables = {
+        id(p) for table in (model.get_input_embeddings(), model.get_output_embeddings()) for p in table.parameters()
+    }
+    held = {name for name, p in model.named_parameters() if id(p) in tables}
+    full = gradients(model)
+    with frozen(model, ["embedding"]):
+        found = gradients(model)
+    assert held
+    assert found.keys() == full.keys() - held
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, full[name])
+
+
+@pytest.mark.parametrize("stacks", [["encoder"], ["decoder"], ["encoder", "decoder"], ["encoder", "embedding"]])
 def test_everything_is_as_before_afterwards(every, stacks):
     model = copy.deepcopy(every.model)
     first = next(iter(model.get_encoder().parameters()))

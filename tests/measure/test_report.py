@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from prunekit.errors import PrunekitError
+from prunekit.measure.drawings import layers, points
 from prunekit.measure.report import Report, table
 
 SPLIT = {"encoder": 0.1, "decoder": 0.6, "head": 0.05, "loop": 0.25}
@@ -236,3 +237,34 @@ def test_a_file_in_the_place_of_the_directory_gets_one_sentence(full, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(PrunekitError, match="cannot be written into"):
         full.write(tmp_path / "taken")
+
+
+def test_every_layer_of_the_dense_model_has_its_row(full):
+    for stack in ("encoder", "decoder"):
+        rows = dict(layers(full, stack))
+        kept = getattr(full.layers, f"{stack}_kept")
+        assert list(rows) == list(range(getattr(full.layers, f"{stack}_dense")))
+        assert all(not rows[number] for number in rows if number not in kept)
+        for place in (p for found in rows.values() for p in found):
+            assert 0 <= place.left <= place.whole
+    heads = sum(p.left for _, found in layers(full, "encoder") for p in found if "heads" in p.name)
+    assert heads == sum(sum(counts) for place, counts in full.widths.heads.items() if place.startswith("encoder"))
+
+
+def test_marks_stand_by_speed_and_quality(full):
+    (dense_x, dense_y, _), (x, y, text), *_ = points(full)
+    speed = full.latency.workloads[0].speedup
+    assert x / dense_x == pytest.approx(speed)
+    assert y / dense_y == pytest.approx(full.quality.pruned / full.quality.dense)
+    assert f"{speed:.2f}x" in text
+    assert points(full.model_copy(update={"latency": None})) == []
+
+
+def test_the_page_draws_them(full, tmp_path):
+    journal = tmp_path / "log.jsonl"
+    journal.write_text('{"phase": "recover", "step": 1, "loss": 1.0}\n')
+    page = full.html(journal)
+    assert page.count("<svg") == 2
+    assert page.count('class="gone"') == full.layers.decoder_dense - len(full.layers.decoder_kept)
+    assert full.html().count("<svg") == 1
+    assert not re.findall(r"""(?:src|href)\s*=|url\(|@import|https?://""", page)

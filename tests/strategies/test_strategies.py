@@ -27,10 +27,7 @@ class Recorder:
     """A bench that trains nothing and remembers what it was asked."""
 
     def __init__(self, loss=None):
-        self.trained, self.frozen, self.folded, self.bridged, self.loss = [], [], [], [], loss
-
-    def bridge(self, plan, batches):
-        self.bridged.append(plan)
+        self.trained, self.frozen, self.folded, self.loss = [], [], [], loss
 
     def train(self, losses=None, gates=None, steps=0, frozen_stacks=()):
         if steps:
@@ -203,7 +200,6 @@ def test_nash_refits_the_encoder_to_what_goes_before_any_training(case, problem)
     widths = {name: ids for name, ids in plan.kept.items() if name.startswith("encoder")}
     assert asked == [PruningPlan(widths)]
     assert plan.kept["decoder.layers"] == (0, 2)
-    assert bench.bridged == [PruningPlan({"decoder.layers": (0, 2)})]
     assert all(ids[0] == 0 for ids in widths.values() if ids), "the first units have the highest scores"
     assert 0.4 < problem.sizes["encoder"].of(plan) / problem.whole["encoder"] <= 0.5
     assert strategy.plan(problem, bench) == PruningPlan()
