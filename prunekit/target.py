@@ -1,10 +1,11 @@
 """Speed as the target: the strategy's options are chosen so that a workload gets that fast with as little removed."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
-from prunekit.find.units import PruningPlan
+from prunekit.find.units import PruningPlan, narrow
 from prunekit.learn.strategy import Strategy
 from prunekit.line import Progress
 from prunekit.measure.cost_model import CostModel
@@ -63,7 +64,8 @@ def aimed(
             "decoder_layers, such as nash, or leave out target.speedup."
         )
     found = place.once("target", lambda: _found(recipe, subject, "encoder_sparsity" in fields, progress))
-    cost = CostModel(target.workload, found["prices"], subject.graph.groups, found["noise"])
+    live = narrow(subject.graph.groups, plan_of(subject.model) or PruningPlan())
+    cost = CostModel(target.workload, found["prices"], live, found["noise"])
     others = tuple(workload for workload in recipe.measure.workloads if workload != target.workload)
     changed = {
         "options": {**recipe.options, **found["options"]},
@@ -89,4 +91,4 @@ def _found(recipe: Recipe, subject: Subject, narrows: bool, progress: Progress |
         100 * shape.encoder_sparsity,
         shape.speedup,
     )
-    return {"options": options, **{key: asdict(shapes.cost)[key] for key in ("prices", "noise")}}
+    return {"options": options, "prices": shapes.cost.prices, "noise": shapes.cost.noise}

@@ -4,10 +4,14 @@ import json
 import re
 
 import pytest
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
+import prunekit
 from prunekit.cli import app
+from prunekit.cut import checkpoint
 from prunekit.recipe import Recipe
+from prunekit_adapters.t5 import T5
 
 WORK = "batch=1,source=4,new_tokens=3"
 
@@ -74,6 +78,17 @@ def test_a_run_aims_at_a_speed_and_says_both_figures(keys, tmp_path):
     done = Recipe.load(tmp_path / "run/recipe.yaml")
     assert done.target.speedup is None
     assert done.options["decoder_layers"] == len(report["layers"]["decoder_kept"])
+
+
+def test_a_pruned_model_is_aimed_from_where_it_stands(keys, t5_directory, tmp_path):
+    model = AutoModelForSeq2SeqLM.from_pretrained(t5_directory)
+    small = prunekit.prune(model, prunekit.PruningPlan({"decoder.layers": (0, 2)}), T5())
+    checkpoint.save(small, tmp_path / "small", AutoTokenizer.from_pretrained(t5_directory))
+    words = [str(tmp_path / "small") if word == t5_directory else word for word in keys]
+    result = called("run", "--target-speedup", "1.1", "--workload", WORK, *words)
+    assert result.exit_code == 0, result.output
+    latency = json.loads((tmp_path / "run/report.json").read_text())["latency"]
+    assert 1.1 <= latency["predicted_speedup"] < 2, "not from the dense model's three layers"
 
 
 def test_a_target_out_of_reach_leaves_nothing_behind(keys, tmp_path):
