@@ -1,6 +1,10 @@
 """A comparison on a tiny model, with settings that make its runs as short as they can be."""
 
+from pathlib import Path
+
 import pytest
+
+from prunekit.compare import running
 
 
 @pytest.fixture
@@ -30,3 +34,17 @@ def comparison(t5_directory, pairs, tmp_path):
         "budgets": [{"examples": 24}],
         "output": str(tmp_path / "out"),
     }
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The names of the cells that are run, in order."""
+    names = []
+    original = running.run
+
+    def noted(recipe, progress=None):
+        names.append(Path(recipe.output).name)
+        return original(recipe, progress)
+
+    monkeypatch.setattr(running, "run", noted)
+    return names

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,20 +12,6 @@ from prunekit import Report
 from prunekit.compare import Comparison, compare, running
 from prunekit.compare.figures import Summary
 from prunekit.recipe import Recipe
-
-
-@pytest.fixture
-def made(monkeypatch):
-    """The names of the cells that are run, in order."""
-    names = []
-    original = running.run
-
-    def noted(recipe, progress=None):
-        names.append(Path(recipe.output).name)
-        return original(recipe, progress)
-
-    monkeypatch.setattr(running, "run", noted)
-    return names
 
 
 def report(out, cell):

@@ -14,20 +14,6 @@ from prunekit.recipe import BudgetSection
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """The names of the cells that are run, in order."""
-    names = []
-    original = running.run
-
-    def noted(recipe, progress=None):
-        names.append(Path(recipe.output).name)
-        return original(recipe, progress)
-
-    monkeypatch.setattr(running, "run", noted)
-    return names
-
-
-@pytest.fixture
 def small(comparison, tmp_path):
     """One variant and the control, one seed, with the records in a place of their own."""
     variants = {"narrow": {}}
