@@ -17,6 +17,7 @@ from prunekit.learn.spending import Ledger
 from prunekit.measure.bootstrap import interval
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
+from prunekit.measure.kept import KeptSection
 from prunekit.measure.latency import Timing, compare
 from prunekit.measure.predictions import Predictions, answers
 from prunekit.measure.quality import Progress, Quality, evaluate, score
@@ -137,6 +138,7 @@ def report_on(
         sparsity=SparsitySection.of(graph, plan),
         layers=LayersSection.of(graph.groups, plan),
         widths=WidthsSection.of(graph.groups, plan),
+        kept=KeptSection.of(graph.groups, plan),
         quality=_quality(verdict, subject.task),
         latency=LatencySection.over(verdict.timings, subject.task.reads == "sound") if verdict.timings else None,
         equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,

@@ -55,7 +55,7 @@ def score(data: dict[str, Any]) -> None:
 
 def score_table(found: Mapping[str, float]) -> Table:
     """One row per metric."""
-    from prunekit.measure.report import figure
+    from prunekit.measure.styles import figure
 
     table = Table.grid(padding=(0, 2))
     for name, value in found.items():

@@ -1,12 +1,12 @@
 """Quality over speed as a picture: where every variant stands, with its spread, in coordinates for an SVG."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prunekit.compare.figures import Row, Summary, Table
 from prunekit.compare.words import named, spread
-from prunekit.measure.report import factor
+from prunekit.measure.scale import Scale, Tick, short
+from prunekit.measure.styles import factor
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#3f97cc")
 """Okabe and Ito's palette, which most kinds of colour blindness tell apart, its light ones darkened for white paper."""
@@ -42,14 +42,6 @@ class Mark:
     def led(self) -> bool:
         """Whether the label stands too far off to be told without a line."""
         return abs(self.label_y - 4 - self.y) > LINE
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A number on an axis and its place."""
-
-    at: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -89,15 +81,15 @@ def picture(summary: Summary, table: Table, width: int, height: int) -> Picture 
         width,
         height,
         marks,
-        x.ticks(lambda value: f"{_short(value)}x"),
-        y.ticks(_short),
+        x.ticks(lambda value: f"{short(value)}x"),
+        y.ticks(short),
         dense_y,
         axis_x,
         f"{summary.metric}, %",
     )
 
 
-def _mark(row: Row, number: int, x: "Scale", y: "Scale", boxes: "Boxes") -> Mark:
+def _mark(row: Row, number: int, x: Scale, y: Scale, boxes: "Boxes") -> Mark:
     """The mark of the variant with this number; the dense model's is -1."""
     at_x, at_y = x(row.speeds[0].speedup), y(100 * row.quality.mean)
     deviation = 100 * (row.quality.deviation or 0)
@@ -116,42 +108,6 @@ def _mark(row: Row, number: int, x: "Scale", y: "Scale", boxes: "Boxes") -> Mark
         label_y=label_y,
         title=f"{named(row)}: {spread(row.quality)} at {factor(row.speeds[0].speedup)}",
     )
-
-
-def _short(value: float) -> str:
-    """60 and 62.5, whatever the step made of them."""
-    return f"{round(value, 6):g}"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Maps values to pixels, with round numbers as ticks. Example: 1 to 4 on 56 to 700, with ticks at 1, 2, 3 and 4."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    step: float
-
-    @classmethod
-    def around(cls, values: Sequence[float], start: float, end: float) -> "Scale":
-        """A scale that holds all values with a little room."""
-        low, high = min(values), max(values)
-        room = 0.08 * (high - low) or max(abs(high) * 0.05, 0.5)
-        rough = (high - low + 2 * room) / 6
-        unit = 10 ** math.floor(math.log10(rough))
-        step = next(unit * times for times in (1, 2, 5, 10) if unit * times >= rough)
-        return cls(low - room, high + room, start, end, step)
-
-    def __call__(self, value: float) -> float:
-        """The pixel of a value."""
-        share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self, style: Callable[[float], str]) -> list[Tick]:
-        """Round numbers within the scale."""
-        first, last = math.ceil(self.low / self.step), math.floor(self.high / self.step)
-        return [Tick(self(n * self.step), style(n * self.step)) for n in range(first, last + 1)]
 
 
 class Boxes:

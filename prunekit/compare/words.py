@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from prunekit.compare.figures import Figure, Gain, Row, Summary, Table
-from prunekit.measure.report import count, factor, figure, percent
+from prunekit.measure.styles import count, factor, figure, percent
 from prunekit.recipe import BudgetSection, Workload
 
 FACTS = ("cpu", "cores", "gpu", "python", "torch", "transformers", "prunekit")

@@ -1,6 +1,7 @@
 """The model card that lies beside a pruned checkpoint: what it is, what it costs, how to load it."""
 
-from prunekit.measure.report import Report, count, factor, figure, percent, title, workload
+from prunekit.measure.report import Report, title
+from prunekit.measure.styles import count, factor, figure, percent, workload
 
 TEMPLATE = """---
 library_name: transformers

@@ -1,17 +1,17 @@
 """What came of a run: `report.json` for programs, `report.html` and a table in the terminal for people."""
 
+import re
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 from rich.table import Table
 
-from prunekit.data.speech import FRAME
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
-from prunekit.measure import drawings
+from prunekit.measure import page
+from prunekit.measure.curves import Training, trainings
 from prunekit.measure.environment import environment
+from prunekit.measure.kept import KeptSection
 from prunekit.measure.sections import (
     EquivalenceSection,
     LatencySection,
@@ -23,9 +23,9 @@ from prunekit.measure.sections import (
     SecondsSection,
     SparsitySection,
     SpentSection,
-    TimingSection,
     WidthsSection,
 )
+from prunekit.measure.styles import count, factor, figure, percent, seconds, span, workload
 
 __all__ = ["Report", "environment", "table"]
 
@@ -34,7 +34,7 @@ class Report(ReportSection):
     """Everything a run found out. Example: 2 of 12 decoder layers left, 3.0x the speed, 91% of the word accuracy.
 
     A part that was not measured is None: `quality` without test rows, `latency` without workloads, `equivalence`
-    where nothing was cut.
+    where nothing was cut. `kept` is None in reports from before there were maps.
     """
 
     adapter: str
@@ -46,6 +46,7 @@ class Report(ReportSection):
     sparsity: SparsitySection
     layers: LayersSection
     widths: WidthsSection
+    kept: KeptSection | None = None
     quality: QualitySection | None = None
     latency: LatencySection | None = None
     equivalence: EquivalenceSection | None = None
@@ -54,9 +55,12 @@ class Report(ReportSection):
     samples: tuple[Sample, ...] = ()
 
     def write(self, directory: Path | str) -> None:
-        """Write `report.json` and `report.html` into `directory`, whole or not at all."""
+        """Write `report.json` and `report.html` into `directory`, whole or not at all.
+
+        The page has the curves of the `log.jsonl` that lies there.
+        """
         folder = Path(directory)
-        texts = {"report.json": self.model_dump_json(indent=2) + "\n", "report.html": self.html(folder / "log.jsonl")}
+        texts = {"report.json": self.json_text(), "report.html": self.html(trainings(folder / "log.jsonl"))}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
@@ -69,20 +73,14 @@ class Report(ReportSection):
         """Read a `report.json`."""
         return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
-    def html(self, journal: Path | None = None) -> str:
-        """A page that needs nothing but itself; with the run's log it shows how training went."""
-        pages = jinja2.Environment(
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        pages.filters |= {style.__name__: style for style in (count, factor, figure, percent, seconds, span, workload)}
-        template = (files("prunekit.measure") / "report.html.j2").read_text(encoding="utf-8")
-        return pages.from_string(template).render(
-            report=self,
-            title=title(self),
-            charts=drawings.charts(journal) if journal else [],
-            layers=drawings.layers,
-            points=drawings.points(self),
-        )
+    def json_text(self) -> str:
+        """The data for programs, lists of numbers in one line each."""
+        text = self.model_dump_json(indent=2)
+        return re.sub(r"\[\n[-\d.,\s]+\]", lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text) + "\n"
+
+    def html(self, run: Sequence[Training] = ()) -> str:
+        """A page that needs nothing but itself, with the curves of a run's trainings."""
+        return page.html(self, title(self), run)
 
 
 def table(report: Report) -> Table:
@@ -170,41 +168,3 @@ def title(report: Report) -> str:
     """``nash on g2p (t5)``"""
     task = f" on {report.task}" if report.task else ""
     return f"{report.strategy or 'A given plan'}{task} ({report.adapter})"
-
-
-def workload(timing: TimingSection) -> str:
-    """``batch 1, 9+9 tokens``, with beams where there are several; of sound, ``batch 1, 5 s + 20 tokens``."""
-    work = timing.workload
-    beams = f", {work.beams} beams" if work.beams > 1 else ""
-    source = f"{work.source * FRAME:g} s + " if timing.real_time else f"{work.source}+"
-    return f"batch {work.batch}, {source}{work.new_tokens} tokens{beams}"
-
-
-def count(number: int) -> str:
-    """1,234,567"""
-    return f"{number:,}"
-
-
-def percent(share: float) -> str:
-    """0.912 as 91.2%"""
-    return f"{100 * share:.1f}%"
-
-
-def figure(score: float) -> str:
-    """A metric's fraction as a percentage with two digits."""
-    return f"{100 * score:.2f}%"
-
-
-def span(bounds: tuple[float, float]) -> str:
-    """Two fractions as 3.1-8.7%"""
-    return f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
-
-
-def factor(ratio: float) -> str:
-    """3.04x"""
-    return f"{ratio:.2f}x"
-
-
-def seconds(value: float) -> str:
-    """Milliseconds below a second."""
-    return f"{1000 * value:.1f} ms" if value < 1 else f"{value:.2f} s"

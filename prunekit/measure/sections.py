@@ -82,8 +82,7 @@ class WidthsSection(ReportSection):
     """Heads, FFN channels and hidden dimensions that are left. Example: ``heads={"encoder.self": [4, 2, 0, 4]}``.
 
     `hidden` are the dimensions of the residual stream, of the whole model and of a narrower encoder, `tokens` those of
-    the vocabulary. The fields with
-    ``dense_`` say how many the same places had before.
+    the vocabulary. The fields with ``dense_`` say how many the same places had before.
     """
 
     heads: dict[str, list[int]]
@@ -115,13 +114,18 @@ class WidthsSection(ReportSection):
 
 
 def _widths(groups: Iterable[PruningGroup], kind: Kind) -> dict[str, list[int]]:
-    """Units per layer, by place: ``encoder.3.self.heads`` counts in ``encoder.self``."""
+    """Units per layer, by place."""
     places: dict[str, dict[int, int]] = {}
     for group in groups:
         if group.kind is kind and group.layer is not None:
-            inside = group.name.removeprefix(f"{group.stack}.{group.layer}.").removesuffix(kind).rstrip(".")
-            places.setdefault(".".join(filter(None, (group.stack, inside))), {})[group.layer] = len(group)
+            places.setdefault(place_of(group), {})[group.layer] = len(group)
     return {place: [layers[layer] for layer in sorted(layers)] for place, layers in places.items()}
+
+
+def place_of(group: PruningGroup) -> str:
+    """Where a group of a layer lies in its stack: ``encoder.3.self.heads`` in ``encoder.self``."""
+    inside = group.name.removeprefix(f"{group.stack}.{group.layer}.").removesuffix(group.kind).rstrip(".")
+    return ".".join(filter(None, (group.stack, inside)))
 
 
 class QualityPair(ReportSection):

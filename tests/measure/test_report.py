@@ -3,12 +3,12 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from prunekit.errors import PrunekitError
-from prunekit.measure.drawings import layers, points
 from prunekit.measure.report import Report, table
 
 SPLIT = {"encoder": 0.1, "decoder": 0.6, "head": 0.05, "loop": 0.25}
@@ -50,6 +50,13 @@ FULL = {
         "dense_hidden": {"hidden": 128},
         "tokens": 69,
         "dense_tokens": 69,
+    },
+    "kept": {
+        "heads": {
+            "encoder.self": {"layers": [0, 1], "units": [4, 4], "kept": [[1, 1, 1, 1], [0, 0, 0, 0]]},
+            "decoder.self": {"layers": [0, 1, 2], "units": [4, 4, 4], "kept": [[1, 0, 1, 1], None, [1, 1, 1, 1]]},
+        },
+        "ffn": {"encoder": {"layers": [0], "units": [128], "kept": [[2, 1, 0, *[2] * 61]]}},
     },
     "quality": {
         "metric": "exact_match",
@@ -116,6 +123,25 @@ def test_what_was_not_measured_is_null(tmp_path):
     assert [data[name] for name in ("strategy", "quality", "latency", "equivalence")] == [None] * 4
 
 
+def test_lists_of_numbers_take_one_line_of_the_json(full):
+    assert '      "encoder.self": [4, 0],\n' in full.json_text()
+    assert json.loads(full.json_text()) == FULL
+
+
+def test_text_that_looks_like_a_list_stays_as_it_is():
+    samples = [{"source": "[\n 1,\n  2 ]", "reference": "[1,  2]", "dense": "", "pruned": ""}]
+    report = Report.model_validate({**FULL, "samples": samples})
+    assert json.loads(report.json_text())["samples"] == samples
+
+
+def test_a_report_from_before_the_maps_still_loads(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps({k: v for k, v in FULL.items() if k not in ("kept", "spent")}))
+    old = Report.load(tmp_path / "report.json")
+    assert old.kept is None
+    assert "What stayed, layer by layer" not in old.html()
+    assert "Sample outputs" in old.html()
+
+
 def test_unknown_fields_are_refused():
     with pytest.raises(ValueError, match="surprise"):
         Report.model_validate({**FULL, "surprise": 1})
@@ -163,11 +189,40 @@ def test_the_page_says_the_figures(full):
 def test_the_page_needs_nothing_else_and_takes_no_orders(full):
     html = full.html()
     page = Page(html)
-    assert not {"script", "link", "img", "b"} & set(page.tags)
-    assert not {"src", "href", "onclick"} & set(page.attributes)
+    assert not {"script", "link", "img", "b", "iframe", "use"} & set(page.tags)
+    assert not {"src", "href", "xlink:href", "onclick"} & set(page.attributes)
     assert not re.search(r"https?:|url\(|@import", html)
     assert "<b>café</b>" in page.text
     assert "K <script>" in page.text
+
+
+def test_every_element_is_closed(full):
+    for report in (full, Report.model_validate(BARE)):
+        ElementTree.fromstring(re.sub(r"<!doctype html>|<meta[^>]*>|&[a-z]+;", "", report.html()))
+
+
+def test_the_page_draws_what_the_log_beside_it_says(full, tmp_path):
+    without = Page(full.html())
+    line = {"phase": "learn", "loss": 2.0, "encoder_sparsity": 0.1, "encoder_target": 0.2}
+    log = "".join(json.dumps({**line, "step": step}) + "\n" for step in (5, 10))
+    (tmp_path / "log.jsonl").write_text(log)
+    full.write(tmp_path)
+    drawn = Page((tmp_path / "report.html").read_text())
+    assert "polyline" not in without.tags
+    assert drawn.tags.count("polyline") == 2 * 3  # loss, sparsity and target, for wide and narrow windows
+    assert "encoder, expected; dashed: its target" in drawn.text
+
+
+def test_the_page_shows_which_layers_went(full):
+    text = Page(full.html()).text
+    assert "decoder.self heads 7 of 12 kept 0 3 of 4 1 dropped 2 4 of 4" in text
+    assert "encoder FFN channels 125 of 128 kept" in text
+
+
+def test_words_that_differ_are_marked_in_both_answers():
+    sample = {"source": "x", "reference": "y", "dense": "S P <IY> D", "pruned": "S P EH D"}
+    html = Report.model_validate({**FULL, "samples": [sample]}).html()
+    assert re.findall(r"<mark>(.*?)</mark>", html) == ["&lt;IY&gt;", "EH"]
 
 
 def test_bars_are_as_long_as_the_time_they_stand_for(full):
@@ -237,34 +292,3 @@ def test_a_file_in_the_place_of_the_directory_gets_one_sentence(full, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(PrunekitError, match="cannot be written into"):
         full.write(tmp_path / "taken")
-
-
-def test_every_layer_of_the_dense_model_has_its_row(full):
-    for stack in ("encoder", "decoder"):
-        rows = dict(layers(full, stack))
-        kept = getattr(full.layers, f"{stack}_kept")
-        assert list(rows) == list(range(getattr(full.layers, f"{stack}_dense")))
-        assert all(not rows[number] for number in rows if number not in kept)
-        for place in (p for found in rows.values() for p in found):
-            assert 0 <= place.left <= place.whole
-    heads = sum(p.left for _, found in layers(full, "encoder") for p in found if "heads" in p.name)
-    assert heads == sum(sum(counts) for place, counts in full.widths.heads.items() if place.startswith("encoder"))
-
-
-def test_marks_stand_by_speed_and_quality(full):
-    (dense_x, dense_y, _), (x, y, text), *_ = points(full)
-    speed = full.latency.workloads[0].speedup
-    assert x / dense_x == pytest.approx(speed)
-    assert y / dense_y == pytest.approx(full.quality.pruned / full.quality.dense)
-    assert f"{speed:.2f}x" in text
-    assert points(full.model_copy(update={"latency": None})) == []
-
-
-def test_the_page_draws_them(full, tmp_path):
-    journal = tmp_path / "log.jsonl"
-    journal.write_text('{"phase": "recover", "step": 1, "loss": 1.0}\n')
-    page = full.html(journal)
-    assert page.count("<svg") == 2
-    assert page.count('class="gone"') == full.layers.decoder_dense - len(full.layers.decoder_kept)
-    assert full.html().count("<svg") == 1
-    assert not re.findall(r"""(?:src|href)\s*=|url\(|@import|https?://""", page)

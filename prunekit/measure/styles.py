@@ -1,0 +1,42 @@
+"""How figures are spelled for people, in the terminal, on pages and in model cards."""
+
+from prunekit.data.speech import FRAME
+from prunekit.measure.sections import TimingSection
+
+
+def workload(timing: TimingSection) -> str:
+    """``batch 1, 9+9 tokens``, with beams where there are several; of sound, ``batch 1, 5 s + 20 tokens``."""
+    work = timing.workload
+    beams = f", {work.beams} beams" if work.beams > 1 else ""
+    source = f"{work.source * FRAME:g} s + " if timing.real_time else f"{work.source}+"
+    return f"batch {work.batch}, {source}{work.new_tokens} tokens{beams}"
+
+
+def count(number: int) -> str:
+    """1,234,567"""
+    return f"{number:,}"
+
+
+def percent(share: float) -> str:
+    """0.912 as 91.2%"""
+    return f"{100 * share:.1f}%"
+
+
+def figure(score: float) -> str:
+    """A metric's fraction as a percentage with two digits."""
+    return f"{100 * score:.2f}%"
+
+
+def span(bounds: tuple[float, float]) -> str:
+    """Two fractions as 3.1-8.7%"""
+    return f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
+
+
+def factor(ratio: float) -> str:
+    """3.04x"""
+    return f"{ratio:.2f}x"
+
+
+def seconds(value: float) -> str:
+    """Milliseconds below a second."""
+    return f"{1000 * value:.1f} ms" if value < 1 else f"{value:.2f} s"
