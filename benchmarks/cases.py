@@ -8,7 +8,7 @@ import torch
 from transformers import BartConfig, MT5Config, PretrainedConfig, T5Config, WhisperConfig
 
 from prunekit import Adapter, PruningPlan, prune
-from prunekit.find.units import Kind
+from prunekit.find.units import widths
 from prunekit.measure.workload import random_text
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
@@ -56,13 +56,16 @@ class Bench:
     graph: Any
     device: str
 
-    def cut(self, shape: str) -> Any:
+    def plan(self, shape: str) -> PruningPlan:
         """``dense``, ``depth`` with two of six decoder layers, or ``nash``, which halves the encoder too."""
         plan = PruningPlan() if shape == "dense" else PruningPlan({"decoder.layers": (0, 5)})
         if shape == "nash":
-            widths = [g for g in self.graph.groups if g.stack == "encoder" and g.kind in (Kind.HEADS, Kind.FFN)]
-            plan = plan.then(PruningPlan({g.name: g.ids[::2] for g in widths if g.prunable}))
-        return prune(copy.deepcopy(self.model), plan, self.adapter).to(self.device).eval()
+            plan = plan.then(PruningPlan({g.name: g.ids[::2] for g in widths(self.graph.groups, "encoder")}))
+        return plan
+
+    def cut(self, shape: str) -> Any:
+        """A copy of the model in one of these shapes."""
+        return prune(copy.deepcopy(self.model), self.plan(shape), self.adapter).to(self.device).eval()
 
     def inputs(self, workload: Workload) -> dict[str, torch.Tensor]:
         """Random tokens, or sounds."""

@@ -24,6 +24,7 @@ from prunekit import Adapter, PruningPlan, discover, meet_evenly, prune
 from prunekit.cut import ct2
 from prunekit.files import write_text
 from prunekit.find.graph import DependencyGraph
+from prunekit.find.units import widths
 from prunekit.measure.quality import predict, score
 from prunekit.measure.workload import generate, random_text
 from prunekit.recipe import Recipe, Workload
@@ -42,11 +43,11 @@ def plan_of(graph: DependencyGraph, tokens: int | None, cut: bool = True) -> Pru
     plan = PruningPlan({"vocabulary": tuple(range(tokens))} if tokens else {})
     if not cut:
         return plan
-    groups = [g for g in graph.groups if g.stack == "encoder" and g.kind in ("heads", "ffn")]
+    groups = widths(graph.groups, "encoder")
     size, chance = graph.prunable_size("encoder"), torch.Generator().manual_seed(0)
     scores = {g.name: torch.rand(len(g), generator=chance) for g in groups}
-    widths = meet_evenly(groups, scores, size, size.whole / 2, round_to=8)
-    return plan.then(PruningPlan({"decoder.layers": (0, 5, 11)})).then(widths)
+    half = meet_evenly(groups, scores, size, size.whole / 2, round_to=8)
+    return plan.then(PruningPlan({"decoder.layers": (0, 5, 11)})).then(half)
 
 
 def words(count: int) -> PreTrainedTokenizerFast:

@@ -16,7 +16,7 @@ import torch
 from transformers import T5Config
 
 from prunekit import Constraint, Distillation, HardConcreteGates, SparsitySchedule, discover
-from prunekit.find.units import Kind, PruningPlan
+from prunekit.find.units import Kind, PruningPlan, widths
 from prunekit.learn.masks import Masks
 from prunekit.learn.training import PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
@@ -39,10 +39,9 @@ def main() -> None:
     model = adapter.fresh(config)
     graph = discover(adapter, config, model)
     teacher = Teacher.of(copy.deepcopy(model), graph.groups, PruningPlan())
-    widths = [g for g in graph.groups if g.stack == "encoder" and g.kind in (Kind.HEADS, Kind.FFN)]
     size = graph.prunable_size("encoder")
     goal = Constraint("encoder", size, size.whole, SparsitySchedule(0.5, 10))
-    gates = HardConcreteGates(widths, [goal], 0, {Kind.HEADS: 4.6, Kind.FFN: 4.6}, RATE, RATE)
+    gates = HardConcreteGates(widths(graph.groups, "encoder"), [goal], 0, {Kind.HEADS: 4.6, Kind.FFN: 4.6}, RATE, RATE)
     ids = torch.randint(3, config.vocab_size, (args.rows, args.tokens))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.flip(1)}
     seconds: dict[str, list[float]] = {"without": [], "with": []}

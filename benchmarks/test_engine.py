@@ -9,14 +9,10 @@ from cases import FAMILIES, told
 import prunekit
 from prunekit import PruningPlan, discover, prune
 from prunekit.cut import checkpoint
-from prunekit.find.units import Kind
+from prunekit.find.units import Kind, widths
 from prunekit.learn.masks import masked
 
 ROUNDS = {"rounds": 3, "warmup_rounds": 1}
-
-
-def widths(one):
-    return [g for g in one.graph.groups if g.stack == "encoder" and g.kind in (Kind.HEADS, Kind.FFN) and g.prunable]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -33,10 +29,9 @@ def test_discover(benchmark, bench, family):
 def test_cut(benchmark, bench, family):
     """Surgery on a copy that is made beforehand."""
     one = bench(family)
-    plan = PruningPlan({"decoder.layers": (0, 5)}).then(PruningPlan({g.name: g.ids[::2] for g in widths(one)}))
     benchmark.group = "cut"
     small = benchmark.pedantic(
-        prune, setup=lambda: ((copy.deepcopy(one.model), plan, one.adapter), {}), rounds=ROUNDS["rounds"]
+        prune, setup=lambda: ((copy.deepcopy(one.model), one.plan("nash"), one.adapter), {}), rounds=ROUNDS["rounds"]
     )
     told(benchmark, small, family)
 
@@ -47,7 +42,7 @@ def test_masks(benchmark, bench, family, way):
     """A forward pass with and without masks over half of the encoder."""
     one = bench(family)
     inputs = dict(one.adapter.encoder_inputs(one.config, 8)) | {"labels": torch.randint(3, 4000, (8, 32))}
-    kept = {g.name: g.ids[::2] for g in widths(one)} if way == "masked" else {}
+    kept = {g.name: g.ids[::2] for g in widths(one.graph.groups, "encoder")} if way == "masked" else {}
     benchmark.group = f"masks {family}"
     with masked(one.model, one.graph.groups, PruningPlan(kept)), torch.inference_mode():
         benchmark.pedantic(lambda: one.model(**inputs), **ROUNDS)
@@ -79,7 +74,7 @@ def test_peers(benchmark, bench, way):
     benchmark.group = "half of the encoder's channels"
     ids = torch.randint(3, 4000, (1, 8))
     example = {"input_ids": ids, "decoder_input_ids": ids}
-    channels = [g for g in widths(one) if g.kind is Kind.FFN]
+    channels = [g for g in widths(one.graph.groups, "encoder") if g.kind is Kind.FFN]
 
     def theirs(model):
         firsts = {block.layer[-1].DenseReluDense.wi: 0.5 for block in model.encoder.block}

@@ -12,7 +12,7 @@ from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
-from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, widths
 from prunekit.learn.select import meet_evenly
 from prunekit.line import Progress, counting
 from prunekit.measure.cost_model import CostModel, calibrate
@@ -128,9 +128,8 @@ class Shapes:
         stacks = (g for g in self.graph.groups if g.kind is Kind.LAYERS and g.stack == "decoder" and g.prunable)
         return next(stacks, None)
 
-    def _widths(self) -> Sequence[PruningGroup]:
-        kinds = (Kind.HEADS, Kind.FFN)
-        return [g for g in self.graph.groups if g.stack == "encoder" and g.kind in kinds and g.prunable]
+    def _widths(self) -> list[PruningGroup]:
+        return widths(self.graph.groups, "encoder")
 
 
 def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> Iterator[list[Shape]]:

@@ -16,7 +16,7 @@ from prunekit.find.keys import get_key
 from prunekit.find.size import Size
 from prunekit.find.streams import slices_of, streams
 from prunekit.find.trace import Node, trace
-from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow, widths
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class DependencyGraph:
 
     def prunable_size(self, stack: str) -> Size:
         """What heads and FFN channels that may be cut own in one stack: NASH's denominator of encoder sparsity."""
-        own = [g for g in self.groups if g.stack == stack and g.kind in (Kind.HEADS, Kind.FFN) and g.prunable]
-        names = set().union(*(group.parameters() for group in own))
+        names = set().union(*(group.parameters() for group in widths(self.groups, stack)))
         return Size({name: shape for name, shape in self.shapes.items() if name in names}, self.groups)
 
     def after(self, plan: PruningPlan) -> "DependencyGraph":

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from prunekit.errors import PrunekitError
 from prunekit.find.size import Size
-from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.find.units import Kind, PruningGroup, PruningPlan, widths
 from prunekit.recipe import first_problem
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Problem:
 
     def widths(self, *stacks: str) -> list[PruningGroup]:
         """The groups of heads and FFN channels in some stacks that may be cut."""
-        kinds = (Kind.HEADS, Kind.FFN)
-        return [group for group in self.groups if group.stack in stacks and group.kind in kinds and group.prunable]
+        return widths(self.groups, *stacks)
 
     def layers(self, stack: str) -> PruningGroup:
         """The group of one stack's layers."""
