@@ -9,7 +9,7 @@ from transformers import BartConfig, MT5Config, PretrainedConfig, T5Config, Whis
 
 from prunekit import Adapter, PruningPlan, prune
 from prunekit.find.units import widths
-from prunekit.measure.workload import random_text
+from prunekit.measure.workload import example_of
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5
@@ -69,10 +69,7 @@ class Bench:
 
     def inputs(self, workload: Workload) -> dict[str, torch.Tensor]:
         """Random tokens, or sounds."""
-        if self.model.main_input_name == "input_ids":
-            found = random_text([self.model], workload, 0)
-        else:
-            found = dict(self.adapter.encoder_inputs(self.config, workload.batch))
+        found = example_of(self.adapter)([self.model], workload, 0)
         return {key: value.to(self.device) for key, value in found.items()}
 
 

@@ -25,7 +25,7 @@ from prunekit.files import write_text
 from prunekit.find.graph import DependencyGraph
 from prunekit.measure.cost_model import calibrate
 from prunekit.measure.latency import speedups
-from prunekit.measure.workload import Inputs, random_text
+from prunekit.measure.workload import example_of
 from prunekit.recipe import Workload
 from prunekit.shapes import Shapes
 from prunekit_adapters.bart import Bart
@@ -110,9 +110,7 @@ def measured(
     model: PreTrainedModel, family: Family, graph: DependencyGraph, name: str, workload: Workload, repeats: int
 ) -> Found:
     """Calibrate, foretell the grid, and time it twice."""
-    sources: Inputs = random_text
-    if model.main_input_name != "input_ids":
-        sources = lambda models, work, seed: dict(family.adapter.encoder_inputs(model.config, work.batch))  # noqa: E731
+    sources = example_of(family.adapter)
     start = time.process_time()
     shapes = Shapes(calibrate(model, family.adapter, graph, workload, sources=sources), graph)
     seconds = time.process_time() - start

@@ -20,6 +20,7 @@ from prunekit.cut import checkpoint
 from prunekit.cut.pad import untie_like
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph, discover
 
 CONFIG = ("config.json",)
 EVERYTHING = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.tiktoken", "*.jinja", "*.py")
@@ -110,6 +111,12 @@ def original_of(model: PreTrainedModel, adapter: Adapter) -> PreTrainedModel:
     original = adapter.build(config)
     untie_like(original, model)
     return original
+
+
+def graph_of(model: PreTrainedModel, adapter: Adapter) -> DependencyGraph:
+    """The groups and couplings of a model as it was before any pruning."""
+    original = original_of(model, adapter)
+    return discover(adapter, original.config, original)
 
 
 def _no_weights(directory: Path) -> str:

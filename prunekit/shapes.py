@@ -2,23 +2,23 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
+from transformers import PreTrainedModel
 
 from prunekit.corpus import plan_for, wanted
 from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
-from prunekit.find.graph import DependencyGraph, discover
+from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, widths
 from prunekit.learn.select import meet_evenly
 from prunekit.line import Progress, counting
 from prunekit.measure.cost_model import CostModel, calibrate
 from prunekit.measure.latency import threads_of
-from prunekit.measure.workload import Inputs, check, inputs_for, random_text
-from prunekit.pretrained import located, open_config, open_model, original_of
+from prunekit.measure.workload import Inputs, check, example_of, inputs_for
+from prunekit.pretrained import graph_of, located, open_config, open_model
 from prunekit.recipe import Recipe, Workload
 from prunekit.subject import Subject, adapter_for, device_of
 
@@ -140,15 +140,11 @@ def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> 
 
 def offered(subject: Subject, recipe: Recipe, progress: Progress | None = None) -> Shapes:
     """The shapes of a run's model, priced on this machine for the target's workload."""
-    model, graph, workload = subject.model, subject.graph, recipe.target.workload
-    check(model, [workload])
-    left = graph.after(plan_of(model) or PruningPlan())
+    sources, threads = inputs_for(subject.reader), recipe.measure.threads
+    shapes = _priced(subject.model, subject.adapter, subject.graph, recipe.target.workload, threads, sources, progress)
     corpus = recipe.vocabulary.corpus is not None
-    base = plan_for(left, wanted(subject, recipe.vocabulary)) if corpus else PruningPlan()
-    tell = counting(progress, "what speed costs")
-    with threads_of(recipe.measure.threads):
-        cost = calibrate(model, subject.adapter, graph, workload, sources=inputs_for(subject.reader), progress=tell)
-    return Shapes(cost, left, recipe.round_to, base)
+    base = plan_for(shapes.graph, wanted(subject, recipe.vocabulary)) if corpus else PruningPlan()
+    return replace(shapes, round_to=recipe.round_to, base=base)
 
 
 def offered_by(
@@ -159,17 +155,21 @@ def offered_by(
     config = open_config(directory)
     _, known = adapter_for(config, adapter)
     model = open_model(directory, config, known, torch.float32, device_of(device))
-    original = original_of(model, known)
-    graph = discover(known, original.config, original)
+    return _priced(model, known, graph_of(model, known), workload, threads, example_of(known), progress)
+
+
+def _priced(
+    model: PreTrainedModel,
+    adapter: Adapter,
+    graph: DependencyGraph,
+    workload: Workload,
+    threads: int,
+    sources: Inputs,
+    progress: Progress | None,
+) -> Shapes:
+    """The live model's shapes; `graph` describes it as it was before any pruning."""
     check(model, [workload])
     with threads_of(threads):
         tell = counting(progress, "what speed costs")
-        cost = calibrate(model, known, graph, workload, sources=_example(known, model), progress=tell)
+        cost = calibrate(model, adapter, graph, workload, sources=sources, progress=tell)
     return Shapes(cost, graph.after(plan_of(model) or PruningPlan()))
-
-
-def _example(adapter: Adapter, model: Any) -> Inputs:
-    """Random tokens, or the adapter's own example of what else the model reads."""
-    if getattr(model, "main_input_name", "input_ids") == "input_ids":
-        return random_text
-    return lambda models, workload, seed: dict(adapter.encoder_inputs(model.config, workload.batch))

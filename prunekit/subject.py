@@ -20,12 +20,12 @@ from prunekit.learn.strategy import Strategy, build
 from prunekit.plugins import ADAPTERS, STRATEGIES, TASKS, catalogue, load, names
 from prunekit.pretrained import (
     CONFIG,
+    graph_of,
     located,
     open_config,
     open_extractor,
     open_model,
     open_tokenizer,
-    original_of,
 )
 from prunekit.recipe import Recipe, TaskSection, over
 
@@ -61,9 +61,7 @@ def open_subject(recipe: Recipe, read: Callable[[TaskSection], Task] = from_file
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(reader, model, directory)
-    original = original_of(model, adapter)
-    graph = discover(adapter, original.config, original)
-    return Subject(model, reader, task, name, adapter, graph, device)
+    return Subject(model, reader, task, name, adapter, graph_of(model, adapter), device)
 
 
 @dataclass(frozen=True)

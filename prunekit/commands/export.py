@@ -53,8 +53,7 @@ def export(
 
     from prunekit.commands.progress import Display
     from prunekit.errors import PrunekitError
-    from prunekit.find.graph import discover
-    from prunekit.pretrained import located, open_config, open_model, original_of
+    from prunekit.pretrained import graph_of, located, open_config, open_model
     from prunekit.subject import adapter_for
 
     directories.refuse(output)
@@ -66,8 +65,7 @@ def export(
     with Display(), directories.written(directory, output) as draft:
         precision = directories.precision(config)
         small = open_model(directory, config, known, precision if to is Format.PLAIN else torch.float32)
-        original = original_of(small, known)
-        graph = discover(known, original.config, original)
+        graph = graph_of(small, known)
         if to is Format.PLAIN:
             found = _plain(small, known, graph, draft)
         elif to is Format.ONNX:

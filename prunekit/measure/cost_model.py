@@ -20,7 +20,7 @@ from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import sections
-from prunekit.measure.workload import Inputs, random_text
+from prunekit.measure.workload import Inputs, made_for, random_text
 from prunekit.recipe import Workload
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -116,14 +116,14 @@ def calibrate(
 ) -> CostModel:
     """Time the probes in turns, and solve for the prices. `graph` describes the model as it was before any pruning.
 
-    CPU seconds on a CPU, wall seconds elsewhere, on as many threads as torch uses. The model stays as it is; cuts of it
-    are made one after the other, the largest of `DEEP` layers.
+    CPU seconds on a CPU, wall seconds elsewhere, on as many threads as torch uses. The model stays as it is; beside
+    it there are cuts of it in memory, each of `DEEP` layers at most.
     """
     before = plan_of(model) or PruningPlan()
     groups = tuple(narrow(graph.groups, before))
     plans, runs = probes(groups), _lengths(workload)
     models = [_cut(model, plan, adapter, graph, before) for plan in plans]
-    inputs, seconds = sources(models, workload, 0), _Turns(len(plans), runs, repeats, progress)
+    inputs, seconds = made_for(models, sources, workload, 0), _Turns(len(plans), runs, repeats, progress)
     for turn in range(repeats + 1):
         for at, small in enumerate(models):
             for run in runs:

@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from prunekit.data.rows import placed
 from prunekit.errors import PrunekitError
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import SPLIT_RUNS, Split, split
-from prunekit.measure.workload import Inputs, check, generate, random_text
+from prunekit.measure.workload import Inputs, check, generate, made_for, random_text
 from prunekit.recipe import Workload
 
 log = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ def compare(
     each = 2 * (1 + repeats + SPLIT_RUNS)
     steps = _Steps(progress, len(workloads) * each)
     with evaluating(dense), evaluating(pruned), threads_of(threads):
-        made = [(workload, _made(sources, (dense, pruned), workload, seed)) for workload in workloads]
+        made = [(workload, made_for((dense, pruned), sources, workload, seed)) for workload in workloads]
         return tuple(_compare(dense, pruned, workload, inputs, repeats, steps) for workload, inputs in made)
 
 
@@ -156,7 +155,7 @@ def speedups(
     models = {"": dense, **others}
     _warn_if_busy()
     steps = _Steps(progress, len(models) * (1 + repeats))
-    inputs = _made(sources, tuple(models.values()), workload, seed)
+    inputs = made_for(tuple(models.values()), sources, workload, seed)
     with ExitStack() as modes:
         modes.enter_context(threads_of(threads))
         for model in models.values():
@@ -166,11 +165,6 @@ def speedups(
             steps.advance()
         headline, wall = _in_turns(models, inputs, workload, repeats, steps)
     return {name: (headline[""] / headline[name], wall[""] / wall[name]) for name in others}
-
-
-def _made(sources: Inputs, models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
-    """What the models read, on their device before any clock runs."""
-    return placed(sources(models, workload, seed), models[0])
 
 
 def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> None:

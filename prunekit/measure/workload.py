@@ -8,8 +8,10 @@ from torch import Tensor
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 
 from prunekit.data.readers import Reader
+from prunekit.data.rows import placed
 from prunekit.data.speech import SpeechReader
 from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
 from prunekit.measure.quality import generating
 from prunekit.recipe import Workload
 
@@ -35,6 +37,22 @@ def random_text(models: Sequence[PreTrainedModel], workload: Workload, seed: int
     plain = torch.tensor(plain_tokens(models))
     drawn = torch.randint(len(plain), (workload.batch, workload.source), generator=torch.Generator().manual_seed(seed))
     return {"input_ids": plain[drawn], "attention_mask": torch.ones_like(drawn)}
+
+
+def example_of(adapter: Adapter) -> Inputs:
+    """Random tokens, or for models of sounds and pictures the adapter's own example, which is as long as they take."""
+
+    def made(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
+        if getattr(models[0], "main_input_name", "input_ids") == "input_ids":
+            return random_text(models, workload, seed)
+        return dict(adapter.encoder_inputs(models[0].config, workload.batch))
+
+    return made
+
+
+def made_for(models: Sequence[PreTrainedModel], sources: Inputs, workload: Workload, seed: int) -> dict[str, Tensor]:
+    """What the models read, on their device before any clock runs."""
+    return placed(sources(models, workload, seed), models[0])
 
 
 def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
