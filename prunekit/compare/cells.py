@@ -203,7 +203,7 @@ def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
     if cell.variant == FURTHER:
         above["plan"] = str(comparison.directory / UNCUT)
     elif needed is not None:
-        above["plan"] = str(shape_of(comparison, needed))
+        above["plan"] = str(beside(comparison, needed, "plan.json"))
         if variant.from_scratch is not None:
             above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
     if base.get("teacher", {}).get("steps", 0) == 0:  # else every cell has a dense model of its own
@@ -216,7 +216,7 @@ def place_of(comparison: Comparison, cell: Cell) -> Path:
     return comparison.directory / "cells" / cell.name
 
 
-def shape_of(comparison: Comparison, cell: Cell) -> Path:
-    """The file with a cell's plan that the cells of its shape read."""
+def beside(comparison: Comparison, cell: Cell, kind: str) -> Path:
+    """A file of a cell that lies beside its directory. Example: the ``plan.json`` that cells of its shape read."""
     place = place_of(comparison, cell)
-    return place.with_name(f"{place.name}.plan.json")
+    return place.with_name(f"{place.name}.{kind}")

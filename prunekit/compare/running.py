@@ -8,9 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
-from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, place_of, recipe_of, shape_of
+from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, beside, place_of, recipe_of
 from prunekit.compare.records import keep, record_of, same
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
@@ -59,7 +58,7 @@ def _ended(comparison: Comparison, cell: Cell) -> bool:
 
 def failure(comparison: Comparison, cell: Cell) -> str | None:
     """Why the cell could not be made when it was last tried."""
-    path = _beside(comparison, cell, "failed")
+    path = beside(comparison, cell, "failed")
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
@@ -69,14 +68,9 @@ def failures(comparison: Comparison, variants: Sequence[str]) -> dict[str, str]:
     return {cell.name: why for cell in cells if not done(comparison, cell) and (why := failure(comparison, cell))}
 
 
-def _beside(comparison: Comparison, cell: Cell, kind: str) -> Path:
-    place = place_of(comparison, cell)
-    return place.with_name(f"{place.name}.{kind}")
-
-
 def _begun(comparison: Comparison, cell: Cell) -> bool:
     """Whether the cell's directory is of the recipe that it has now."""
-    path = _beside(comparison, cell, "yaml")
+    path = beside(comparison, cell, "yaml")
     try:
         return path.exists() and same(Recipe.load(path), recipe_of(comparison, cell))
     except PrunekitError:  # of another version of prunekit
@@ -104,7 +98,7 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
 
 def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object]) -> None:
     """Make one cell; what goes wrong becomes its sentence, and the others go on."""
-    failed = _beside(comparison, cell, "failed")
+    failed = beside(comparison, cell, "failed")
     try:
         log.info("%s ...", cell.name)
         make(_begin(comparison, cell))
@@ -117,14 +111,14 @@ def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object
 
 def _begin(comparison: Comparison, cell: Cell) -> Recipe:
     """Write down what is asked of the cell; raises `PrunekitError` where it was made or begun by another recipe."""
-    _beside(comparison, cell, "failed").unlink(missing_ok=True)
+    beside(comparison, cell, "failed").unlink(missing_ok=True)
     if (needed := comparison.needed(cell)) is not None:
         if (other := record_of(comparison, needed)) is None:
             raise PrunekitError(
                 f"{cell.name} needs the shape of {needed.name}, which is not there yet; make that first."
             )
-        write_text(shape_of(comparison, needed), other.shape)
-    recipe, place, asked = recipe_of(comparison, cell), place_of(comparison, cell), _beside(comparison, cell, "yaml")
+        write_text(beside(comparison, needed, "plan.json"), other.shape)
+    recipe, place, asked = recipe_of(comparison, cell), place_of(comparison, cell), beside(comparison, cell, "yaml")
     if place.exists() and not _begun(comparison, cell):
         raise PrunekitError(
             f"{str(place)!r} was made by another recipe; remove it to make it anew, or choose another output."
@@ -162,9 +156,9 @@ def _side_by_side(comparison: Comparison, cells: Sequence[Cell], jobs: int) -> N
 
 def _in_a_process(comparison: Comparison, cell: Cell) -> None:
     """``prunekit run`` on the cell's recipe, on one thread; its output goes to a log beside the cell."""
-    words = [sys.executable, "-m", "prunekit", "run", str(_beside(comparison, cell, "yaml"))]
+    words = [sys.executable, "-m", "prunekit", "run", str(beside(comparison, cell, "yaml"))]
     single = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    noted = _beside(comparison, cell, "log")
+    noted = beside(comparison, cell, "log")
     with noted.open("w", encoding="utf-8") as file:
         code = subprocess.run(words, env=single, stdout=file, stderr=subprocess.STDOUT).returncode
     if code:

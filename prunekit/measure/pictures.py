@@ -215,5 +215,5 @@ def unit_map(name: str, place: PlaceSection, width: int) -> UnitMap:
         ]
         text = "dropped" if kept is None else f"{sum(kept):,} of {units:,}"
         strips.append(Strip(layer, at * row, cells, text))
-    total = f"{sum(sum(layer) for layer in place.kept if layer):,} of {sum(place.units):,} kept"
+    total = f"{place.left:,} of {sum(place.units):,} kept"
     return UnitMap(name, width, len(strips) * row, strips, total)
