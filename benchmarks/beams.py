@@ -11,12 +11,12 @@ import statistics
 import time
 
 import torch
+from cases import T5_BASE
 from transformers import T5Config, T5ForConditionalGeneration
 
 from prunekit import fast_generate
 
 WORK = {"batch": 8, "source": 512, "beams": 4, "new-tokens": 16, "repeats": 3, "decoder-layers": 12}
-BASE = {"d_model": 768, "d_kv": 64, "num_heads": 12, "d_ff": 3072, "num_layers": 12}
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     torch.manual_seed(0)
-    config = T5Config(**BASE, num_decoder_layers=asked.decoder_layers, decoder_start_token_id=0)
+    config = T5Config(**T5_BASE, num_decoder_layers=asked.decoder_layers)
     model = T5ForConditionalGeneration(config).eval()
     ids = torch.randint(5, 30_000, (asked.batch, asked.source))
     work = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "num_beams": asked.beams}

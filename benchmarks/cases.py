@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import BartConfig, MT5Config, PretrainedConfig, T5Config, WhisperConfig
+from tokenizers import Tokenizer, models
+from transformers import (
+    BartConfig,
+    MT5Config,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    T5Config,
+    WhisperConfig,
+)
 
 from prunekit import Adapter, PruningPlan, prune
 from prunekit.find.units import widths
@@ -15,6 +23,9 @@ from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5
 from prunekit_adapters.t5 import T5
 from prunekit_adapters.whisper import Whisper
+
+T5_BASE = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_heads": 12, "num_layers": 12, "decoder_start_token_id": 0}
+"""What the scripts time: the sizes of T5-base."""
 
 BART = {
     "d_model": 256,
@@ -71,6 +82,12 @@ class Bench:
         """Random tokens, or sounds."""
         found = example_of(self.adapter)([self.model], workload, 0)
         return {key: value.to(self.device) for key, value in found.items()}
+
+
+def words(count: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of so many words, since an export asks for one."""
+    core = Tokenizer(models.WordLevel({f"w{number}": number for number in range(count)}, unk_token="w2"))
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
 
 
 def told(benchmark: Any, model: Any, shape: str, **more: Any) -> None:

@@ -18,10 +18,11 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from cases import T5_BASE
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config, WhisperConfig
 
 from prunekit import Adapter, discover, prune
-from prunekit.files import write_text
+from prunekit.files import insert
 from prunekit.find.graph import DependencyGraph
 from prunekit.measure.cost_model import calibrate
 from prunekit.measure.latency import speedups
@@ -35,7 +36,6 @@ from prunekit_adapters.whisper import Whisper
 
 KEEP = (1.0, 0.7, 0.5, 0.3)
 TOKENS = 16
-START, END = "<!-- cost-model -->", "<!-- /cost-model -->"
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,6 @@ class Family:
 
 def families() -> dict[str, Family]:
     """The four of the suite."""
-    t5 = T5Config(
-        d_model=768, d_kv=64, d_ff=3072, num_heads=12, num_layers=12, num_decoder_layers=12, decoder_start_token_id=0
-    )
     mt5 = MT5Config(decoder_start_token_id=0)
     whisper = WhisperConfig(
         d_model=512,
@@ -73,7 +70,7 @@ def families() -> dict[str, Family]:
         forced_eos_token_id=None,
     )
     return {
-        "t5-base": Family(T5(), t5, (12, 6, 4, 3, 2, 1)),
+        "t5-base": Family(T5(), T5Config(**T5_BASE), (12, 6, 4, 3, 2, 1)),
         "bart-base": Family(Bart(), bart, (6, 5, 4, 3, 2, 1)),
         "mt5-small": Family(MT5(), mt5, (8, 6, 4, 3, 2, 1)),
         "whisper-base": Family(Whisper(), whisper, (6, 5, 4, 3, 2, 1)),
@@ -184,10 +181,7 @@ def main() -> None:
     lines = table(list(grids(args)))
     print("\n".join(lines))
     if args.write is not None:
-        text = args.write.read_text(encoding="utf-8")
-        before, rest = text.split(START)
-        after = rest.split(END)[1]
-        write_text(args.write, f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}")
+        insert(args.write, "cost-model", "\n".join(lines))
 
 
 if __name__ == "__main__":

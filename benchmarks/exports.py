@@ -17,12 +17,12 @@ from pathlib import Path
 
 import ctranslate2
 import torch
-from tokenizers import Tokenizer, models
-from transformers import MT5Config, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, T5Config
+from cases import T5_BASE, words
+from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import Adapter, PruningPlan, discover, meet_evenly, prune
 from prunekit.cut import ct2
-from prunekit.files import write_text
+from prunekit.files import insert
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import widths
 from prunekit.measure.quality import predict, score
@@ -33,8 +33,6 @@ from prunekit_adapters.mt5 import MT5
 from prunekit_adapters.t5 import T5
 
 WORK = Workload(batch=1, source=128, new_tokens=32)
-BASE = {"d_model": 768, "d_kv": 64, "num_heads": 12, "num_layers": 12, "num_decoder_layers": 12, "decoder_layers": 12}
-START, END = "<!-- exports -->", "<!-- /exports -->"
 EXAMPLES = 1000
 
 
@@ -48,12 +46,6 @@ def plan_of(graph: DependencyGraph, tokens: int | None, cut: bool = True) -> Pru
     scores = {g.name: torch.rand(len(g), generator=chance) for g in groups}
     half = meet_evenly(groups, scores, size, size.whole / 2, round_to=8)
     return plan.then(PruningPlan({"decoder.layers": (0, 5, 11)})).then(half)
-
-
-def words(count: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of so many words, since an export asks for one."""
-    core = Tokenizer(models.WordLevel({f"w{number}": number for number in range(count)}, unk_token="w2"))
-    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
 
 
 def translator(
@@ -123,11 +115,11 @@ def quality(place: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", type=Path, help=f"put the tables into this file, between {START} and {END}")
+    parser.add_argument("--write", type=Path, help="put the tables between <!-- exports --> and its end here")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    t5 = T5Config(vocab_size=32128, **BASE, d_ff=3072, decoder_start_token_id=0)
-    mt5 = MT5Config(vocab_size=250112, **BASE, d_ff=2048, decoder_start_token_id=0)
+    t5 = T5Config(vocab_size=32128, **T5_BASE)
+    mt5 = MT5Config(vocab_size=250112, **(T5_BASE | {"d_ff": 2048}))
     lines = []
     for adapter, config, tokens, engines in ((T5(), t5, 8_192, True), (MT5(), mt5, 16_384, False)):
         with tempfile.TemporaryDirectory() as place:
@@ -144,9 +136,7 @@ def main() -> None:
         ]
     print("\n".join(lines))
     if asked.write:
-        before, _, rest = asked.write.read_text(encoding="utf-8").partition(START)
-        _, _, after = rest.partition(END)
-        write_text(asked.write, "\n".join([before + START, *lines, "", END + after]))
+        insert(asked.write, "exports", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import torch
+from cases import T5_BASE
 from transformers import T5Config
 
 from prunekit import Constraint, Distillation, HardConcreteGates, SparsitySchedule, discover
@@ -22,7 +23,6 @@ from prunekit.learn.training import PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
 from prunekit_adapters.t5 import T5
 
-SHAPE = {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12, "decoder_start_token_id": 0}
 RATE = 0.05
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    adapter, config = T5(), T5Config(**SHAPE)
+    adapter, config = T5(), T5Config(**T5_BASE)
     model = adapter.fresh(config)
     graph = discover(adapter, config, model)
     teacher = Teacher.of(copy.deepcopy(model), graph.groups, PruningPlan())

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from cases import FAMILIES, SHAPES, told
+from cases import FAMILIES, SHAPES, told, words
 
 from prunekit import fast_generate
 from prunekit.measure.workload import generate
@@ -50,9 +50,6 @@ def test_beams(benchmark, bench, family, way):
 def test_ctranslate2(benchmark, bench, engine, tmp_path):
     """Another engine on the same dense T5, and on the pruned one."""
     ctranslate2 = pytest.importorskip("ctranslate2")
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
-
     from prunekit.cut import ct2
 
     one, workload = bench("t5"), WORKLOADS[0]
@@ -62,10 +59,10 @@ def test_ctranslate2(benchmark, bench, engine, tmp_path):
     if engine == "dense":
         benchmark.pedantic(generate, (model, inputs, workload), **ROUNDS)
         return
-    core = Tokenizer(models.WordLevel({f"w{n}": n for n in range(one.config.vocab_size)}, unk_token="w2"))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
     kind = "int8" if "int8" in engine else "float32"
-    names = ct2.write(copy.deepcopy(model).cpu(), one.adapter, one.graph, tokenizer, tmp_path / "ct2", kind)
+    names = ct2.write(
+        copy.deepcopy(model).cpu(), one.adapter, one.graph, words(one.config.vocab_size), tmp_path / "ct2", kind
+    )
     translator = ctranslate2.Translator(str(tmp_path / "ct2"), intra_threads=1, compute_type=kind)
     source = [[names[token] for token in row] for row in inputs["input_ids"].tolist()]
     keys = {"beam_size": 1, "max_decoding_length": 16, "min_decoding_length": 16}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prunekit.errors import PrunekitError
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
@@ -33,3 +35,20 @@ def write_text(target: Path, text: str) -> None:
     """Write `text` to `target` in one step."""
     with replacing(target) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def insert(document: Path, name: str, text: str) -> None:
+    """Put `text` between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in a document.
+
+    What stands between the two is replaced, all else stays. Raises `PrunekitError` where they are missing.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    try:
+        whole = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PrunekitError(f"The document {str(document)!r} cannot be read: {error.strerror}.") from error
+    before, found, rest = whole.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise PrunekitError(f"{str(document)!r} has no place for the table; put {start} and {end} where it belongs.")
+    write_text(document, f"{before}{start}\n{text.rstrip()}\n{end}{after}")

@@ -1,12 +1,10 @@
 """A page with the speed of every shape as a map: dark is fast."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
-
 from prunekit.files import write_text
+from prunekit.pages import rendered
 from prunekit.recipe import Workload
 from prunekit.shapes import Shape
 
@@ -18,9 +16,8 @@ def write(rows: Sequence[Sequence[Shape]], workload: Workload, noise: float, pat
     """Write a page that needs nothing but itself."""
     fastest = max(shape.speedup for row in rows for shape in row)
     cells = [[(shape, *shade((shape.speedup - 1) / max(fastest - 1, 1e-9))) for shape in row] for row in rows]
-    pages = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = (files("prunekit") / "heatmap.html.j2").read_text(encoding="utf-8")
-    write_text(path, pages.from_string(template).render(rows=cells, workload=workload.spelled, noise=noise))
+    values = {"rows": cells, "workload": workload.spelled, "noise": noise}
+    write_text(path, rendered("prunekit", "heatmap.html.j2", values))
 
 
 def shade(share: float) -> tuple[str, str]:

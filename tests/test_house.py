@@ -24,6 +24,7 @@ FLOORS = {
     "errors": PLAIN,
     "files": PLAIN,
     "hookspecs": PLAIN,
+    "pages": PLAIN,
     "patch": PLAIN,
     "recipe": PLAIN,
     "data": GROUND,

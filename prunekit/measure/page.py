@@ -2,14 +2,12 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
-
-import jinja2
 
 from prunekit.measure import styles
 from prunekit.measure.curves import Training
 from prunekit.measure.pictures import Chart, UnitMap, losses, sparsities, trade, unit_map
+from prunekit.pages import rendered
 
 if TYPE_CHECKING:
     from prunekit.measure.report import Report
@@ -24,24 +22,17 @@ Words = list[tuple[str, bool]]
 
 def html(report: "Report", title: str, run: Sequence[Training]) -> str:
     """A page that needs nothing but itself, from a report and the trainings in its run's log."""
-    pages = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (files("prunekit.measure") / name).read_text(encoding="utf-8")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     spelling = (styles.count, styles.factor, styles.figure, styles.percent, styles.seconds, styles.span)
-    pages.filters |= {style.__name__: style for style in (*spelling, styles.workload)}
     quality, latency = report.quality, report.latency
-    return pages.get_template("report.html.j2").render(
-        report=report,
-        title=title,
-        trades=[trade(quality, latency, *size) for size in (WIDE, NARROW)] if quality and latency else [],
-        charts=list(_charts(run)),
-        maps=list(_maps(report)),
-        differing=differing,
-    )
+    values = {
+        "report": report,
+        "title": title,
+        "trades": [trade(quality, latency, *size) for size in (WIDE, NARROW)] if quality and latency else [],
+        "charts": list(_charts(run)),
+        "maps": list(_maps(report)),
+        "differing": differing,
+    }
+    return rendered("prunekit.measure", "report.html.j2", values, (*spelling, styles.workload))
 
 
 def _charts(run: Sequence[Training]) -> Iterator[list[Chart]]:
