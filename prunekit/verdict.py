@@ -143,7 +143,7 @@ def report_on(
         latency=LatencySection.over(verdict.timings, subject.task.reads == "sound") if verdict.timings else None,
         equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
         seconds=SecondsSection(**seconds),
-        spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds),
+        spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds, device=ledger.device),
         samples=_samples(verdict, subject.task),
     )
 

@@ -31,6 +31,10 @@ def compare(
         list[str] | None,
         typer.Option(metavar="VARIANT", help="Make only this variant's runs; repeatable."),
     ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="Make only the runs of this budget, as 600cpu or 50000ex; repeatable."),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with several, each on one thread.")] = 1,
     write: Annotated[
         Path | None,
@@ -49,15 +53,15 @@ def compare(
     from prunekit.compare.running import failures
 
     comparison = Comparison.load(recipe, output)
-    variants = comparison.chosen(only or ())
+    cells = comparison.chosen(only or (), budget or ())
     with Display() as display:
-        summary = compare(comparison, words(recipe, output), variants, jobs, display)
+        summary = compare(comparison, words(recipe, output), cells, jobs, display)
     if summary is not None:
         show(summary)
         ERR.print(f"\nWritten to {comparison.output}: the picture in comparison.html.", soft_wrap=True)
         if write is not None:
             insert(summary, write)
-    failed = failures(comparison, variants)
+    failed = failures(comparison, cells)
     for name, why in failed.items():
         ERR.print(Text.assemble(("error: ", "bold red"), (f"{name}: {why}", "red")), soft_wrap=True)
     if failed:

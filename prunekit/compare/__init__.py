@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prunekit.compare.cells import Comparison
+from prunekit.compare.cells import Cell, Comparison
 from prunekit.compare.figures import Summary
 from prunekit.compare.page import write
 from prunekit.compare.records import record_of
@@ -17,7 +17,7 @@ __all__ = ["Comparison", "Summary", "compare"]
 def compare(
     comparison: Comparison,
     command: str = "prunekit compare",
-    variants: Sequence[str] = (),
+    cells: Sequence[Cell] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Summary | None:
@@ -27,14 +27,15 @@ def compare(
     in the directory of records one file for every run and ``speeds.json``, the speeds of all shapes, timed together:
     with those the tables can be written again, and the comparison gone on with, on another machine.
 
-    A run that fails is named in the summary's `missing`, and the others go on; the same call tries it again. Only the
-    runs of `variants` are made where some are named, and as many at a time as there are `jobs`; `command` stands
-    beside the figures.
+    A run that fails is named in the summary's `missing`, and the others go on; the same call tries it again. Only
+    `cells` are made where they are given, and as many at a time as there are `jobs`; `command` stands beside the
+    figures.
     """
-    run_cells(comparison, comparison.chosen(variants), jobs, progress)
+    run_cells(comparison, comparison.cells() if cells is None else cells, jobs, progress)
     found = {cell: record for cell in comparison.cells() if (record := record_of(comparison, cell)) is not None}
-    speeds = timed_together(comparison, [record.shape for record in found.values()], progress) if found else {}
+    if not found:
+        return None
+    speeds = timed_together(comparison, [record.shape for record in found.values()], progress)
     summary = summarise(comparison, command, found, speeds)
-    if summary is not None:
-        write(summary, comparison.directory)
+    write(summary, comparison.directory)
     return summary

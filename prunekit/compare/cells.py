@@ -129,12 +129,23 @@ class Comparison(Section):
         """Where the records of the runs lie, which is all that the tables are made of."""
         return self.directory / "records" if self.records is None else Path(self.records)
 
-    def chosen(self, variants: Sequence[str]) -> tuple[str, ...]:
-        """The variants of these names, or all; raises `PrunekitError` for a name that is none."""
+    def chosen(self, variants: Sequence[str] = (), budgets: Sequence[str] = ()) -> list["Cell"]:
+        """The runs of these variants at the budgets of these labels; all where none are named.
+
+        Raises `PrunekitError` for a name or a label that is none.
+        """
+        labels = list(dict.fromkeys(label(cell.budget) for cell in self.cells()))
         for name in variants:
             if name not in self.named:
                 raise PrunekitError(f"{name!r} is to be run, but {_unknown(name, self.named)}")
-        return tuple(variants) or tuple(self.named)
+        for name in budgets:
+            if name not in labels:
+                raise PrunekitError(f"{name!r} is to be run, but there is no budget of that name; {hint(name, labels)}")
+        return [
+            cell
+            for cell in self.cells()
+            if cell.variant in (variants or self.named) and label(cell.budget) in (budgets or labels)
+        ]
 
     def seeds_of(self, variant: str) -> tuple[int, ...]:
         """A variant's own seeds, or the common ones."""

@@ -54,7 +54,7 @@ class Row(ReportSection):
     non_embedding: int
     sparsity: float
     examples: float
-    cpu_seconds: float
+    seconds: float
     gain: Gain | None = None
 
 
@@ -69,9 +69,13 @@ class Nearest(ReportSection):
 
 
 class Table(ReportSection):
-    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none."""
+    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none.
+
+    `clock` is what the rows' seconds are: ``CPU`` seconds of a process, wall seconds of a ``GPU``, or ``CPU or GPU``.
+    """
 
     budget: str
+    clock: str
     limits: BudgetSection
     rows: list[Row]
     best_baseline: str | None
@@ -79,7 +83,11 @@ class Table(ReportSection):
 
 
 class Summary(ReportSection):
-    """A whole comparison, as far as it is done; `cpu_hours` is what learning and recovery of all its runs spent."""
+    """A whole comparison, as far as it is done.
+
+    `hours` are what learning and recovery of all its runs spent, by clock. Example: ``{"CPU": 8.1, "GPU": 0.6}``.
+    `environments` are where the runs were made, `timed_on` is where the speeds were measured.
+    """
 
     name: str
     command: str
@@ -92,5 +100,6 @@ class Summary(ReportSection):
     tables: list[Table]
     environments: list[dict[str, str | int]]
     seeds: list[int]
-    cpu_hours: float
+    timed_on: dict[str, str | int]
+    hours: dict[str, float]
     missing: dict[str, str]

@@ -17,6 +17,7 @@ from prunekit.measure.predictions import Predictions
 from prunekit.measure.report import Report
 from prunekit.measure.sections import ReportSection
 from prunekit.recipe import Recipe
+from prunekit.subject import model_of
 
 PATHS: Any = {"output": True, "plan": True, "measure": {"dense_predictions"}}
 """What of a cell's recipe only says where things lie, so that a finished comparison may be moved."""
@@ -57,7 +58,7 @@ def record_of(comparison: Comparison, cell: Cell) -> Record | None:
         asked, recipe = Recipe.parse(record.recipe), recipe_of(comparison, cell)
     except (OSError, ValidationError, PrunekitError):  # not there, or of another version of prunekit
         return None
-    here = fingerprint(recipe.model)
+    here = weights_of(recipe)
     return record if same(asked, recipe) and (here is None or here == record.weights) else None
 
 
@@ -73,7 +74,7 @@ def keep(comparison: Comparison, cell: Cell) -> None:
     recipe = recipe_of(comparison, cell)
     record = Record(
         recipe=recipe.model_dump(mode="json", exclude=PATHS),
-        weights=fingerprint(recipe.model),
+        weights=weights_of(recipe),
         report=report,
         plan=dict(PruningPlan.load(place / "plan.json").kept),
         scores=scores,
@@ -93,6 +94,11 @@ def spelled(record: Record) -> str:
 def same(one: Recipe, other: Recipe) -> bool:
     """Whether two recipes ask for the same, wherever their files lie."""
     return one.model_dump(exclude=PATHS) == other.model_dump(exclude=PATHS)
+
+
+def weights_of(recipe: Recipe) -> str | None:
+    """The `fingerprint` of the dense model of a run: the recipe's, or the one that its task brings."""
+    return fingerprint(model_of(recipe))
 
 
 @cache

@@ -24,12 +24,11 @@ from prunekit.verdict import first, quality_of
 log = logging.getLogger(__name__)
 
 
-def run_cells(comparison: Comparison, variants: Sequence[str], jobs: int = 1, progress: Progress | None = None) -> None:
-    """Make every cell of these variants that is not done; `failures` tells of those that could not be.
+def run_cells(comparison: Comparison, cells: Sequence[Cell], jobs: int = 1, progress: Progress | None = None) -> None:
+    """Make every one of these cells that is not done; `failures` tells of those that could not be.
 
     With several `jobs` each cell is a process of its own, on one thread.
     """
-    cells = [cell for cell in comparison.cells() if cell.variant in variants]
     left = [cell for cell in cells if not done(comparison, cell) and not _ended(comparison, cell)]
     if not left:
         return
@@ -62,9 +61,8 @@ def failure(comparison: Comparison, cell: Cell) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
-def failures(comparison: Comparison, variants: Sequence[str]) -> dict[str, str]:
-    """The cells of these variants that could not be made, with what went wrong."""
-    cells = [cell for cell in comparison.cells() if cell.variant in variants]
+def failures(comparison: Comparison, cells: Sequence[Cell]) -> dict[str, str]:
+    """Those of the cells that could not be made, with what went wrong."""
     return {cell.name: why for cell in cells if not done(comparison, cell) and (why := failure(comparison, cell))}
 
 

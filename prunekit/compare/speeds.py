@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from prunekit.compare.cells import Comparison
@@ -21,10 +22,16 @@ SPEEDS = "speeds.json"
 """Beside the records: the speeds by plan, and what was timed."""
 
 
-def timed_together(
-    comparison: Comparison, plans: Iterable[str], progress: Progress | None = None
-) -> dict[str, list[Speed]]:
-    """How fast the shape of each plan is, all of them in turns with the dense model; by the plan's JSON.
+@dataclass(frozen=True)
+class Speeds:
+    """The speeds of shapes, by the JSON of their plans, one for each workload; and on what they were measured."""
+
+    of: Mapping[str, Sequence[Speed]]
+    environment: dict[str, str | int]
+
+
+def timed_together(comparison: Comparison, plans: Iterable[str], progress: Progress | None = None) -> Speeds:
+    """How fast the shape of each plan is, all of them in turns with the dense model.
 
     Runs that were timed one by one cannot be compared where the machine was busy with other things meanwhile. Speeds
     that were measured before are kept as long as the shapes and the workloads are the same.
@@ -32,22 +39,22 @@ def timed_together(
     recipe = resolve(over(comparison.base, {"output": comparison.output}))
     shapes = {f"shape {number}": plan for number, plan in enumerate(sorted(set(plans)))}
     asked = {"shapes": shapes, "measure": recipe.measure.model_dump(include={"workloads", "repeats", "threads"})}
-    found = _kept(comparison, asked)
-    if found is None:
-        found = _time(recipe, shapes, progress)
-        written = {**asked, "environment": environment(), "speeds": found}
-        write_text(comparison.archive / SPEEDS, json.dumps(written, indent=2) + "\n")
-    return {plan: [Speed.model_validate(speed) for speed in found[name]] for name, plan in shapes.items()}
+    known = _kept(comparison, asked)
+    if known is None:
+        known = {**asked, "environment": environment(), "speeds": _time(recipe, shapes, progress)}
+        write_text(comparison.archive / SPEEDS, json.dumps(known, indent=2) + "\n")
+    found = {plan: [Speed.model_validate(one) for one in known["speeds"][name]] for name, plan in shapes.items()}
+    return Speeds(found, known["environment"])
 
 
-def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, list[Any]] | None:
-    """The speeds in the file, if it tells of the same shapes and workloads."""
+def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the file says, if it tells of the same shapes and workloads."""
     try:
         data = json.loads((comparison.archive / SPEEDS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     same = isinstance(data, dict) and json.dumps({key: data.get(key) for key in asked}) == json.dumps(asked)
-    return dict(data["speeds"]) if same else None
+    return data if same else None
 
 
 def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ from prunekit.compare.cells import DENSE, Cell, Comparison, label
 from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
 from prunekit.compare.records import Record
 from prunekit.compare.running import failure
+from prunekit.compare.speeds import Speeds
 from prunekit.data.metrics import METRICS
 from prunekit.measure.bootstrap import compared
 from prunekit.measure.report import Report
@@ -35,14 +36,10 @@ class Finished:
         return cls(cell, record.report, speeds, None if record.scores is None else np.array(record.scores, dtype=float))
 
 
-def summarise(
-    comparison: Comparison, command: str, records: Mapping[Cell, Record], speeds: Mapping[str, Sequence[Speed]]
-) -> Summary | None:
-    """The figures of the cells that have records, with the speeds of their shapes; None as long as there is none."""
+def summarise(comparison: Comparison, command: str, records: Mapping[Cell, Record], speeds: Speeds) -> Summary:
+    """The figures of the cells that have records, at least one, with the speeds of their shapes."""
     cells = comparison.cells()
-    finished = [Finished.of(cell, record, speeds[record.shape]) for cell, record in records.items()]
-    if not finished:
-        return None
+    finished = [Finished.of(cell, record, speeds.of[record.shape]) for cell, record in records.items()]
     report = finished[0].report
     assert report.quality is not None
     there = {one.cell for one in finished}
@@ -56,10 +53,11 @@ def summarise(
         examples=report.quality.examples,
         recommended=comparison.recommended,
         dense=_dense(report),
-        tables=[_table(comparison, budget, finished) for budget in _budgets(cells)],
+        tables=[table for table in (_table(comparison, each, finished) for each in _budgets(cells)) if table.rows],
         environments=list(environments.values()),
         seeds=sorted({cell.seed for cell in cells}),
-        cpu_hours=sum(one.report.spent.cpu_seconds for one in finished) / 3600,
+        timed_on=speeds.environment,
+        hours={clock: sum(seconds) / 3600 for clock, seconds in sorted(_by_clock(finished).items())},
         missing={c.name: failure(comparison, c) or "not made yet" for c in cells if c not in there},
     )
 
@@ -81,11 +79,21 @@ def _table(comparison: Comparison, budget: BudgetSection | None, finished: Seque
     table_rows = [row.model_copy(update={"gain": _gain(of, row.variant, best)}) for row in rows]
     return Table(
         budget=label(budget),
+        clock=" or ".join(sorted(_by_clock([one for row in of.values() for one in row]))),
         limits=budget or BudgetSection(),
         rows=table_rows,
         best_baseline=best,
         nearest=_nearest(of, comparison.recommended, rows),
     )
+
+
+def _by_clock(finished: Iterable[Finished]) -> dict[str, list[float]]:
+    """The seconds that the cells spent, by what they were counted with."""
+    found: dict[str, list[float]] = {}
+    for one in finished:
+        spent = one.report.spent
+        found.setdefault("CPU" if spent.device == "cpu" else "GPU", []).append(spent.cpu_seconds)
+    return found
 
 
 def _best(rows: Sequence[Row], report: Report) -> str | None:
@@ -142,7 +150,7 @@ def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> 
         non_embedding=round(statistics.median(_non_embedding(report.parameters.by_part) for report in reports)),
         sparsity=statistics.median(report.sparsity.non_embedding for report in reports),
         examples=statistics.fmean(report.spent.examples for report in reports),
-        cpu_seconds=statistics.fmean(report.spent.cpu_seconds for report in reports),
+        seconds=statistics.fmean(report.spent.cpu_seconds for report in reports),
     )
 
 
@@ -181,5 +189,5 @@ def _dense(report: Report) -> Row:
         non_embedding=_non_embedding(report.parameters.dense_by_part),
         sparsity=0.0,
         examples=0,
-        cpu_seconds=0.0,
+        seconds=0.0,
     )

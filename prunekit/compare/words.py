@@ -15,7 +15,7 @@ def columns(summary: Summary, table: Table) -> list[str]:
     speeds = [f"speed, {work(speed.workload)}" for speed in summary.dense.speeds]
     gain = [f"gain over {table.best_baseline}"] if table.best_baseline else []
     sizes = ["non-embedding parameters", "sparsity"]
-    return ["variant", summary.metric, "kept", *speeds, *sizes, "CPU-seconds", "examples", *gain]
+    return ["variant", summary.metric, "kept", *speeds, *sizes, f"{table.clock}-seconds", "examples", *gain]
 
 
 def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
@@ -23,7 +23,7 @@ def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
     for row in (summary.dense, *table.rows):
         speeds = [factor(speed.speedup) for speed in row.speeds]
         sizes = [count(row.non_embedding), percent(row.sparsity)]
-        spent = [count(round(row.cpu_seconds)), count(round(row.examples))]
+        spent = [count(round(row.seconds)), count(round(row.examples))]
         kept = "" if row.retained is None else percent(row.retained)
         yield [named(row), spread(row.quality), kept, *speeds, *sizes, *spent, *_gain_cell(row, table)]
 
@@ -96,14 +96,16 @@ def _judged(gain: Gain) -> str:
 def notes(summary: Summary) -> list[str]:
     """How to read the tables, and where they come from."""
     seeds = len(summary.seeds)
+    spent = " and ".join(f"{hours:.1f} {clock}-hours" for clock, hours in summary.hours.items())
     kept = "higher is better" if summary.higher_is_better else "lower is better"
     return [
         f"{summary.metric} on {summary.examples:,} test rows, {kept}; {seeds} seed{'s' if seeds > 1 else ''}: "
         "mean ± standard deviation. Kept: the share of the dense model's. Speed: end-to-end generate, the dense model "
-        "and all shapes in turns in one process, median over seeds. CPU-seconds and examples: what learning and "
-        f"recovery spent together, {summary.cpu_hours:.1f} CPU-hours in all. Gain: in points, positive is better, with "
-        "the 95% interval of a paired bootstrap over test rows.",
-        *(f"Measured on {environment(facts)}." for facts in summary.environments),
+        "and all shapes in turns in one process, median over seeds. Seconds and examples: what learning and recovery "
+        f"spent together, {spent} in all. Gain: in points, positive is better, with the 95% interval of a paired "
+        "bootstrap over test rows.",
+        *(f"Runs made on {environment(facts)}." for facts in summary.environments),
+        f"Speeds measured on {environment(summary.timed_on)}.",
     ]
 
 

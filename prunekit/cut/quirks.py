@@ -24,7 +24,8 @@ class Selects(Quirk):
     def select(self, whole: torch.Tensor) -> torch.Tensor:
         """What is kept of `whole`."""
         if self.index.device != whole.device:
-            self.index = self.index.to(whole.device)
+            with torch.inference_mode(False):  # else it could never be trained with, where generation comes first
+                self.index = self.index.to(whole.device)
         return whole.index_select(self.dim, self.index)
 
 

@@ -238,11 +238,12 @@ class SecondsSection(ReportSection):
 class SpentSection(ReportSection):
     """What learning and recovery cost together: training examples as often as seen, and seconds; measuring is not in.
 
-    `cpu_seconds` are CPU seconds of the process on a CPU, wall seconds on an accelerator.
+    `cpu_seconds` are CPU seconds of the process on a CPU, wall seconds on an accelerator; `device` says which.
     """
 
     examples: NonNegativeInt = 0
     cpu_seconds: NonNegativeFloat = 0.0
+    device: str = "cpu"
 
 
 class Sample(ReportSection):

@@ -29,13 +29,14 @@ def test_what_works_is_shown_and_what_failed_is_said(prunekit, file, tmp_path):
     assert "| narrow (1 seed) |" in document.read_text()
     assert "`prunekit compare tiny.yaml`" in document.read_text()
     assert str(tmp_path) not in document.read_text()
-    again = prunekit("compare", file, "--only", "narrow")
+    again = prunekit("compare", file, "--only", "narrow", "--budget", "8ex")
     assert again.exit_code == 0
     assert again.stdout == result.stdout
 
 
-def test_an_unknown_variant_is_refused(prunekit, file, tmp_path):
-    result = prunekit("compare", file, "--only", "narow")
+@pytest.mark.parametrize(("option", "given", "meant"), [("--only", "narow", "narrow"), ("--budget", "9ex", "8ex")])
+def test_an_unknown_variant_or_budget_is_refused(prunekit, file, tmp_path, option, given, meant):
+    result = prunekit("compare", file, option, given)
     assert result.exit_code == 1
-    assert "did you mean 'narrow'" in result.stderr
+    assert f"did you mean {meant!r}" in result.stderr
     assert not (tmp_path / "out").exists()

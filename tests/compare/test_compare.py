@@ -92,7 +92,8 @@ def test_a_cell_of_another_recipe_is_left_alone(comparison, tmp_path, made):
 
 
 def test_only_some_variants_are_made_and_others_are_missing(comparison, made):
-    summary = compare(Comparison.parse(comparison), variants=["shallow"])
+    found = Comparison.parse(comparison)
+    summary = compare(found, cells=found.chosen(["shallow"]))
     assert made == ["shallow-24ex-0"]
     assert set(summary.missing.values()) == {"not made yet"}
     assert len(summary.missing) == 4
@@ -131,7 +132,7 @@ def test_a_cell_that_was_stopped_goes_on(comparison, tmp_path, made):
         compare(found, progress=stop)
     work = tmp_path / "out/cells/narrow-24ex-0/work"
     assert list(work.glob("recover-1/checkpoint-2"))
-    assert compare(found, variants=["narrow"]).missing.keys() == {"dense-further-24ex-0"}
+    assert compare(found, cells=found.chosen(["narrow"])).missing.keys() == {"dense-further-24ex-0"}
     assert made == ["narrow-24ex-0", "narrow-24ex-0"]
     whole = Comparison.parse({**comparison, "output": str(tmp_path / "whole")})
     compare(whole, variants=["narrow"])

@@ -21,14 +21,14 @@ def row(name, values, speed, **more):
     speeds = [Speed(workload=work, speedup=speed, wall_speedup=speed) for work in WORK]
     counts = {"parameters": 1250000, "non_embedding": 1240000, "sparsity": 0.685, "examples": 204800}
     usual = {"baseline": False, "seeds": list(range(len(values))), "missing": [], "others": {}, "retained": 0.925}
-    usual |= {"quality": Figure.of(values), "speeds": speeds, "cpu_seconds": 598.4, **counts}
+    usual |= {"quality": Figure.of(values), "speeds": speeds, "seconds": 598.4, **counts}
     return Row(variant=name, **{**usual, **more})
 
 
 def summary(rows, gain=None, best="depth"):
     nearest = [Nearest(by="speed-up", baseline="depth", ours=3.4, theirs=3.3, gain=gain)] if gain else []
     limits = BudgetSection(cpu_seconds=600, examples=200000)
-    table = Table(budget="600cpu", limits=limits, rows=rows, best_baseline=best, nearest=nearest)
+    table = Table(budget="600cpu", clock="CPU", limits=limits, rows=rows, best_baseline=best, nearest=nearest)
     return Summary(
         name="g2p",
         command="prunekit compare g2p.yaml",
@@ -41,7 +41,8 @@ def summary(rows, gain=None, best="depth"):
         tables=[table],
         environments=[{"cpu": "A | B", "cores": 2, "torch": "2.13.0"}],
         seeds=[0, 1, 2],
-        cpu_hours=5.25,
+        timed_on={"cpu": "C", "cores": 4, "torch": "2.13.0"},
+        hours={"CPU": 5.25, "GPU": 0.5},
         missing={"cofi-600cpu-1": "it <broke>"},
     )
 
@@ -82,6 +83,9 @@ def test_markdown_is_a_table_with_its_command_and_what_is_missing(full):
     assert "600 CPU-seconds and 200,000 training examples each" in text
     assert "depth (baseline, 2 of 3 seeds)" in text
     assert "cofi-600cpu-1: it <broke>" in text
+    assert "5.2 CPU-hours and 0.5 GPU-hours in all" in text
+    assert "Runs made on A | B, 2 cores, torch 2.13.0." in text
+    assert "Speeds measured on C, 4 cores, torch 2.13.0." in text
 
 
 def test_a_gain_that_chance_explains_is_said_to_be_one(full):

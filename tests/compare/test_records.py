@@ -1,5 +1,6 @@
 """Records: what stays of a run is enough for the tables and for going on elsewhere, and is of one dense model."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+import prunekit
 from prunekit.compare import Comparison, compare, records, running
-from prunekit.compare.cells import Cell
+from prunekit.compare.cells import Cell, recipe_of
 from prunekit.find.units import PruningPlan
 from prunekit.recipe import BudgetSection
 
@@ -71,7 +73,7 @@ def test_a_record_is_of_one_dense_model(small, tmp_path):
     small["base"]["model"] = str(model)
     found = Comparison.parse(small)
     cell = Cell("narrow", BudgetSection(examples=24), 0)
-    compare(found, variants=["narrow"])
+    compare(found, cells=[cell])
     assert running.done(found, cell)
     weights = load_file(model / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
@@ -80,6 +82,15 @@ def test_a_record_is_of_one_dense_model(small, tmp_path):
     model.rename(tmp_path / "elsewhere")
     records.fingerprint.cache_clear()
     assert running.done(found, cell), "a model that is not here cannot contradict"
+
+
+def test_a_record_knows_the_built_in_model(small):
+    """The recipe names no model there; the task brings it."""
+    small["base"] = {"measure": {"workloads": [{"source": 9, "new_tokens": 9}]}}
+    recipe = recipe_of(Comparison.parse(small), Cell("narrow", None, 0))
+    assert recipe.model is None
+    weights = next((Path(prunekit.__file__).parent / "data").rglob("*.safetensors"))
+    assert records.weights_of(recipe) == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def test_another_output_knows_no_records(small, tmp_path):
