@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunekit.learn.memory import LIMIT, EncoderMemory
+from prunekit.learn.memory import LIMIT, EncoderMemory, lengths_of
 
 Matching = Literal["same", "nearest", "downward"]
 
@@ -121,11 +121,14 @@ class TeacherCache:
         return result
 
     def put(self, keys: Sequence[Key], labels: Tensor, values: Tensor) -> None:
-        """Remember the rows' real tokens; does nothing once the limit is reached."""
+        """Remember the rows' real tokens; does nothing once the limit is reached.
+
+        The batch leaves an accelerator in one piece: asking it row by row would wait for it as often.
+        """
         if self.bytes > self.limit:
             return
-        for key, label, value in zip(keys, labels, values, strict=True):
-            real = (label != -100).nonzero()
-            row = value[: int(real.max()) + 1 if len(real) else 0].half().cpu().clone()
+        lengths, rows = lengths_of(labels != -100), values.half().cpu()
+        for key, length, value in zip(keys, lengths, rows, strict=True):
+            row = value[:length].clone()
             self.rows[key] = row
             self.bytes += row.numel() * 2

@@ -15,6 +15,13 @@ LIMIT = 2_000_000_000
 """Bytes that a memory may hold."""
 
 
+def lengths_of(mask: Tensor) -> list[int]:
+    """One more than the place of each row's last true value in `mask` [rows, places]; 0 for a row without."""
+    places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    found: list[int] = torch.where(mask.bool(), places, 0).amax(dim=1).tolist()
+    return found
+
+
 class EncoderMemory:
     """Hidden states [tokens, d] by the number of the training row, up to `limit` bytes.
 
@@ -65,8 +72,8 @@ class EncoderMemory:
         if mask is not None:
             if mask.shape != states.shape[:2]:
                 return  # of frames, which the encoder joins: how many states are real is its own affair
-            lengths = [int(row.nonzero().max()) + 1 if row.any() else 0 for row in mask]
-        for row, length, own in zip(self.rows, lengths, states, strict=True):
+            lengths = lengths_of(mask)
+        for row, length, own in zip(self.rows, lengths, states.cpu(), strict=True):
             if row not in self._known:
-                self._known[row] = own[:length].cpu().clone()
+                self._known[row] = own[:length].clone()
                 self.bytes += self._known[row].numel() * self._known[row].element_size()

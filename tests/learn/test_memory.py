@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from prunekit.learn.memory import EncoderMemory
+from prunekit.learn.memory import EncoderMemory, lengths_of
 
 
 def encoded(model, batch):
@@ -69,3 +69,8 @@ def test_a_full_memory_takes_nothing_more(model, batch):
         memory.rows = [row + 100 for row in memory.rows]
         encoded(model, batch)
     assert 0 < memory.bytes == first
+
+
+def test_a_row_is_as_long_as_its_last_real_place():
+    mask = torch.tensor([[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]])
+    assert lengths_of(mask) == lengths_of(mask.bool()) == [2, 4, 0, 4]
