@@ -100,7 +100,12 @@ def run(
     if vocabulary is not None:
         flags["vocabulary"] = {"corpus": vocabulary}
     data = override(over(read_yaml(recipe) if recipe else {}, flags), set_ or [])
-    Recipe.parse(data)  # what is wrong by itself is said before anything heavy is imported
+    asked = Recipe.parse(data)  # what is wrong by itself is said before anything heavy is imported
+    if workload is not None and asked.target.speedup is None:
+        raise PrunekitError(
+            "--workload says what --target-speedup is about, which is not given; to time that workload, write "
+            "--set 'measure.workloads=[{batch: 1, source: 512, new_tokens: 64}]'."
+        )
     start(data)
 
 

@@ -32,7 +32,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """What the seconds of each part of `generate` depend on; caches are moved by layer, beams chosen among the tokens."""
 
 DEEP = 3
-"""Layers of the cuts in which widths are halved: enough that a cut's difference shows, few enough to be fast."""
+"""Layers of the cuts that lack one kind of unit: enough that a cut's difference shows, few enough to be fast."""
+
+THIN = 4
+"""What is thinned keeps one unit in so many: most plans keep more, so that prices are interpolated for them."""
 
 LONG = 16
 """New tokens from which on two shorter generations stand for a long one."""
@@ -94,15 +97,26 @@ class CostModel:
 
 
 def probes(groups: Sequence[PruningGroup]) -> list[PruningPlan]:
-    """The shapes that are timed: dense, one layer, a few layers, those with half of the heads, channels, and tokens."""
+    """The shapes that are timed: dense, one layer, a few layers, those thinned, and a thin encoder of all layers.
+
+    Heads, channels and tokens are thinned in turn. The last is the fastest shape that anybody would ask for: between it
+    and the dense model nothing is extrapolated.
+    """
     stacks = [g for g in groups if g.kind is Kind.LAYERS and g.prunable]
     deep = PruningPlan({g.name: g.ids[:DEEP] for g in stacks})
     found = [PruningPlan(), PruningPlan({g.name: g.ids[:1] for g in stacks}), deep]
-    for kind in (Kind.HEADS, Kind.FFN, Kind.VOCABULARY):
-        halves = PruningPlan({g.name: g.ids[: -(-len(g) // 2)] for g in groups if g.kind is kind and g.prunable})
-        if halves.kept:
-            found.append(deep.then(halves))
+    kinds = (Kind.HEADS, Kind.FFN, Kind.VOCABULARY)
+    thinned = [PruningPlan({g.name: _thin(g) for g in groups if g.kind is kind and g.prunable}) for kind in kinds]
+    found += [deep.then(thin) for thin in thinned if thin.kept]
+    short = PruningPlan({g.name: g.ids[:1] for g in stacks if g.stack == "decoder"})
+    found.append(short.then(thinned[0]).then(thinned[1]))
     return list(dict.fromkeys(found))
+
+
+def _thin(group: PruningGroup) -> tuple[int, ...]:
+    """One unit in `THIN`; of channels so many that processors like the number, where there are enough."""
+    left = -(-len(group) // THIN)
+    return group.ids[: -(-left // 8) * 8 if left > 8 else left]
 
 
 def calibrate(
@@ -117,7 +131,7 @@ def calibrate(
     """Time the probes in turns, and solve for the prices. `graph` describes the model as it was before any pruning.
 
     CPU seconds on a CPU, wall seconds elsewhere, on as many threads as torch uses. The model stays as it is; beside
-    it there are cuts of it in memory, each of `DEEP` layers at most.
+    it there are cuts of it in memory, each of `DEEP` layers at most or of a thin encoder.
     """
     before = plan_of(model) or PruningPlan()
     groups = tuple(narrow(graph.groups, before))
