@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from prunekit.compare.cells import Comparison
@@ -19,7 +20,11 @@ from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 
 SPEEDS = "speeds.json"
-"""Beside the records: the speeds by plan, and what was timed."""
+"""Beside the records: the speeds by digest of the plan, and what was timed."""
+
+
+DIGITS = 16
+"""Of a digest in hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,9 @@ def timed_together(comparison: Comparison, plans: Iterable[str], progress: Progr
     that were measured before are kept as long as the shapes and the workloads are the same.
     """
     recipe = resolve(over(comparison.base, {"output": comparison.output}))
-    shapes = {f"shape {number}": plan for number, plan in enumerate(sorted(set(plans)))}
-    asked = {"shapes": shapes, "measure": recipe.measure.model_dump(include={"workloads", "repeats", "threads"})}
+    shapes = {sha256(plan.encode()).hexdigest()[:DIGITS]: plan for plan in sorted(set(plans))}
+    measure = recipe.measure.model_dump(mode="json", include={"workloads", "repeats", "threads"})
+    asked = {"shapes": sorted(shapes), "measure": measure}
     known = _kept(comparison, asked)
     if known is None:
         known = {**asked, "environment": environment(), "speeds": _time(recipe, shapes, progress)}
@@ -53,8 +59,7 @@ def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, Any] | 
         data = json.loads((comparison.archive / SPEEDS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    same = isinstance(data, dict) and json.dumps({key: data.get(key) for key in asked}) == json.dumps(asked)
-    return data if same else None
+    return data if isinstance(data, dict) and {key: data.get(key) for key in asked} == asked else None
 
 
 def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) -> dict[str, list[Any]]:
