@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prunekit.compare import Summary
 
 LEFT_OUT = ("sparsity", "examples")
-"""Columns that would make the table too wide for a terminal; the files have them."""
+"""Columns that would make the table too wide for a terminal, as those of further metrics; the files have them."""
 
 WIDTH = 150
 """Letters a line where a terminal has fewer, or where there is none: rather too long than cut off."""
@@ -83,7 +83,7 @@ def show(summary: "Summary") -> None:
     for table in summary.tables:
         grid = Table(title=heading(table.limits), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
         names = columns(summary, table)
-        told = [place for place, name in enumerate(names) if name not in LEFT_OUT]
+        told = [place for place, name in enumerate(names) if name not in (*LEFT_OUT, *summary.dense.others)]
         for place in told:
             grid.add_column(names[place], justify="right" if place else "left", header_style="dim", no_wrap=True)
         for row in cells(summary, table):

@@ -15,7 +15,17 @@ def columns(summary: Summary, table: Table) -> list[str]:
     speeds = [f"speed, {work(speed.workload)}" for speed in summary.dense.speeds]
     gain = [f"gain over {table.best_baseline}"] if table.best_baseline else []
     sizes = ["non-embedding parameters", "sparsity"]
-    return ["variant", summary.metric, "kept", *speeds, *sizes, f"{table.clock}-seconds", "examples", *gain]
+    return [
+        "variant",
+        summary.metric,
+        *summary.dense.others,
+        "kept",
+        *speeds,
+        *sizes,
+        f"{table.clock}-seconds",
+        "examples",
+        *gain,
+    ]
 
 
 def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
@@ -25,7 +35,8 @@ def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
         sizes = [count(row.non_embedding), percent(row.sparsity)]
         spent = [count(round(row.seconds)), count(round(row.examples))]
         kept = "" if row.retained is None else percent(row.retained)
-        yield [named(row), spread(row.quality), kept, *speeds, *sizes, *spent, *_gain_cell(row, table)]
+        others = [spread(row.others[name]) for name in summary.dense.others]
+        yield [named(row), spread(row.quality), *others, kept, *speeds, *sizes, *spent, *_gain_cell(row, table)]
 
 
 def named(row: Row) -> str:
