@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/exports.py --write docs/results.md
 
 Random weights of the shapes of T5-base and mT5-base; decoder 12 to 3 layers, half of the encoder's heads and channels;
-batch 1, 128 tokens in, 32 out, one thread. All of a family take turns; medians of CPU seconds for a whole generation.
-Speed does not depend on what weights say, quality does: int8's is that of the built-in example.
+batch 1, 128 tokens in, 32 out, one thread. All of a family take turns; medians of CPU seconds for a whole generation,
+beside the speed that the cost model foretells. Speed does not depend on what weights say, quality does: int8's is that
+of the built-in example.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from prunekit.cut import ct2
 from prunekit.files import insert
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import widths
+from prunekit.measure.cost_model import calibrate
 from prunekit.measure.quality import predict, score
 from prunekit.measure.workload import generate, random_text
 from prunekit.recipe import Recipe, Workload
@@ -61,8 +63,8 @@ def translator(
 
 def ways(
     adapter: Adapter, config: PretrainedConfig, tokens: int, engines: bool, place: Path
-) -> dict[str, Callable[[], object]]:
-    """Every way to generate, by name; the dense model of transformers is the first."""
+) -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
+    """Every way to generate, by name, the dense model of transformers first; and the speeds that are foretold."""
     torch.manual_seed(0)
     dense = adapter.fresh(config).eval()
     graph = discover(adapter, config, dense)
@@ -72,6 +74,8 @@ def ways(
         "pruned": plan_of(graph, None),
         f"pruned, {tokens:,} tokens": plan_of(graph, tokens),
     }
+    cost = calibrate(dense, adapter, graph, WORK)
+    foretold = {f"{shape} | transformers": cost.speedup(plan) for shape, plan in shapes.items()}
     found: dict[str, Callable[[], object]] = {}
     for shape, plan in shapes.items():
         small = prune(copy.deepcopy(dense), plan, adapter) if shape != "dense" else dense
@@ -80,7 +84,7 @@ def ways(
         for kind in ("float32", "int8") if engines else ():
             directory = place / f"{len(found)}"
             found[f"{shape} | CTranslate2 {kind}"] = translator(small, adapter, graph, directory, kind)
-    return found
+    return found, foretold
 
 
 def timed(found: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -123,10 +127,13 @@ def main() -> None:
     lines = []
     for adapter, config, tokens, engines in ((T5(), t5, 8_192, True), (MT5(), mt5, 16_384, False)):
         with tempfile.TemporaryDirectory() as place:
-            seconds = timed(ways(adapter, config, tokens, engines, Path(place)), asked.repeats)
-        lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed |", "|---|---|---|---|"]
+            found, foretold = ways(adapter, config, tokens, engines, Path(place))
+            seconds = timed(found, asked.repeats)
+        lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed | foretold |", "|---|---|---:|---:|---:|"]
         dense = seconds["dense | transformers"]
-        lines += [f"| {name} | {1000 * each:,.0f} | {dense / each:.2f}x |" for name, each in seconds.items()]
+        for name, each in seconds.items():
+            guess = f"{foretold[name]:.2f}x" if name in foretold else ""
+            lines.append(f"| {name} | {1000 * each:,.0f} | {dense / each:.2f}x | {guess} |")
     with tempfile.TemporaryDirectory() as place:
         lines += [
             "",
