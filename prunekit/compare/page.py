@@ -5,7 +5,7 @@ from pathlib import Path
 from prunekit import files
 from prunekit.compare.figures import Summary
 from prunekit.compare.picture import picture
-from prunekit.compare.words import cells, columns, environment, heading, markdown, notes, verdict
+from prunekit.compare.words import cells, columns, environment, heading, markdown, missing, notes, verdict
 from prunekit.files import write_text
 from prunekit.pages import rendered
 
@@ -32,7 +32,13 @@ def html(summary: Summary) -> str:
         }
         for table in summary.tables
     ]
-    values = {"summary": summary, "parts": parts, "notes": notes(summary), "environment": environment}
+    values = {
+        "summary": summary,
+        "parts": parts,
+        "notes": notes(summary),
+        "missing": missing(summary),
+        "environment": environment,
+    }
     return rendered("prunekit.compare", "comparison.html.j2", values)
 
 

@@ -10,6 +10,10 @@ FACTS = ("cpu", "cores", "gpu", "python", "torch", "transformers", "prunekit")
 """What of an environment a reader needs."""
 
 
+FEW = 6
+"""Runs that are told by their names."""
+
+
 def columns(summary: Summary, table: Table) -> list[str]:
     """The heads of a table's columns."""
     speeds = [f"speed, {work(speed.workload)}" for speed in summary.dense.speeds]
@@ -120,6 +124,16 @@ def notes(summary: Summary) -> list[str]:
     ]
 
 
+def missing(summary: Summary) -> list[str]:
+    """The runs that are not there with what went wrong, those of one reason together, named as long as they are few."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in summary.missing.items():
+        reasons.setdefault(why, []).append(name)
+    return [
+        f"{', '.join(names) if len(names) <= FEW else f'{len(names)} runs'}: {why}" for why, names in reasons.items()
+    ]
+
+
 def environment(facts: dict[str, str | int]) -> str:
     """The processor and the versions that matter, in a line."""
     parts = [str(facts["cpu"])] if "cpu" in facts else []
@@ -136,8 +150,8 @@ def markdown(summary: Summary) -> str:
         lines += [f"### {heading(table.limits)}", "", *_grid(columns(summary, table), list(cells(summary, table))), ""]
         lines += [f"- {sentence}" for sentence in verdict(summary, table)] + [""]
     lines += [text for note in notes(summary) for text in (note, "")]
-    if summary.missing:
-        lines += ["Missing:", "", *(f"- {name}: {why}" for name, why in summary.missing.items()), ""]
+    if left := missing(summary):
+        lines += ["Missing:", "", *(f"- {line}" for line in left), ""]
     return "\n".join(lines)
 
 

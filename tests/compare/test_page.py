@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
 from prunekit.compare.page import html, insert
 from prunekit.compare.picture import LETTER, Scale, picture
-from prunekit.compare.words import cells, columns, markdown, verdict
+from prunekit.compare.words import cells, columns, markdown, missing, verdict
 from prunekit.errors import PrunekitError
 from prunekit.recipe import BudgetSection, Workload
 
@@ -175,3 +175,11 @@ def test_a_scale_holds_its_values_and_has_round_ticks(values):
     leading = scale.step / 10 ** math.floor(math.log10(scale.step) + 1e-9)
     assert min(abs(leading - round_one) for round_one in (1, 2, 5)) < 1e-9
     assert all(tick.at == scale(float(tick.text)) for tick in ticks)
+
+
+def test_many_runs_that_are_missing_are_counted(full):
+    left = {f"cofi-600cpu-{seed}": "not made yet" for seed in range(7)}
+    many = full.model_copy(update={"missing": {**left, "depth-600cpu-1": "it broke"}})
+    assert missing(many) == ["7 runs: not made yet", "depth-600cpu-1: it broke"]
+    few = full.model_copy(update={"missing": dict(list(left.items())[:2])})
+    assert missing(few) == ["cofi-600cpu-0, cofi-600cpu-1: not made yet"]
