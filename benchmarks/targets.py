@@ -1,0 +1,96 @@
+"""Speed as the target: what is chosen for 2, 3 and 4 times the speed, how fast it is, and what a step less would be.
+
+    OMP_NUM_THREADS=1 python benchmarks/targets.py --write docs/results.md
+
+The built-in example (batch 1, 9 tokens in and out) and a T5-base with random weights (batch 1, 128 in, 32 out). A step
+less is a decoder layer more, or 5% less off the encoder. All shapes take turns with the dense model; medians of CPU
+seconds on one thread.
+"""
+
+import argparse
+import copy
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from cases import T5_BASE
+from transformers import PreTrainedModel, T5Config
+
+from prunekit import Adapter, discover, prune
+from prunekit.data.g2p import MODEL
+from prunekit.errors import PrunekitError
+from prunekit.files import insert
+from prunekit.measure.cost_model import calibrate
+from prunekit.measure.latency import speedups
+from prunekit.pretrained import open_config, open_model
+from prunekit.recipe import Workload
+from prunekit.shapes import STEP, Shape, Shapes
+from prunekit_adapters.t5 import T5
+
+TARGETS = (2.0, 3.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is measured: a shape that was chosen for a target, or one that is a step short of it."""
+
+    target: float
+    what: str
+    shape: Shape
+
+
+def choices(shapes: Shapes) -> Iterator[Choice]:
+    """The shape for every target, with its neighbours; what cannot be had is said."""
+    for target in TARGETS:
+        try:
+            chosen = shapes.least(target)
+        except PrunekitError as sentence:
+            print(sentence)
+            continue
+        yield Choice(target, "chosen", chosen)
+        if chosen.decoder_layers < shapes.depths[0]:
+            yield Choice(target, "a layer more", shapes.shape(chosen.decoder_layers + 1, chosen.encoder_sparsity))
+        if chosen.encoder_sparsity:
+            less = round(chosen.encoder_sparsity - STEP, 2)
+            yield Choice(target, "less off the encoder", shapes.shape(chosen.decoder_layers, less))
+
+
+def rows(name: str, model: PreTrainedModel, adapter: Adapter, workload: Workload, repeats: int) -> Iterator[str]:
+    """The table's rows for one model."""
+    graph = discover(adapter, model.config, model)
+    asked = list(choices(Shapes(calibrate(model, adapter, graph, workload), graph)))
+    cut = {str(n): prune(copy.deepcopy(model), one.shape.plan, adapter) for n, one in enumerate(asked)}
+    found = speedups(model, cut, workload, repeats, 1)
+    for n, one in enumerate(asked):
+        shape, measured = one.shape, found[str(n)][0]
+        yield (
+            f"| {name} | {one.target:g}x | {one.what} | {shape.decoder_layers} | {shape.encoder_sparsity:.0%} "
+            f"| {shape.parameters:,} | {shape.speedup:.2f}x | {measured:.2f}x | {measured / one.target:.2f} |"
+        )
+
+
+def main() -> None:
+    """Print the table, and write it between its markers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--write", type=Path, metavar="FILE.md")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.WARNING)
+    adapter = T5()
+    torch.manual_seed(0)
+    small = open_model(MODEL, open_config(MODEL), adapter, torch.float32, "cpu").eval()
+    base = adapter.fresh(T5Config(**T5_BASE)).eval()
+    head = ("model", "target", "shape", "decoder layers", "off the encoder", "parameters", "predicted", "measured")
+    lines = [f"| {' | '.join(head)} | of the target |", f"|{'---|' * 3}{'---:|' * 6}"]
+    lines += rows("built-in example", small, adapter, Workload(batch=1, source=9, new_tokens=9), asked.repeats)
+    lines += rows("T5-base", base, adapter, Workload(batch=1, source=128, new_tokens=32), asked.repeats)
+    print("\n".join(lines))
+    if asked.write is not None:
+        insert(asked.write, "targets", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
