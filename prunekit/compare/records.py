@@ -93,7 +93,15 @@ def spelled(record: Record) -> str:
 
 def same(one: Recipe, other: Recipe) -> bool:
     """Whether two recipes ask for the same, wherever their files lie."""
-    return one.model_dump(exclude=PATHS) == other.model_dump(exclude=PATHS)
+    return _asked(one) == _asked(other)
+
+
+def _asked(recipe: Recipe) -> dict[str, Any]:
+    """What decides a run; steps of recovery give way to a budget."""
+    data = recipe.model_dump(exclude=PATHS)
+    if recipe.budget.limited:
+        del data["recovery"]["steps"]
+    return data
 
 
 def weights_of(recipe: Recipe) -> str | None:

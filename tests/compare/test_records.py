@@ -98,3 +98,11 @@ def test_another_output_knows_no_records(small, tmp_path):
     path.write_text(json.dumps(small))
     assert Comparison.load(path).archive == tmp_path / "kept"
     assert Comparison.load(path, "other").archive == Path("other/records")
+
+
+def test_steps_that_give_way_to_a_budget_are_not_asked_for(small):
+    cell = Cell("narrow", BudgetSection(examples=24), 0)
+    compare(Comparison.parse(small), cells=[cell])
+    for recovery, done in (({"steps": 7}, True), ({"steps": 7, "learning_rate": 0.02}, False)):
+        changed = small | {"base": small["base"] | {"recovery": recovery}}
+        assert running.done(Comparison.parse(changed), cell) is done

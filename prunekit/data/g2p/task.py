@@ -31,14 +31,9 @@ class G2P(TaskPlugin):
         "options": {
             "decoder_layers": [1, 6],  # examples/g2p/choose_layers.py
             "encoder_sparsity": 0.1,
-            "narrowing": "gates",  # as the figures of the README were measured
-            "steps": 150,
-            "gate_learning_rate": 0.1,
-            "logits": 0.0,  # the teacher's twelve layers would take half of a run this short
-            "encoder_hidden": 0.0,
         },
         "training": {"batch": 256, "learning_rate": 1e-3, "warmup": 0.05, "dropout": 0.0},
-        "recovery": {"steps": 800, "learning_rate": 1.5e-3},
+        "recovery": {"steps": 950, "learning_rate": 1.5e-3},
         "measure": {
             "batch": 256,
             "workloads": [
