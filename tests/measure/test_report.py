@@ -72,7 +72,7 @@ FULL = {
     "latency": {**TIMING, "workloads": [TIMING, BEAMS]},
     "equivalence": {"max_abs_diff": 3e-6, "max_rel_diff": 2e-7, "tokens_equal": True},
     "seconds": {"find": 0.1, "learn": 100.0, "cut": 0.2, "recover": 60.5, "measure": 30.0},
-    "spent": {"examples": 204800, "cpu_seconds": 321.5},
+    "spent": {"examples": 204800, "cpu_seconds": 321.5, "device": "cpu"},
     "samples": [{"source": "<b>café</b>", "reference": "K", "dense": "K", "pruned": "K <script>"}],
 }
 BARE = {**FULL, "strategy": None, "task": None, "quality": None, "latency": None, "equivalence": None, "samples": []}
@@ -100,7 +100,7 @@ def test_the_json_has_every_field_of_the_contract(full):
         "latency": "workload device threads dense_s pruned_s speedup wall_speedup predicted_speedup split",
         "equivalence": "max_abs_diff max_rel_diff tokens_equal",
         "seconds": "find learn cut recover measure",
-        "spent": "examples cpu_seconds",
+        "spent": "examples cpu_seconds device",
     }
     data = full.model_dump(mode="json")
     assert set(contract) - {""} <= set(data)
