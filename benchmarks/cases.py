@@ -1,7 +1,9 @@
 """Models to time: random weights in small shapes of the families people use, cut in the ways people cut."""
 
+import argparse
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from transformers import (
 )
 
 from prunekit import Adapter, PruningPlan, prune
+from prunekit.files import insert
 from prunekit.find.units import widths
 from prunekit.measure.workload import example_of
 from prunekit.recipe import Workload
@@ -88,6 +91,22 @@ def words(count: int) -> PreTrainedTokenizerFast:
     """A tokenizer of so many words, since an export asks for one."""
     core = Tokenizer(models.WordLevel({f"w{number}": number for number in range(count)}, unk_token="w2"))
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
+
+
+def script(about: str | None, repeats: int) -> argparse.ArgumentParser:
+    """The options of a script that measures in turns and leaves a table in a document."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table between its markers here")
+    return parser
+
+
+def publish(lines: list[str], name: str, document: Path | None) -> None:
+    """Print a script's lines, and put them between the markers of that name where there is a document."""
+    text = "\n".join(lines)
+    print(text)
+    if document is not None:
+        insert(document, name, text)
 
 
 def told(benchmark: Any, model: Any, shape: str, **more: Any) -> None:

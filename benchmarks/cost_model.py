@@ -15,14 +15,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import torch
-from cases import T5_BASE
+from cases import T5_BASE, publish, script
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config, WhisperConfig
 
 from prunekit import Adapter, discover, prune
-from prunekit.files import insert
 from prunekit.find.graph import DependencyGraph
 from prunekit.measure.cost_model import calibrate
 from prunekit.measure.latency import speedups
@@ -169,19 +167,14 @@ def table(found: list[Found]) -> list[str]:
 
 def main() -> None:
     """Print the table, and write it between its markers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script(__doc__, repeats=3)
     parser.add_argument("--family", choices=sorted(families()))
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--source", type=int, nargs="*", default=[128, 512])
     parser.add_argument("--beams", type=int, nargs="*", default=[1, 4])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--write", type=Path, metavar="FILE.md")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    lines = table(list(grids(args)))
-    print("\n".join(lines))
-    if args.write is not None:
-        insert(args.write, "cost-model", "\n".join(lines))
+    publish(table(list(grids(args))), "cost-model", args.write)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ beside the speed that the cost model foretells. Speed does not depend on what we
 of the built-in example.
 """
 
-import argparse
 import copy
 import statistics
 import tempfile
@@ -18,12 +17,11 @@ from pathlib import Path
 
 import ctranslate2
 import torch
-from cases import T5_BASE, words
+from cases import T5_BASE, publish, script, words
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import Adapter, PruningPlan, discover, meet_evenly, prune
 from prunekit.cut import ct2
-from prunekit.files import insert
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import widths
 from prunekit.measure.cost_model import calibrate
@@ -117,10 +115,7 @@ def quality(place: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", type=Path, help="put the tables between <!-- exports --> and its end here")
-    asked = parser.parse_args()
+    asked = script(__doc__, repeats=5).parse_args()
     torch.set_num_threads(1)
     t5 = T5Config(vocab_size=32128, **T5_BASE)
     mt5 = MT5Config(vocab_size=250112, **(T5_BASE | {"d_ff": 2048}))
@@ -141,9 +136,7 @@ def main() -> None:
             "|---|---|",
             *quality(Path(place)),
         ]
-    print("\n".join(lines))
-    if asked.write:
-        insert(asked.write, "exports", "\n".join(lines))
+    publish(lines, "exports", asked.write)
 
 
 if __name__ == "__main__":

@@ -7,21 +7,17 @@ less is a decoder layer more, or 5% less off the encoder. All shapes take turns 
 seconds on one thread.
 """
 
-import argparse
 import copy
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from cases import T5_BASE
+from cases import T5_BASE, publish, script
 from transformers import PreTrainedModel, T5Config
 
 from prunekit import Adapter, discover, prune
 from prunekit.data.g2p import MODEL
 from prunekit.errors import PrunekitError
-from prunekit.files import insert
 from prunekit.measure.cost_model import calibrate
 from prunekit.measure.latency import speedups
 from prunekit.pretrained import open_config, open_model
@@ -73,12 +69,8 @@ def rows(name: str, model: PreTrainedModel, adapter: Adapter, workload: Workload
 
 def main() -> None:
     """Print the table, and write it between its markers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--write", type=Path, metavar="FILE.md")
-    asked = parser.parse_args()
+    asked = script(__doc__, repeats=7).parse_args()
     torch.set_num_threads(1)
-    logging.basicConfig(level=logging.WARNING)
     adapter = T5()
     torch.manual_seed(0)
     small = open_model(MODEL, open_config(MODEL), adapter, torch.float32, "cpu").eval()
@@ -87,9 +79,7 @@ def main() -> None:
     lines = [f"| {' | '.join(head)} | of the target |", f"|{'---|' * 3}{'---:|' * 6}"]
     lines += rows("built-in example", small, adapter, Workload(batch=1, source=9, new_tokens=9), asked.repeats)
     lines += rows("T5-base", base, adapter, Workload(batch=1, source=128, new_tokens=32), asked.repeats)
-    print("\n".join(lines))
-    if asked.write is not None:
-        insert(asked.write, "targets", "\n".join(lines))
+    publish(lines, "targets", asked.write)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -135,12 +135,10 @@ class Comparison(Section):
         Raises `PrunekitError` for a name or a label that is none.
         """
         labels = list(dict.fromkeys(label(cell.budget) for cell in self.cells()))
-        for name in variants:
-            if name not in self.named:
-                raise PrunekitError(f"{name!r} is to be run, but {_unknown(name, self.named)}")
-        for name in budgets:
-            if name not in labels:
-                raise PrunekitError(f"{name!r} is to be run, but there is no budget of that name; {hint(name, labels)}")
+        for what, names, known in (("variant", variants, self.named), ("budget", budgets, labels)):
+            for name in names:
+                if name not in known:
+                    raise PrunekitError(f"{name!r} is to be run, but {_unknown(name, known, what)}")
         return [
             cell
             for cell in self.cells()
@@ -176,8 +174,8 @@ class Comparison(Section):
         return Cell(other, cell.budget if cell.budget in budgets else budgets[0], seed)
 
 
-def _unknown(name: Any, known: Mapping[str, Any]) -> str:
-    return f"there is no variant of that name; {hint(str(name), known)}"
+def _unknown(name: Any, known: Iterable[str], what: str = "variant") -> str:
+    return f"there is no {what} of that name; {hint(str(name), known)}"
 
 
 @dataclass(frozen=True)
