@@ -2,19 +2,21 @@
 
     OMP_NUM_THREADS=1 python benchmarks/beams.py --batch 8 --source 512 --beams 4 --new-tokens 16
 
-A T5-base with random weights; whole calls of `generate`, the encoder included, stock and shared in turns, medians of
-CPU seconds, and whether the tokens were equal.
+A T5-base with random weights; whole calls of `generate`, the encoder included, stock and shared in turns, CPU seconds,
+and whether the tokens were equal.
 """
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
 from cases import T5_BASE
 from transformers import T5Config, T5ForConditionalGeneration
 
 from prunekit import fast_generate
+from prunekit.measure.clocks import clock_for
+from prunekit.measure.styles import factor
+from prunekit.measure.turns import take_turns
 
 WORK = {"batch": 8, "source": 512, "beams": 4, "new-tokens": 16, "repeats": 3, "decoder-layers": 12}
 
@@ -34,17 +36,13 @@ def main() -> None:
     ids = torch.randint(5, 30_000, (asked.batch, asked.source))
     work = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "num_beams": asked.beams}
     work |= {"max_new_tokens": asked.new_tokens, "min_new_tokens": asked.new_tokens}
-    ways = {"stock": model.generate, "shared": lambda **given: fast_generate(model, **given)}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    made: dict[str, torch.Tensor] = {}
-    for _ in range(asked.repeats):
-        for name, generate in ways.items():
-            start = time.process_time()
-            made[name] = generate(**work)
-            seconds[name].append(time.process_time() - start)
-    stock, shared = (statistics.median(seconds[name]) for name in ways)
-    same = "equal" if torch.equal(made["stock"], made["shared"]) else "DIFFERENT"
-    print(f"stock {stock:.1f} CPU-s, shared {shared:.1f} CPU-s: {stock / shared:.2f}x; tokens {same}")
+    calls = {"stock": partial(model.generate, **work), "shared": partial(fast_generate, model, **work)}
+    same = "equal" if torch.equal(*(call() for call in calls.values())) else "DIFFERENT"
+    with clock_for(model.device, torch.get_num_threads()) as clock:
+        turns = take_turns(calls, asked.repeats, clock)
+    stock, shared = (f"{name} {turns.seconds(name):.1f} CPU-s" for name in calls)
+    speedup = factor(turns.ratio("stock", "shared"), turns.error("stock", "shared"))
+    print(f"{stock}, {shared}: {speedup}; tokens {same}")
 
 
 if __name__ == "__main__":

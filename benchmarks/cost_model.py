@@ -1,18 +1,19 @@
 """How well speed is foretold: predicted against measured, on grids of shapes that the cost model has never seen.
 
     OMP_NUM_THREADS=1 python benchmarks/cost_model.py --write docs/results.md
-    OMP_NUM_THREADS=1 python benchmarks/cost_model.py --family t5-base --batch 1 --source 128 --beams 1
+    OMP_NUM_THREADS=1 python benchmarks/cost_model.py --family t5-base --batch 1 --source 128 --beams 1 --whole
 
-Random weights; every family's decoder at several depths, its encoder whole and at 70, 50 and 30%. The shapes of a grid
-take turns with the dense model; medians of CPU seconds for a whole generation of sixteen tokens, on one thread. The
-noise beside the errors is how far the speed-up of the same shape lies apart when it is measured twice.
+Random weights; every family's decoder at several depths, its encoder at several widths. The grid is dealt out to the
+workloads, so that each shape is timed on one of them; `--whole` times all of it on each. Shapes take turns with the
+dense model; CPU seconds for a whole generation of sixteen tokens, on one thread. Noise is the standard error of what
+was measured.
 """
 
 import argparse
 import copy
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -20,9 +21,9 @@ import torch
 from cases import T5_BASE, publish, script
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config, WhisperConfig
 
-from prunekit import Adapter, discover, prune
+from prunekit import Adapter, discover
 from prunekit.find.graph import DependencyGraph
-from prunekit.measure.cost_model import calibrate
+from prunekit.measure.cost_model import calibrate, cut_copy
 from prunekit.measure.latency import speedups
 from prunekit.measure.workload import example_of
 from prunekit.recipe import Workload
@@ -32,8 +33,11 @@ from prunekit_adapters.mt5 import MT5
 from prunekit_adapters.t5 import T5
 from prunekit_adapters.whisper import Whisper
 
-KEEP = (1.0, 0.7, 0.5, 0.3)
+KEEP = (1.0, 0.8, 0.6, 0.4, 0.3)
 TOKENS = 16
+
+Cell = tuple[int, float]
+"""Decoder layers, and the share of the encoder that is kept."""
 
 
 @dataclass(frozen=True)
@@ -77,51 +81,50 @@ def families() -> dict[str, Family]:
 
 @dataclass(frozen=True)
 class Found:
-    """One grid: relative errors of the predicted speed-ups, and how far two measurements lie apart."""
+    """A workload's share of a grid: relative errors of the predicted speed-ups, and of the measured ones."""
 
     family: str
     workload: Workload
-    shapes: int
     seconds: float
     errors: tuple[float, ...]
     noise: tuple[float, ...]
 
     def row(self) -> str:
         """A row of the table."""
-        work = self.workload
+        work, shapes = self.workload, len(self.errors)
         worst = max(self.errors, key=abs)
         return (
-            f"| {self.family} | {work.batch} | {work.source} | {work.beams} | {self.shapes} | {self.seconds:.0f} s "
-            f"| {median(self.errors):.1%} | {worst:+.1%} | {median(self.noise):.1%} | {max(map(abs, self.noise)):.1%} |"
+            f"| {self.family} | {work.batch} | {work.source} | {work.beams} | {shapes} | {self.seconds:.0f} s "
+            f"| {median(self.errors):.1%} | {worst:+.1%} | {median(self.noise):.1%} | {max(self.noise):.1%} |"
         )
 
 
-def median(values: tuple[float, ...]) -> float:
+def median(values: Sequence[float]) -> float:
     """Of the absolute values."""
     return statistics.median(map(abs, values))
 
 
 def measured(
-    model: PreTrainedModel, family: Family, graph: DependencyGraph, name: str, workload: Workload, repeats: int
+    model: PreTrainedModel, name: str, graph: DependencyGraph, workload: Workload, asked: Sequence[Cell], repeats: int
 ) -> Found:
-    """Calibrate, foretell the grid, and time it twice."""
-    sources = example_of(family.adapter)
+    """Calibrate, foretell the shapes, and time them in turns with the dense model."""
+    adapter = families()[name].adapter
+    sources = example_of(adapter)
     start = time.process_time()
-    shapes = Shapes(calibrate(model, family.adapter, graph, workload, sources=sources), graph)
+    shapes = Shapes(calibrate(model, adapter, graph, workload, repeats, sources=sources), graph)
     seconds = time.process_time() - start
-    asked = {f"{depth}/{keep}": shapes.shape(depth, round(1 - keep, 2)) for depth, keep in product(family.depths, KEEP)}
-    asked.pop(f"{shapes.depths[0]}/1.0", None)  # that is the dense model
-    errors, noise = [], []
-    for depth in family.depths:  # those of one depth together, so that not all models are in memory at once
-        some = {spelled: shape for spelled, shape in asked.items() if shape.decoder_layers == depth}
-        models = {spelled: prune(copy.deepcopy(model), shape.plan, family.adapter) for spelled, shape in some.items()}
-        twice = [speedups(model, models, workload, repeats, 1, sources=sources) for _ in range(2)]
-        for spelled, shape in some.items():
-            first, second = (each[spelled][0] for each in twice)
-            errors.append(shape.speedup / statistics.fmean((first, second)) - 1)
-            noise.append(first / second - 1)
-            print(f"  {spelled:8} measured {first:.2f} {second:.2f}  predicted {shape.speedup:.2f}", flush=True)
-    return Found(name, workload, len(asked), seconds, tuple(errors), tuple(noise))
+    found = {f"{depth}/{keep}": shapes.shape(depth, round(1 - keep, 2)) for depth, keep in asked}
+    models = {spelled: cut_copy(model, shape.plan, adapter, graph) for spelled, shape in found.items()}
+    ratios = speedups(model, models, workload, repeats, 1, sources=sources)
+    errors = {spelled: shape.speedup / ratios[spelled].speedup - 1 for spelled, shape in found.items()}
+    noise = {spelled: (ratio.error or 0.0) / ratio.speedup for spelled, ratio in ratios.items()}
+    for spelled, shape in found.items():
+        print(
+            f"  {spelled:8} predicted {shape.speedup:.2f}  measured {ratios[spelled].speedup:.2f} ± "
+            f"{noise[spelled]:.1%}  error {errors[spelled]:+.1%}",
+            flush=True,
+        )
+    return Found(name, workload, seconds, tuple(errors.values()), tuple(noise.values()))
 
 
 def grids(args: argparse.Namespace) -> Iterator[Found]:
@@ -133,10 +136,15 @@ def grids(args: argparse.Namespace) -> Iterator[Found]:
         model = family.adapter.fresh(copy.deepcopy(family.config)).eval()
         graph = discover(family.adapter, family.config, model)
         sources = args.source if model.main_input_name == "input_ids" else args.source[:1]  # sound is always as long
-        for batch, source, beams in product(args.batch, sources, args.beams):
-            workload = Workload(batch=batch, source=source, new_tokens=TOKENS, beams=beams)
+        works = [
+            Workload(batch=batch, source=source, new_tokens=TOKENS, beams=beams)
+            for batch, source, beams in product(args.batch, sources, args.beams)
+        ]
+        grid = list(product(family.depths, KEEP))[1:]  # the first is the dense model
+        for at, workload in enumerate(works):
             print(f"{name}, {workload.spelled}", flush=True)
-            yield measured(model, family, graph, name, workload, args.repeats)
+            share = grid if args.whole else grid[at :: len(works)]
+            yield measured(model, name, graph, workload, share, args.repeats)
 
 
 def table(found: list[Found]) -> list[str]:
@@ -161,13 +169,14 @@ def table(found: list[Found]) -> list[str]:
         *(one.row() for one in found),
         "",
         f"Over all {len(every)} shapes the median error is {median(every):.1%}, the worst {max(every, key=abs):+.1%};",
-        f"the median distance of two measurements is {median(noise):.1%}.",
+        f"the median standard error of a measured speed-up is {median(noise):.1%}.",
     ]
 
 
 def main() -> None:
     """Print the table, and write it between its markers."""
     parser = script(__doc__, repeats=3)
+    parser.add_argument("--whole", action="store_true", help="all of a grid on every workload; takes hours")
     parser.add_argument("--family", choices=sorted(families()))
     parser.add_argument("--batch", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--source", type=int, nargs="*", default=[128, 512])

@@ -3,15 +3,13 @@
     OMP_NUM_THREADS=1 python benchmarks/exports.py --write docs/results.md
 
 Random weights of the shapes of T5-base and mT5-base; decoder 12 to 3 layers, half of the encoder's heads and channels;
-batch 1, 128 tokens in, 32 out, one thread. All of a family take turns; medians of CPU seconds for a whole generation,
-beside the speed that the cost model foretells. Speed does not depend on what weights say, quality does: int8's is that
-of the built-in example.
+batch 1, 128 tokens in, 32 out, one thread. All of a family take turns; CPU seconds for a whole generation, the speed ±
+its standard error, and the speed that the cost model foretells. Speed does not depend on what weights say, quality
+does: int8's is that of the built-in example.
 """
 
 import copy
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +22,11 @@ from prunekit import Adapter, PruningPlan, discover, meet_evenly, prune
 from prunekit.cut import ct2
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import widths
+from prunekit.measure.clocks import ProcessClock
 from prunekit.measure.cost_model import calibrate
 from prunekit.measure.quality import predict, score
+from prunekit.measure.styles import factor
+from prunekit.measure.turns import take_turns
 from prunekit.measure.workload import generate, random_text
 from prunekit.recipe import Recipe, Workload
 from prunekit.subject import open_subject, resolve
@@ -85,18 +86,6 @@ def ways(
     return found, foretold
 
 
-def timed(found: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median CPU seconds of each, all in turns, after one run that warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in found}
-    for turn in range(repeats + 1):
-        for name in sorted(found, reverse=bool(turn % 2)):
-            start = time.process_time()
-            found[name]()
-            if turn:
-                seconds[name].append(time.process_time() - start)
-    return {name: statistics.median(each) for name, each in seconds.items()}
-
-
 def quality(place: Path) -> list[str]:
     """The built-in example's words right, in transformers and by CTranslate2 in both precisions."""
     subject = open_subject(resolve(Recipe().model_dump(exclude_unset=True)))
@@ -123,12 +112,15 @@ def main() -> None:
     for adapter, config, tokens, engines in ((T5(), t5, 8_192, True), (MT5(), mt5, 16_384, False)):
         with tempfile.TemporaryDirectory() as place:
             found, foretold = ways(adapter, config, tokens, engines, Path(place))
-            seconds = timed(found, asked.repeats)
+            for way in found.values():
+                way()  # warms up
+            turns = take_turns(found, asked.repeats, ProcessClock())  # CTranslate2 works on threads of its own
         lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed | foretold |", "|---|---|---:|---:|---:|"]
-        dense = seconds["dense | transformers"]
-        for name, each in seconds.items():
-            guess = f"{foretold[name]:.2f}x" if name in foretold else ""
-            lines.append(f"| {name} | {1000 * each:,.0f} | {dense / each:.2f}x | {guess} |")
+        first = next(iter(found))
+        for name in found:
+            guess = factor(foretold[name]) if name in foretold else ""
+            speed = factor(turns.ratio(first, name), turns.error(first, name)) if name != first else factor(1)
+            lines.append(f"| {name} | {1000 * turns.seconds(name):,.0f} | {speed} | {guess} |")
     with tempfile.TemporaryDirectory() as place:
         lines += [
             "",

@@ -3,26 +3,27 @@
     OMP_NUM_THREADS=1 python benchmarks/targets.py --write docs/results.md
 
 The built-in example (batch 1, 9 tokens in and out) and a T5-base with random weights (batch 1, 128 in, 32 out). A step
-less is a decoder layer more, or 5% less off the encoder. All shapes take turns with the dense model; medians of CPU
-seconds on one thread.
+less is a decoder layer more, or 5% less off the encoder. What was chosen and its neighbours are then timed anew, all in
+turns with the dense model, in CPU seconds on one thread; ± is the standard error.
 """
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from cases import T5_BASE, publish, script
 from transformers import PreTrainedModel, T5Config
 
-from prunekit import Adapter, discover, prune
+from prunekit import Adapter, discover
 from prunekit.data.g2p import MODEL
 from prunekit.errors import PrunekitError
-from prunekit.measure.cost_model import calibrate
+from prunekit.measure.cost_model import calibrate, cut_copy
 from prunekit.measure.latency import speedups
+from prunekit.measure.styles import factor
 from prunekit.pretrained import open_config, open_model
 from prunekit.recipe import Workload
 from prunekit.shapes import STEP, Shape, Shapes
+from prunekit.target import settled
 from prunekit_adapters.t5 import T5
 
 TARGETS = (2.0, 3.0, 4.0)
@@ -37,11 +38,11 @@ class Choice:
     shape: Shape
 
 
-def choices(shapes: Shapes) -> Iterator[Choice]:
+def choices(shapes: Shapes, measured: Callable[[Shape], float]) -> Iterator[Choice]:
     """The shape for every target, with its neighbours; what cannot be had is said."""
     for target in TARGETS:
         try:
-            chosen = shapes.least(target)
+            chosen, _ = settled(shapes, target, measured)
         except PrunekitError as sentence:
             print(sentence)
             continue
@@ -56,14 +57,19 @@ def choices(shapes: Shapes) -> Iterator[Choice]:
 def rows(name: str, model: PreTrainedModel, adapter: Adapter, workload: Workload, repeats: int) -> Iterator[str]:
     """The table's rows for one model."""
     graph = discover(adapter, model.config, model)
-    asked = list(choices(Shapes(calibrate(model, adapter, graph, workload), graph)))
-    cut = {str(n): prune(copy.deepcopy(model), one.shape.plan, adapter) for n, one in enumerate(asked)}
+
+    def measured(shape: Shape) -> float:
+        return speedups(model, {"": cut_copy(model, shape.plan, adapter, graph)}, workload, repeats, 1)[""].speedup
+
+    asked = list(choices(Shapes(calibrate(model, adapter, graph, workload), graph), measured))
+    cut = {str(n): cut_copy(model, one.shape.plan, adapter, graph) for n, one in enumerate(asked)}
     found = speedups(model, cut, workload, repeats, 1)
     for n, one in enumerate(asked):
-        shape, measured = one.shape, found[str(n)][0]
+        shape, ratio = one.shape, found[str(n)]
         yield (
             f"| {name} | {one.target:g}x | {one.what} | {shape.decoder_layers} | {shape.encoder_sparsity:.0%} "
-            f"| {shape.parameters:,} | {shape.speedup:.2f}x | {measured:.2f}x | {measured / one.target:.2f} |"
+            f"| {shape.parameters:,} | {factor(shape.speedup)} | {factor(ratio.speedup, ratio.error)} "
+            f"| {ratio.speedup / one.target:.2f} |"
         )
 
 

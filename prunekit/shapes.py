@@ -40,6 +40,12 @@ class Shape:
     parameters: int
     seconds: dict[str, float] = field(compare=False)
 
+    @property
+    def spelled(self) -> str:
+        """``3 decoder layers and 30% off the encoder``"""
+        layers = "1 decoder layer" if self.decoder_layers == 1 else f"{self.decoder_layers} decoder layers"
+        return f"{layers} and {self.encoder_sparsity:.0%} off the encoder"
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -94,8 +100,13 @@ class Shapes:
         choices = sparsities or self.sparsities
         found = [shape for depth in self.depths if (shape := self._narrowest(depth, speedup, choices)) is not None]
         if not found:
-            raise PrunekitError(self._limit(speedup, choices[-1]))
+            most = self.fastest(sparsities)
+            raise PrunekitError(self.limit(speedup, most, math.floor(most.speedup * 10) / 10))
         return max(found, key=lambda shape: (shape.parameters, shape.decoder_layers))
+
+    def fastest(self, sparsities: Sequence[float] | None = None) -> Shape:
+        """What is left when as much goes as may; of all sparsities, or of these."""
+        return self.shape(self.depths[-1], (sparsities or self.sparsities)[-1])
 
     def _narrowest(self, depth: int, speedup: float, choices: Sequence[float]) -> Shape | None:
         """The least sparsity with which so many layers are fast enough; None if none is."""
@@ -107,8 +118,8 @@ class Shapes:
             low, high = (low, middle) if self.shape(depth, choices[middle]).speedup >= speedup else (middle + 1, high)
         return self.shape(depth, choices[low])
 
-    def _limit(self, speedup: float, sparsest: float) -> str:
-        most = self.shape(self.depths[-1], sparsest)
+    def limit(self, speedup: float, most: Shape, factor: float) -> str:
+        """One sentence: that a speed cannot be had, that `most` is `factor` times as fast, and what limits it."""
         share = {name: seconds / sum(most.seconds.values()) for name, seconds in most.seconds.items()}
         name = max(share, key=lambda name: share[name])
         advice = {
@@ -117,11 +128,9 @@ class Shapes:
             "decoder": "the last decoder layer",
             "loop": "the loop of generate and its dispatch, which no pruning makes faster",
         }[name]
-        factor = math.floor(most.speedup * 10) / 10
-        layers = "1 decoder layer" if most.decoder_layers == 1 else f"{most.decoder_layers} decoder layers"
         return (
-            f"{speedup:g} times the speed cannot be had on this workload: {factor:g} is the most, with {layers} and "
-            f"{most.encoder_sparsity:.0%} off the encoder; {share[name]:.0%} of the time is then {advice}."
+            f"{speedup:g} times the speed cannot be had on this workload: {factor:g} is the most, with {most.spelled}; "
+            f"{share[name]:.0%} of the time is then {advice}."
         )
 
     def _stack(self) -> PruningGroup | None:

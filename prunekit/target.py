@@ -1,21 +1,34 @@
 """Speed as the target: the strategy's options are chosen so that a workload gets that fast with as little removed."""
 
 import logging
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.units import PruningPlan, narrow
 from prunekit.learn.strategy import Strategy
-from prunekit.line import Progress
-from prunekit.measure.cost_model import CostModel
+from prunekit.line import Progress, counting
+from prunekit.measure.cost_model import CostModel, cut_copy
+from prunekit.measure.latency import speedups
 from prunekit.measure.report import Report
+from prunekit.measure.workload import inputs_for
 from prunekit.recipe import Recipe, TargetSection
-from prunekit.shapes import offered
+from prunekit.shapes import Shape, Shapes, offered
 from prunekit.subject import Subject
 from prunekit.workplace import Workplace
 
 log = logging.getLogger(__name__)
+
+TRIES = 4
+"""Shapes that are cut and timed for a target at most."""
+
+SLACK = 0.02
+"""So much less than the target is as good as the target, since that is what measurements are good to."""
+
+SHORT = 0.05
+"""With so much less a run goes on, if nothing faster was found."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +88,55 @@ def aimed(
     return Aim(recipe.model_copy(update=changed), target.speedup, cost)
 
 
+def settled(
+    shapes: Shapes, speedup: float, measured: Callable[[Shape], float], sparsities: Sequence[float] | None = None
+) -> tuple[Shape, float]:
+    """The largest shape that is as fast as that by measurement, and how fast it is.
+
+    The cost model proposes, `measured` says how fast the proposal is, and what the model had overlooked corrects the
+    next proposal. Raises `PrunekitError` where even the smallest shape is too slow.
+    """
+    tried: dict[Shape, float] = {}
+    aim = speedup
+    while len(tried) < TRIES:
+        try:
+            shape = shapes.least(aim, sparsities)
+        except PrunekitError:
+            if not tried:
+                raise
+            shape = shapes.fastest(sparsities)
+        if shape in tried:
+            break
+        tried[shape] = measured(shape)
+        aim = speedup * shape.speedup / tried[shape]
+    enough = [shape for shape, found in tried.items() if found >= (1 - SLACK) * speedup]
+    shape = max(enough, key=lambda shape: shape.parameters) if enough else max(tried, key=lambda shape: tried[shape])
+    if tried[shape] < (1 - SHORT) * speedup:
+        raise PrunekitError(shapes.limit(speedup, shape, math.floor(tried[shape] * 10) / 10))
+    return shape, tried[shape]
+
+
 def _found(recipe: Recipe, subject: Subject, narrows: bool, progress: Progress | None) -> dict[str, object]:
     """The options, with the prices behind them, for the run to keep."""
-    target = recipe.target
+    target, measure = recipe.target, recipe.measure
     assert target.speedup is not None
-    shapes = offered(subject, recipe, progress)
-    shape = shapes.least(target.speedup, None if narrows else [0.0])
+    shapes, inputs = offered(subject, recipe, progress), inputs_for(subject.reader)
+
+    def measured(shape: Shape) -> float:
+        tell = counting(progress, f"timing {shape.spelled}")
+        small = {"": cut_copy(subject.model, shape.plan, subject.adapter, subject.graph)}
+        work = (target.workload, measure.repeats, measure.threads, recipe.seed, tell, inputs)
+        return speedups(subject.model, small, *work)[""].speedup
+
+    shape, found = settled(shapes, target.speedup, measured, None if narrows else [0.0])
     options: dict[str, object] = {"decoder_layers": shape.decoder_layers}
     if narrows:
         options["encoder_sparsity"] = shape.encoder_sparsity
     log.info(
-        "%g times the speed: %d decoder layers and %.0f%% off the encoder, by prediction %.2f times.",
+        "%g times the speed: %s, by prediction %.2f times, by measurement %.2f.",
         target.speedup,
-        shape.decoder_layers,
-        100 * shape.encoder_sparsity,
+        shape.spelled,
         shape.speedup,
+        found,
     )
     return {"options": options, "prices": shapes.cost.prices, "noise": shapes.cost.noise}

@@ -1,4 +1,4 @@
-"""Shapes: the least that reaches a speed, by made-up prices; and what is said where nothing does."""
+"""Shapes: the least that reaches a speed, by made-up prices; what is said where nothing does; and what is measured."""
 
 import copy
 
@@ -9,6 +9,7 @@ from prunekit.find.units import PruningPlan
 from prunekit.measure.cost_model import CostModel, amounts
 from prunekit.recipe import Workload
 from prunekit.shapes import Shapes, grid
+from prunekit.target import SHORT, SLACK, TRIES, settled
 
 
 def priced(case, **prices):
@@ -75,3 +76,58 @@ def test_what_goes_in_any_case_counts(case):
     whole = amounts(one.graph.groups, PruningPlan())["vocabulary"]
     layers = shapes.depths[0]
     assert fewer.shape(layers, 0.0).speedup == pytest.approx((layers + whole) / (layers + 4))
+
+
+MIXED = {"decoder_layers": 1.0, "encoder_ffn": 0.05, "encoder_heads": 0.2, "head_": 0.01, "loop_": 0.3}
+
+
+class Stopwatch:
+    """Measures shapes by other prices than those that foretell, and notes which."""
+
+    def __init__(self, case, **prices):
+        self.shapes, self.seen = priced(case, **prices), []
+
+    def __call__(self, shape):
+        self.seen.append(shape)
+        return self.of(shape)
+
+    def of(self, shape):
+        return self.shapes.shape(shape.decoder_layers, shape.encoder_sparsity).speedup
+
+
+def test_a_cost_model_that_is_right_is_asked_once(every):
+    shapes, watch = priced(every, **MIXED), Stopwatch(every, **MIXED)
+    found = settled(shapes, 1.5, watch)
+    assert found == (shapes.least(1.5), pytest.approx(shapes.least(1.5).speedup))
+    assert watch.seen == [shapes.least(1.5)]
+
+
+@pytest.mark.parametrize("real", [{"decoder_layers": 3.0}, {"loop_": 1.0}, {"encoder_heads": 0.6}, {"head_": 0.03}])
+@pytest.mark.parametrize("speedup", [1.1, 1.3, 1.6])
+def test_what_is_settled_on_is_as_fast_as_asked_by_measurement(every, real, speedup):
+    shapes, watch = priced(every, **MIXED), Stopwatch(every, **{**MIXED, **real})
+    try:
+        shape, measured = settled(shapes, speedup, watch)
+    except PrunekitError:
+        assert watch.of(shapes.fastest()) < (1 - SHORT) * speedup
+        return
+    assert measured == watch.of(shape) >= (1 - SHORT) * speedup
+    assert shape in watch.seen
+    assert len(set(watch.seen)) == len(watch.seen) <= TRIES
+    larger = [one for one in watch.seen if one.parameters > shape.parameters]
+    assert all(watch.of(one) < (1 - SLACK) * speedup for one in larger)
+
+
+def test_a_speed_that_only_the_cost_model_sees_is_refused_with_what_was_measured(case):
+    one = case("t5")
+    shapes, watch = priced(one, decoder_layers=1.0, loop_=0.1), Stopwatch(one, decoder_layers=1.0, loop_=4.0)
+    assert shapes.depths[0] == 4  # so one layer brings (4 + 4) / (1 + 4)
+    with pytest.raises(PrunekitError, match=r"2 times the speed cannot be had on this workload: 1\.6 is the most"):
+        settled(shapes, 2.0, watch)
+    assert watch.seen[-1].decoder_layers == 1
+
+
+def test_widths_that_may_not_go_stay(every):
+    shapes, watch = priced(every, **MIXED), Stopwatch(every, **MIXED)
+    shape, _ = settled(shapes, 1.2, watch, [0.0])
+    assert shape.encoder_sparsity == 0

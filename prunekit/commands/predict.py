@@ -51,7 +51,7 @@ def predict(
     OUT.print(speeds(rows, wanted))
     OUT.print()
     OUT.print(sections(rows))
-    ERR.print(Text(f"repeats lay {shapes.cost.noise:.1%} apart", style="dim"))
+    ERR.print(Text(f"from timings that are good to {shapes.cost.noise:.1%}", style="dim"))
     if output is not None:
         from prunekit.heatmap import write
 

@@ -32,11 +32,15 @@ class Gain(ReportSection):
 
 
 class Speed(ReportSection):
-    """The speed-up over the dense model on one workload; all shapes of a comparison take turns with it."""
+    """The speed-up over the dense model on one workload; all shapes of a comparison take turns with it.
+
+    `error` is the speed-up's standard error, where it is known.
+    """
 
     workload: Workload
     speedup: float
     wall_speedup: float
+    error: float | None = None
 
 
 class Row(ReportSection):

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -75,6 +75,6 @@ def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) 
         tell = counting(progress, f"speeds together, batch {workload.batch}")
         inputs = inputs_for(subject.reader)
         times = speedups(subject.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell, inputs)
-        for name, (speedup, wall) in times.items():
-            found[name].append(Speed(workload=workload, speedup=speedup, wall_speedup=wall).model_dump())
+        for name, ratio in times.items():
+            found[name].append(Speed(workload=workload, **asdict(ratio)).model_dump())
     return found

@@ -166,9 +166,16 @@ def _speeds(finished: Sequence[Finished]) -> list[Speed]:
             workload=same[0].workload,
             speedup=statistics.median(speed.speedup for speed in same),
             wall_speedup=statistics.median(speed.wall_speedup for speed in same),
+            error=_typical(speed.error for speed in same),
         )
         for same in zip(*(one.speeds for one in finished), strict=True)
     ]
+
+
+def _typical(errors: Iterable[float | None]) -> float | None:
+    """Their median; None where none is known."""
+    known = [error for error in errors if error is not None]
+    return statistics.median(known) if known else None
 
 
 def _dense(report: Report) -> Row:

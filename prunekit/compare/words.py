@@ -35,7 +35,7 @@ def columns(summary: Summary, table: Table) -> list[str]:
 def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
     """The rows of a table, the dense model first."""
     for row in (summary.dense, *table.rows):
-        speeds = [factor(speed.speedup) for speed in row.speeds]
+        speeds = [factor(speed.speedup, speed.error) for speed in row.speeds]
         sizes = [count(row.non_embedding), percent(row.sparsity)]
         spent = [count(round(row.seconds)), count(round(row.examples))]
         kept = "" if row.retained is None else percent(row.retained)
@@ -116,9 +116,9 @@ def notes(summary: Summary) -> list[str]:
     return [
         f"{summary.metric} on {summary.examples:,} test rows, {kept}; {seeds} seed{'s' if seeds > 1 else ''}: "
         "mean ± standard deviation. Kept: the share of the dense model's. Speed: end-to-end generate, the dense model "
-        "and all shapes in turns in one process, median over seeds. Seconds and examples: what learning and recovery "
-        f"spent together, {spent} in all. Gain: in points, positive is better, with the 95% interval of a paired "
-        "bootstrap over test rows.",
+        "and all shapes in turns in one process, median over seeds ± standard error. Seconds and examples: what "
+        f"learning and recovery spent together, {spent} in all. Gain: in points, positive is better, with the 95% "
+        "interval of a paired bootstrap over test rows.",
         *(f"Runs made on {environment(facts)}." for facts in summary.environments),
         f"Speeds measured on {environment(summary.timed_on)}.",
     ]

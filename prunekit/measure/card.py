@@ -54,5 +54,7 @@ def _rows(report: Report) -> list[str]:
         rows.append(f"| {quality.metric} | {figure(quality.dense)} | {figure(quality.pruned)} |")
         rows += [f"| {name} | {figure(pair.dense)} | {figure(pair.pruned)} |" for name, pair in quality.others.items()]
     for timing in report.latency.workloads if report.latency else ():
-        rows.append(f"| speed, {workload(timing)} ({timing.device}) | 1x | {factor(timing.speedup)} |")
+        rows.append(
+            f"| speed, {workload(timing)} ({timing.device}) | 1x | {factor(timing.speedup, timing.speedup_error)} |"
+        )
     return rows

@@ -7,10 +7,12 @@ the dense model and of a few cuts of it (`probes`), none of which is a shape tha
 
 import copy
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
@@ -18,8 +20,10 @@ from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.measure.clocks import clock_for
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import sections
+from prunekit.measure.turns import MOST, PRECISION, middle, standard_error
 from prunekit.measure.workload import Inputs, made_for, random_text
 from prunekit.recipe import Workload
 
@@ -39,6 +43,9 @@ THIN = 4
 
 LONG = 16
 """New tokens from which on two shorter generations stand for a long one."""
+
+PATIENCE = 20.0
+"""Seconds after which the repeats that were asked for are enough."""
 
 Amounts = dict[str, float]
 
@@ -68,7 +75,9 @@ def amounts(groups: Sequence[PruningGroup], plan: PruningPlan) -> Amounts:
 
 @dataclass(frozen=True)
 class CostModel:
-    """The prices of one model's parts on one machine, for one workload; `noise` is how far repeats lie apart.
+    """The prices of one model's parts on one machine, for one workload.
+
+    `noise` is the median over the probes of the standard error of what was timed, as a share of that.
 
     `prices` are seconds by section and amount, with ``""`` for the section's being there. Example: the head of a
     T5-base costs 0.24 microseconds per token of its vocabulary and step.
@@ -130,30 +139,34 @@ def calibrate(
 ) -> CostModel:
     """Time the probes in turns, and solve for the prices. `graph` describes the model as it was before any pruning.
 
+    There are `repeats` turns at least, and more for `PATIENCE` seconds where they differ too much.
     CPU seconds on a CPU, wall seconds elsewhere, on as many threads as torch uses. The model stays as it is; beside
     it there are cuts of it in memory, each of `DEEP` layers at most or of a thin encoder.
     """
     before = plan_of(model) or PruningPlan()
     groups = tuple(narrow(graph.groups, before))
     plans, runs = probes(groups), _lengths(workload)
-    models = [_cut(model, plan, adapter, graph, before) for plan in plans]
+    models = [cut_copy(model, plan, adapter, graph) for plan in plans]
     inputs, seconds = made_for(models, sources, workload, 0), _Turns(len(plans), runs, repeats, progress)
-    for turn in range(repeats + 1):
-        for at, small in enumerate(models):
-            for run in runs:
-                with evaluating(small):
-                    seconds.add(turn, at, run, sections(small, inputs, run, 1))
-    whole, left = seconds.stretched(workload), [amounts(groups, plan) for plan in plans]
+    began = time.perf_counter()
+    with clock_for(model.device, torch.get_num_threads()) as clock:
+        for turn in range(MOST * repeats + 1):
+            if turn > repeats and (seconds.noise() <= PRECISION or time.perf_counter() - began > PATIENCE):
+                break
+            for at, small in enumerate(models):
+                for run in runs:
+                    with evaluating(small):
+                        seconds.add(turn, at, run, sections(small, inputs, run, 1, clock))
+    whole, left = seconds.stretched(workload, clock.unit), [amounts(groups, plan) for plan in plans]
     prices = {name: solved([each[name] for each in whole], left, depends) for name, depends in SECTIONS.items()}
     return CostModel(workload, prices, groups, seconds.noise())
 
 
-def _cut(
-    model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph: DependencyGraph, before: PruningPlan
-) -> PreTrainedModel:
+def cut_copy(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
     """A copy of the live model that `plan` was applied to; the model itself for an empty one."""
     if not plan.kept:
         return model
+    before = plan_of(model) or PruningPlan()
     return cut(copy.deepcopy(model), before.then(plan), adapter, graph, dense_config(model.config), before)
 
 
@@ -175,32 +188,28 @@ class _Turns:
     def add(self, turn: int, at: int, run: Workload, seconds: dict[str, float]) -> None:
         """Keep what a generation took, unless it was one to warm up."""
         self.done += 1
+        self.total = max(self.total, self.done)
         if turn:
             self.found[at][run.new_tokens].append(seconds)
         if self.progress is not None:
             self.progress(self.done, self.total)
 
-    def stretched(self, workload: Workload) -> list[dict[str, float]]:
-        """The medians of every probe, on a line through both lengths to the workload's."""
+    def stretched(self, workload: Workload, unit: float) -> list[dict[str, float]]:
+        """Seconds that every probe takes, on a line through both lengths to the workload's."""
         first, last = self.lengths[0], self.lengths[-1]
         share = (workload.new_tokens - first) / (last - first) if last > first else 0.0
         whole = []
         for probe in self.found:
             short, long = (
-                {name: statistics.median(each[name] for each in probe[n]) for name in SECTIONS} for n in (first, last)
+                {name: unit * middle([each[name] for each in probe[n]]) for name in SECTIONS} for n in (first, last)
             )
             whole.append({name: short[name] + share * (long[name] - short[name]) for name in SECTIONS})
         return whole
 
     def noise(self) -> float:
-        """The median distance of a repeat's total from its probe's median, relative to that."""
-        found = []
-        for probe in self.found:
-            for repeats in probe.values():
-                totals = [sum(each.values()) for each in repeats]
-                middle = statistics.median(totals)
-                found += [abs(total - middle) / middle for total in totals]
-        return statistics.median(found)
+        """The median over probes and lengths of the standard error of a total, relative to that."""
+        totals = [[sum(each.values()) for each in repeats] for probe in self.found for repeats in probe.values()]
+        return statistics.median(standard_error(each) / middle(each) for each in totals)
 
 
 def solved(seconds: Sequence[float], left: Sequence[Amounts], depends: Sequence[str]) -> dict[str, float]:

@@ -1,25 +1,27 @@
 """How fast: end-to-end `generate` of a dense and a pruned model, timed in turns on the same work.
 
 Layer ratios and block times flatter, so nothing less than the whole call is timed: warmed up, synchronised, with a
-fixed number of new tokens, the two models alternating, medians of the repeats. On a CPU the headline is the ratio of
-CPU seconds, which other processes disturb little; wall seconds stand beside it.
+fixed number of new tokens, the models in turns until the ratio is known. On a CPU the headline is the ratio of CPU
+seconds, which other processes disturb less, freed from what a slow core does to them where that can be told (see
+`clocks`); wall seconds stand beside it.
 """
 
 import logging
 import os
-import statistics
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
+from prunekit.measure.clocks import Clock, clock_for
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import SPLIT_RUNS, Split, split
+from prunekit.measure.turns import Turns, middle, take_turns
 from prunekit.measure.workload import Inputs, check, generate, made_for, random_text
 from prunekit.recipe import Workload
 
@@ -30,8 +32,9 @@ log = logging.getLogger(__name__)
 class Timing:
     """A dense and a pruned model on one workload. Example: 0.101 s against 0.034 s make a `speedup` of 3.0.
 
-    `dense_s` and `pruned_s` are medians for one `generate`: CPU seconds of the process on a CPU, wall seconds on an
-    accelerator. The `_wall_s` are always wall seconds; `speedup` and `wall_speedup` are the ratios.
+    `dense_s` and `pruned_s` are for one `generate`: CPU seconds of the process on a CPU, wall seconds on an
+    accelerator. The `_wall_s` are always wall seconds; `speedup` and `wall_speedup` are the ratios, `speedup_error` is
+    the standard error of the first, None after a single repeat.
     """
 
     workload: Workload
@@ -42,6 +45,7 @@ class Timing:
     dense_wall_s: float
     pruned_wall_s: float
     split: Mapping[str, Split]
+    speedup_error: float | None = None
 
     @property
     def speedup(self) -> float:
@@ -52,6 +56,15 @@ class Timing:
     def wall_speedup(self) -> float:
         """How many times faster it is by the clock on the wall."""
         return self.dense_wall_s / self.pruned_wall_s
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times faster a model is than another, in CPU time on a CPU, and by the wall; `error` is the first's."""
+
+    speedup: float
+    wall_speedup: float
+    error: float | None
 
 
 def compare(
@@ -66,6 +79,7 @@ def compare(
 ) -> tuple[Timing, ...]:
     """Time both models on every workload, on `threads` threads of a CPU or on the device they are on.
 
+    Each has `repeats` turns at least, and more where they differ too much (see `take_turns`).
     Raises `PrunekitError` for a workload that is too long for a model (see `check`) and for models on two devices.
     """
     if dense.device != pruned.device:
@@ -75,14 +89,14 @@ def compare(
     _warn_if_busy()
     each = 2 * (1 + repeats + SPLIT_RUNS)
     steps = _Steps(progress, len(workloads) * each)
-    with evaluating(dense), evaluating(pruned), threads_of(threads):
+    with evaluating(dense), evaluating(pruned), threads_of(threads), clock_for(dense.device, threads) as clock:
         made = [(workload, made_for((dense, pruned), sources, workload, seed)) for workload in workloads]
-        return tuple(_compare(dense, pruned, workload, inputs, repeats, steps) for workload, inputs in made)
+        return tuple(_compare(dense, pruned, workload, inputs, repeats, clock, steps) for workload, inputs in made)
 
 
 @dataclass
 class _Steps:
-    """Counts what is done and tells whoever listens."""
+    """Counts what is done and tells whoever listens; more turns than were foreseen move the end."""
 
     listener: Progress | None
     total: int
@@ -90,6 +104,7 @@ class _Steps:
 
     def advance(self) -> None:
         self.done += 1
+        self.total = max(self.total, self.done)
         if self.listener:
             self.listener(self.done, self.total)
 
@@ -100,41 +115,38 @@ def _compare(
     workload: Workload,
     inputs: dict[str, Tensor],
     repeats: int,
+    clock: Clock,
     steps: _Steps,
 ) -> Timing:
     models = {"dense": dense, "pruned": pruned}
     for model in models.values():
         _warm_up(model, inputs, workload)
         steps.advance()
-    headline, wall = _in_turns(models, inputs, workload, repeats, steps)
+    turns = _in_turns(models, inputs, workload, repeats, clock, steps)
     return Timing(
         workload=workload,
         device=device_name(dense.device),
         threads=torch.get_num_threads(),
-        dense_s=headline["dense"],
-        pruned_s=headline["pruned"],
-        dense_wall_s=wall["dense"],
-        pruned_wall_s=wall["pruned"],
-        split={name: split(model, inputs, workload, steps.advance) for name, model in models.items()},
+        dense_s=turns.seconds("dense"),
+        pruned_s=turns.seconds("pruned"),
+        dense_wall_s=middle(turns.wall["dense"]),
+        pruned_wall_s=middle(turns.wall["pruned"]),
+        split={name: split(model, inputs, workload, clock, steps.advance) for name, model in models.items()},
+        speedup_error=turns.error("dense", "pruned"),
     )
 
 
 def _in_turns(
-    models: Mapping[str, PreTrainedModel], inputs: dict[str, Tensor], workload: Workload, repeats: int, steps: _Steps
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Medians of one `generate` of each model: CPU seconds on a CPU and wall seconds elsewhere, then wall seconds."""
-    cpu: dict[str, list[float]] = {name: [] for name in models}
-    wall: dict[str, list[float]] = {name: [] for name in models}
-    for turn in range(repeats):
-        for name in sorted(models, reverse=bool(turn % 2)):  # who goes first alternates, so that drift cancels out
-            wall_start, cpu_start = time.perf_counter(), time.process_time()
-            generate(models[name], inputs, workload)
-            cpu[name].append(time.process_time() - cpu_start)
-            wall[name].append(time.perf_counter() - wall_start)
-            steps.advance()
-    headline = cpu if next(iter(models.values())).device.type == "cpu" else wall
-    medians = [{name: statistics.median(each) for name, each in times.items()} for times in (headline, wall)]
-    return medians[0], medians[1]
+    models: Mapping[str, PreTrainedModel],
+    inputs: dict[str, Tensor],
+    workload: Workload,
+    repeats: int,
+    clock: Clock,
+    steps: _Steps,
+) -> Turns:
+    """Seconds of one `generate` of each model."""
+    calls = {name: partial(generate, model, inputs, workload) for name, model in models.items()}
+    return take_turns(calls, repeats, clock, steps.advance)
 
 
 def speedups(
@@ -146,10 +158,10 @@ def speedups(
     seed: int = 0,
     progress: Progress | None = None,
     sources: Inputs = random_text,
-) -> dict[str, tuple[float, float]]:
-    """How many times faster than `dense` each other model is, in CPU time and by the wall; all of them take turns.
+) -> dict[str, Ratio]:
+    """How many times faster than `dense` each other model is; all of them take turns, `repeats` of them at least.
 
-    On an accelerator both are wall time. Nothing but this makes the speeds of several models comparable on a machine
+    Nothing but this makes the speeds of several models comparable on a machine
     that does other work too.
     """
     models = {"": dense, **others}
@@ -158,13 +170,18 @@ def speedups(
     inputs = made_for(tuple(models.values()), sources, workload, seed)
     with ExitStack() as modes:
         modes.enter_context(threads_of(threads))
+        clock = modes.enter_context(clock_for(dense.device, threads))
         for model in models.values():
             check(model, [workload])
             modes.enter_context(evaluating(model))
             _warm_up(model, inputs, workload)
             steps.advance()
-        headline, wall = _in_turns(models, inputs, workload, repeats, steps)
-    return {name: (headline[""] / headline[name], wall[""] / wall[name]) for name in others}
+        turns = _in_turns(models, inputs, workload, repeats, clock, steps)
+    dense_wall = middle(turns.wall[""])
+    return {
+        name: Ratio(turns.ratio("", name), dense_wall / middle(turns.wall[name]), turns.error("", name))
+        for name in others
+    }
 
 
 def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> None:

@@ -118,7 +118,7 @@ def _speed_rows(report: Report) -> Iterator[Row]:
             workload(timing),
             seconds(timing.dense_s),
             seconds(timing.pruned_s),
-            f"{factor(timing.speedup)} (wall {factor(timing.wall_speedup)})",
+            f"{factor(timing.speedup, timing.speedup_error)} (wall {factor(timing.wall_speedup)})",
         )
         if timing.predicted_speedup is not None:
             yield "  predicted", "", "", factor(timing.predicted_speedup)

@@ -177,9 +177,10 @@ class RealTime(ReportSection):
 
 
 class TimingSection(ReportSection):
-    """One workload: medians of seconds for one `generate`, CPU seconds on a CPU, else wall seconds.
+    """One workload: seconds for one `generate`, CPU seconds on a CPU, else wall seconds.
 
-    Example: ``dense_s=0.101, pruned_s=0.034, speedup=3.0``; `split` has the keys ``dense`` and ``pruned``.
+    Example: ``dense_s=0.101, pruned_s=0.034, speedup=3.0, speedup_error=0.02``; `split` has the keys ``dense`` and
+    ``pruned``. The error is the speed-up's standard error; None in reports from before it was kept.
     """
 
     workload: Workload
@@ -191,6 +192,7 @@ class TimingSection(ReportSection):
     pruned_wall_s: float
     speedup: float
     wall_speedup: float
+    speedup_error: float | None = None
     predicted_speedup: float | None = None
     real_time: RealTime | None = None
     split: dict[str, SplitSection]

@@ -1,22 +1,19 @@
 """Where the time of one `generate` goes: encoder, decoder, output projection, and the loop around them."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from prunekit.measure.workload import generate, synchronise
+from prunekit.measure.clocks import Clock
+from prunekit.measure.workload import generate
 from prunekit.recipe import Workload
 
 SPLIT_RUNS = 3
 """Extra runs behind the split; their hooks would disturb the timed ones."""
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,11 @@ class Split:
     loop: float
 
 
-def split(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload, advance: Callable[[], None]) -> Split:
+def split(
+    model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload, clock: Clock, advance: Callable[[], None]
+) -> Split:
     """Fractions from hooks around the two stacks and the output projection."""
-    spent = sections(model, inputs, workload, SPLIT_RUNS, advance)
+    spent = sections(model, inputs, workload, SPLIT_RUNS, clock, advance)
     total = sum(spent.values())
     return Split(**{name: seconds / total for name, seconds in spent.items()})
 
@@ -44,10 +43,10 @@ def sections(
     inputs: dict[str, Tensor],
     workload: Workload,
     runs: int,
+    clock: Clock,
     advance: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """Seconds in `encoder`, `decoder`, `head` and `loop` of so many generations together."""
-    clock = _clock(model.device)
+    """What `clock` counts in `encoder`, `decoder`, `head` and `loop` of so many generations together."""
     spent = {"encoder": 0.0, "decoder": 0.0, "head": 0.0}
     whole: Any = model
     parts = (whole.get_encoder(), whole.get_decoder(), whole.get_output_embeddings())
@@ -78,15 +77,3 @@ def _timed(part: nn.Module, name: str, spent: dict[str, float], clock: Clock) ->
     finally:
         before.remove()
         after.remove()
-
-
-def _clock(device: torch.device) -> Clock:
-    """CPU seconds on a CPU; elsewhere wall seconds once the device has finished."""
-    if device.type == "cpu":
-        return time.process_time
-
-    def finished() -> float:
-        synchronise(device)
-        return time.perf_counter()
-
-    return finished

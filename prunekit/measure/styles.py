@@ -32,9 +32,9 @@ def span(bounds: tuple[float, float]) -> str:
     return f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
 
 
-def factor(ratio: float) -> str:
-    """3.04x"""
-    return f"{ratio:.2f}x"
+def factor(ratio: float, error: float | None = None) -> str:
+    """3.04x, or 3.04x ± 0.05 with a standard error."""
+    return f"{ratio:.2f}x" + ("" if error is None else f" ± {error:.2f}")
 
 
 def seconds(value: float) -> str:

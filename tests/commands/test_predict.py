@@ -8,12 +8,31 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
 import prunekit
+from prunekit import target
 from prunekit.cli import app
 from prunekit.cut import checkpoint
+from prunekit.measure import cost_model
+from prunekit.measure.latency import Ratio
 from prunekit.recipe import Recipe
 from prunekit_adapters.t5 import T5
 
 WORK = "batch=1,source=4,new_tokens=3"
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Prices need not be good here."""
+    monkeypatch.setattr(cost_model, "PATIENCE", 0.0)
+
+
+@pytest.fixture
+def measuring(monkeypatch):
+    """Every proposal measures what it is told here, since what tiny models measure is chance."""
+
+    def measures(speedup):
+        monkeypatch.setattr(target, "speedups", lambda _, others, *__: dict.fromkeys(others, Ratio(speedup, 1.0, None)))
+
+    return measures
 
 
 def called(*words):
@@ -65,7 +84,8 @@ def keys(t5_directory, pairs, tmp_path):
     ]
 
 
-def test_a_run_aims_at_a_speed_and_says_both_figures(keys, tmp_path):
+def test_a_run_aims_at_a_speed_and_says_both_figures(keys, tmp_path, measuring):
+    measuring(1.2)
     result = called("run", "--target-speedup", "1.2", "--workload", WORK, *keys)
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "run/report.json").read_text())
@@ -80,7 +100,8 @@ def test_a_run_aims_at_a_speed_and_says_both_figures(keys, tmp_path):
     assert done.options["decoder_layers"] == len(report["layers"]["decoder_kept"])
 
 
-def test_a_pruned_model_is_aimed_from_where_it_stands(keys, t5_directory, tmp_path):
+def test_a_pruned_model_is_aimed_from_where_it_stands(keys, t5_directory, tmp_path, measuring):
+    measuring(1.1)
     model = AutoModelForSeq2SeqLM.from_pretrained(t5_directory)
     small = prunekit.prune(model, prunekit.PruningPlan({"decoder.layers": (0, 2)}), T5())
     checkpoint.save(small, tmp_path / "small", AutoTokenizer.from_pretrained(t5_directory))
@@ -95,6 +116,14 @@ def test_a_target_out_of_reach_leaves_nothing_behind(keys, tmp_path):
     result = called("run", "--target-speedup", "1000", "--workload", WORK, *keys)
     assert result.exit_code == 1
     assert "cannot be had" in result.output
+    assert not (tmp_path / "run").exists() or not any((tmp_path / "run").iterdir())
+
+
+def test_what_only_the_cost_model_promised_is_refused(keys, tmp_path, measuring):
+    measuring(1.01)
+    result = called("run", "--target-speedup", "1.2", "--workload", WORK, *keys)
+    assert result.exit_code == 1
+    assert "1.2 times the speed cannot be had on this workload: 1 is the most" in " ".join(result.output.split())
     assert not (tmp_path / "run").exists() or not any((tmp_path / "run").iterdir())
 
 

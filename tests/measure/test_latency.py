@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from prunekit.errors import PrunekitError
-from prunekit.measure import latency, split
-from prunekit.measure.latency import compare, speedups
+from prunekit.measure import latency, split, turns
+from prunekit.measure.latency import Ratio, compare, speedups
 from prunekit.measure.split import SPLIT_RUNS
 from prunekit.recipe import Workload
 
@@ -40,7 +40,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (latency, split):
+    for module in (turns, split):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -76,10 +76,11 @@ def test_models_take_turns_after_a_warm_up(calls, pair):
     assert all(torch.equal(call.ids, calls[0].ids) for call in calls)
 
 
-def test_figures_are_medians_of_the_turns(calls, pair):
+def test_figures_are_those_of_the_turns(calls, pair):
     (timing,) = compare(*pair, [WORK], repeats=3, threads=1)
     assert (timing.dense_s, timing.pruned_s, timing.speedup) == (8, 2, 4)  # the turns took 7, 8 and 9; warm-up 6
     assert (timing.dense_wall_s, timing.pruned_wall_s, timing.wall_speedup) == (16, 4, 4)
+    assert timing.speedup_error == pytest.approx(0.5 / 3**0.5)  # of a mean of 7, 8 and 9, halved
     assert (timing.workload, timing.device, timing.threads) == (WORK, "cpu", 1)
 
 
@@ -90,7 +91,8 @@ def test_several_models_take_turns_with_the_dense_one(calls, pair):
     found = speedups(
         dense, {"a": pruned, "b": other}, WORK, 3, 1, progress=lambda done, total: told.append((done, total))
     )
-    assert found == {"a": (4, 4), "b": (4, 4)}  # 8 against 2, as above
+    expected = Ratio(4, 4, pytest.approx(0.5 / 3**0.5))  # 8 against 2, as above
+    assert found == {"a": expected, "b": expected}
     names = {id(dense): "dense", id(pruned): "a", id(other): "b"}
     order = [names[id(call.model)] for call in calls]
     turn = ["dense", "a", "b"]

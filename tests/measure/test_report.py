@@ -22,6 +22,7 @@ TIMING = {
     "pruned_wall_s": 0.08,
     "speedup": 3.0,
     "wall_speedup": 2.5,
+    "speedup_error": 0.04,
     "predicted_speedup": None,
     "real_time": None,
     "split": {"dense": SPLIT, "pruned": SPLIT},
@@ -97,7 +98,7 @@ def test_the_json_has_every_field_of_the_contract(full):
         "layers": "decoder_kept",
         "widths": "heads ffn",
         "quality": "metric higher_is_better dense pruned retained",
-        "latency": "workload device threads dense_s pruned_s speedup wall_speedup predicted_speedup split",
+        "latency": "workload device threads dense_s pruned_s speedup wall_speedup speedup_error split",
         "equivalence": "max_abs_diff max_rel_diff tokens_equal",
         "seconds": "find learn cut recover measure",
         "spent": "examples cpu_seconds device",
@@ -112,7 +113,7 @@ def test_people_see_the_spread_of_the_headline_and_the_loss(full):
     shown = Console(width=120)
     with shown.capture() as text:
         shown.print(table(full))
-    for words in ("95% of resamples", "65.8-68.2%", "60.4-62.9%", "loss per token", "0.157", "0.200"):
+    for words in ("3.00x ± 0.04", "95% of resamples", "65.8-68.2%", "60.4-62.9%", "loss per token", "0.157", "0.200"):
         assert words in text.get()
         assert words in full.html()
 

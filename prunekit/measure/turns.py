@@ -1,0 +1,108 @@
+"""Calls that take turns until their times are known well enough to be compared.
+
+On a shared machine a call may take twice as long as the same call a moment later, so that a median of a few tells two
+equal models apart by a tenth. Hence clocks that tell a slow core (see `clocks`), turns, since neighbouring calls are
+disturbed alike, a mean that only the outermost calls are left out of, and as many turns as it takes.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from prunekit.measure.clocks import Clock
+
+TRIM = 0.1
+"""The share of the calls that is left out of a mean at either end."""
+
+PRECISION = 0.01
+"""The standard error of a ratio at which nothing more needs to be timed."""
+
+MOST = 10
+"""So many times the turns that were asked for are the most that are taken."""
+
+PATIENCE = 10.0
+"""Seconds for each call, after which the turns that were asked for are enough."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Seconds of every call by name, turn by turn: by the clock that was given, and by the wall.
+
+    Example: ten turns of ``dense`` at 0.10 s and ``pruned`` at 0.04 s have the ratio 2.5 and the error 0.
+    """
+
+    headline: Mapping[str, list[float]]
+    wall: Mapping[str, list[float]]
+
+    def seconds(self, name: str) -> float:
+        """What a call takes."""
+        return middle(self.headline[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """How many times as long as the other a call takes."""
+        return middle(self.headline[name]) / middle(self.headline[other])
+
+    def error(self, name: str, other: str) -> float | None:
+        """The standard error of their ratio; None after a single turn."""
+        return ratio_error(self.headline[name], self.headline[other])
+
+
+def take_turns(
+    calls: Mapping[str, Callable[[], object]],
+    least: int,
+    clock: Clock,
+    advance: Callable[[], None] = lambda: None,
+) -> Turns:
+    """Call all of them `least` times at least, until the ratio of the first to every other is known to `PRECISION`.
+
+    `MOST` and `PATIENCE` end it too. Who goes first alternates, so that drift cancels out. `advance` hears of every
+    call. The calls must have synchronised whatever device they use when they return.
+    """
+    turns = Turns({name: [] for name in calls}, {name: [] for name in calls})
+    began = time.perf_counter()
+    for turn in range(MOST * least):
+        if turn >= least and (_known(turns) or time.perf_counter() - began > PATIENCE * len(calls)):
+            break
+        for name in reversed(list(calls)) if turn % 2 else calls:
+            wall_start, start = time.perf_counter(), clock()
+            calls[name]()
+            turns.headline[name].append(clock() - start)
+            turns.wall[name].append(time.perf_counter() - wall_start)
+            advance()
+    return Turns({name: [clock.unit * each for each in times] for name, times in turns.headline.items()}, turns.wall)
+
+
+def _known(turns: Turns) -> bool:
+    """Whether all ratios to the first are as precise as asked."""
+    first, *others = turns.headline
+    errors = [(turns.error(first, other), turns.ratio(first, other)) for other in others]
+    return all(error is not None and error <= PRECISION * ratio for error, ratio in errors)
+
+
+def middle(values: Sequence[float]) -> float:
+    """The mean without the share `TRIM` of the values at either end."""
+    out = int(TRIM * len(values))
+    return statistics.fmean(sorted(values)[out : len(values) - out])
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of a `middle` of several values, as if none were left out of it; infinite of a single one."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+
+
+def ratio_error(above: Sequence[float], below: Sequence[float]) -> float | None:
+    """The standard error of the ratio of two `middle`s whose values were taken in turns; None of a single turn.
+
+    The jackknife (Tukey 1958): a turn is left out at a time, so that what disturbs both alike does not count.
+    """
+    count = len(above)
+    if count < 2:
+        return None
+    without = [_without(above, turn) / _without(below, turn) for turn in range(count)]
+    return math.sqrt((count - 1) * statistics.pvariance(without))
+
+
+def _without(values: Sequence[float], turn: int) -> float:
+    return middle([*values[:turn], *values[turn + 1 :]])
