@@ -1,33 +1,39 @@
-"""What gates cost a training step: distillation of a T5-base with all gates of its encoder, and without.
+"""What gates cost a training step: distillation of a T5-base with a strategy's gates, and without any.
 
     OMP_NUM_THREADS=1 python benchmarks/gates.py --rows 8 --tokens 128
 
-Forward and backward pass with a teacher, in turns; medians of CPU seconds, and the ratio of each turn's two.
+NASH's gates are the encoder's heads and channels; CoFi's are those of both stacks, with whole sub-layers and hidden
+dimensions. Forward and backward pass with a teacher's logits, in turns; CPU seconds on one thread.
 """
 
 import argparse
 import copy
-import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 from cases import T5_BASE
 from transformers import T5Config
 
-from prunekit import Constraint, Distillation, HardConcreteGates, SparsitySchedule, discover
-from prunekit.find.units import Kind, PruningPlan, widths
+from prunekit import Distillation, discover
+from prunekit.find.units import PruningPlan
 from prunekit.learn.masks import Masks
 from prunekit.learn.training import PruningTrainer, Teacher, arguments
-from prunekit.recipe import TrainingSection
+from prunekit.line import problem_of
+from prunekit.measure.clocks import clock_for
+from prunekit.measure.styles import factor
+from prunekit.measure.turns import Turns
+from prunekit.recipe import Recipe, TrainingSection
 from prunekit_adapters.t5 import T5
+from prunekit_strategies.cofi import CoFi
+from prunekit_strategies.nash import Nash
 
-RATE = 0.05
+RATE = 0.001
+PLAIN = "no gates"
 
 
 def main() -> None:
-    """Time both in turns."""
+    """Time all three in turns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=128)
@@ -39,35 +45,36 @@ def main() -> None:
     model = adapter.fresh(config)
     graph = discover(adapter, config, model)
     teacher = Teacher.of(copy.deepcopy(model), graph.groups, PruningPlan())
-    size = graph.prunable_size("encoder")
-    goal = Constraint("encoder", size, size.whole, SparsitySchedule(0.5, 10))
-    gates = HardConcreteGates(widths(graph.groups, "encoder"), [goal], 0, {Kind.HEADS: 4.6, Kind.FFN: 4.6}, RATE, RATE)
+    problem = problem_of(graph, Recipe(), PruningPlan())
+    gates = {PLAIN: None, "nash": Nash(encoder_sparsity=0.5).gates(problem), "cofi": CoFi(sparsity=0.5).gates(problem)}
     ids = torch.randint(3, config.vocab_size, (args.rows, args.tokens))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.flip(1)}
-    seconds: dict[str, list[float]] = {"without": [], "with": []}
-    with tempfile.TemporaryDirectory() as place:
-        section = TrainingSection(batch=args.rows)
-        losses = Distillation(cross_entropy=0.5, logits=0.5, encoder_hidden=0.0)
+    seconds: dict[str, list[float]] = {name: [] for name in gates}
+    section = TrainingSection(batch=args.rows)
+    losses = Distillation(cross_entropy=0.5, logits=0.5, encoder_hidden=0.0)
+    with tempfile.TemporaryDirectory() as place, clock_for(model.device, 1) as clock:
         settings = arguments(section, Path(place), 10, RATE, 0, "cpu")
         for turn in range(args.turns + 1):
-            for kind in sorted(seconds, reverse=bool(turn % 2)):
-                masks = Masks(model, graph.groups) if kind == "with" else None
-                own = gates if kind == "with" else None
+            for name in sorted(gates, reverse=bool(turn % 2)):
+                own = gates[name]
+                masks = Masks(model, graph.groups) if own is not None else None
                 trainer = PruningTrainer(model, settings, section, losses, gates=own, masks=masks, teacher=teacher)
                 model.train()
-                start = time.process_time()
+                start = clock()
                 trainer.compute_loss(model, dict(batch)).backward()
                 if turn:
-                    seconds[kind].append(time.process_time() - start)
+                    seconds[name].append(clock() - start)
                 trainer.release()
                 model.zero_grad()
                 if masks is not None:
                     masks.remove()
-    ratios = [gated / plain for gated, plain in zip(seconds["with"], seconds["without"], strict=True)]
-    print({kind: f"{statistics.median(each):.2f} CPU-s" for kind, each in seconds.items()})
-    print(
-        f"ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}), {args.rows} x {args.tokens}"
-    )
+        unit = clock.unit
+    turns = Turns({name: [unit * each for each in times] for name, times in seconds.items()}, {})
+    for name in gates:
+        share = (
+            "" if name == PLAIN else f", {factor(turns.ratio(name, PLAIN), turns.error(name, PLAIN))} of a step without"
+        )
+        print(f"{name}: {turns.seconds(name):.2f} CPU-s{share}, {args.rows} x {args.tokens}")
 
 
 if __name__ == "__main__":

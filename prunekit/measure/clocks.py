@@ -52,7 +52,7 @@ def clock_for(device: torch.device, threads: int) -> Iterator[Clock]:
     try:
         if device.type != "cpu":
             yield DeviceClock(device)
-        elif threads != 1 or not hasattr(os, "sched_setaffinity"):
+        elif threads != 1 or not _may_stay_on_one_core():
             yield ProcessClock()
         else:
             with _on_one_core(), BeatClock() as clock:
@@ -86,23 +86,42 @@ class DeviceClock:
 
 
 @dataclass(frozen=True)
-class _State:
-    """After the latest beat: beats' worth of work, CPU seconds without the beats' own, and seconds of that beat."""
+class Pace:
+    """How much was done when the latest beat was over, and how long that one took.
+
+    `done` is in beats, `cpu` and `start` are CPU seconds then and at the first beat, without those of the beats.
+    """
 
     done: float
+    start: float
     cpu: float
-    own: float
     beat: float
+
+    def at(self, cpu: float) -> float:
+        """How many beats there was room for at so many CPU seconds, if the core is as fast as at the latest."""
+        return self.done + (cpu - self.cpu) / self.beat
+
+    def after(self, cpu: float, beat: float) -> "Pace":
+        """With a beat more, for which all CPU seconds since the one before count."""
+        return Pace(self.done + (cpu - self.cpu) / beat, self.start, cpu, beat)
+
+    @property
+    def unit(self) -> float:
+        """CPU seconds of a beat on the average."""
+        return (self.cpu - self.start) / self.done if self.done else self.beat
 
 
 class BeatClock:
-    """Counts how many beats the process's CPU seconds had room for. A context manager: it beats inside the block."""
+    """Counts how many beats the process's CPU seconds had room for. A context manager: it beats inside the block.
+
+    The beats' own CPU seconds do not count.
+    """
 
     def __init__(self) -> None:
         self._stop, self._ready = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
         self._module, self._number = nn.Identity(), torch.zeros(256)
-        self._start = self._state = _State(0.0, 0.0, 0.0, 1.0)
+        self._latest = Pace(0.0, 0.0, 0.0, 1.0), 0.0
 
     def __enter__(self) -> "BeatClock":
         self._thread.start()
@@ -114,26 +133,24 @@ class BeatClock:
         self._thread.join()
 
     def __call__(self) -> float:
-        """How many beats there was room for so far."""
-        state = self._state
-        return state.done + (time.process_time() - state.own - state.cpu) / state.beat
+        """So far."""
+        pace, own = self._latest
+        return pace.at(time.process_time() - own)
 
     @property
     def unit(self) -> float:
         """CPU seconds of a beat on the average."""
-        state = self._state
-        return (state.cpu - self._start.cpu) / state.done if state.done else state.beat
+        return self._latest[0].unit
 
     def _run(self) -> None:
         self._beat()  # warms up
-        beat = self._beat()
-        own = time.thread_time()
-        self._start = self._state = _State(0.0, time.process_time() - own, own, beat)
+        beat, own = self._beat(), time.thread_time()
+        start = time.process_time() - own
+        self._latest = Pace(0.0, start, start, beat), own
         self._ready.set()
         while not self._stop.wait(PERIOD):
-            beat, own, last = self._beat(), time.thread_time(), self._state
-            cpu = time.process_time() - own
-            self._state = _State(last.done + (cpu - last.cpu) / beat, cpu, own, beat)
+            beat, own = self._beat(), time.thread_time()
+            self._latest = self._latest[0].after(time.process_time() - own, beat), own
 
     @torch.inference_mode()
     def _beat(self) -> float:
@@ -142,6 +159,15 @@ class BeatClock:
         for _ in range(CALLS):
             self._module(self._number).add(self._number)
         return time.thread_time() - start
+
+
+def _may_stay_on_one_core() -> bool:
+    """Whether the system lets threads be kept on a core."""
+    try:
+        os.sched_setaffinity(0, os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from prunekit.compare import Comparison, compare, speeds
+from prunekit.measure.latency import Ratio
 from prunekit.recipe import Workload
 
 
@@ -16,7 +17,7 @@ def timed(monkeypatch):
     def fake(dense, others, workload, repeats, threads, seed, progress, sources):
         sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in {"": dense, **others}.items()}
         timed.append((sorted(sizes.values()), workload))
-        return {name: (sizes[""] / sizes[name], 1.0) for name in others}
+        return {name: Ratio(sizes[""] / sizes[name], 1.0, 0.25) for name in others}
 
     monkeypatch.setattr(speeds, "speedups", fake)
     return timed
@@ -34,6 +35,7 @@ def test_all_shapes_are_timed_together_and_once(comparison, tmp_path, timed):
     assert timed == [(sorted([dense, *(one["pruned"] for one in reports.values())]), Workload(source=4, new_tokens=3))]
     for row in summary.tables[0].rows:
         assert row.speeds[0].speedup == pytest.approx(dense / reports[row.variant]["pruned"])
+        assert row.speeds[0].error == 0.25
     assert compare(found) == summary
     assert len(timed) == 1
     comparison["base"]["measure"]["workloads"] = [{"source": 5, "new_tokens": 2}]

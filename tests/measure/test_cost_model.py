@@ -1,6 +1,7 @@
 """The cost model: amounts against what a cut model holds, prices against made-up clocks that are linear in them."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from prunekit import prune
 from prunekit.find.graph import discover
 from prunekit.find.units import Kind, PruningPlan
 from prunekit.measure import cost_model
+from prunekit.measure.clocks import ProcessClock
 from prunekit.measure.cost_model import amounts, calibrate, probes, solved
 from prunekit.recipe import Workload
 
@@ -54,7 +56,7 @@ def clock(monkeypatch, every):
     """`generate` takes as long as the layers, heads and channels that a model holds say, by section."""
     prices = {"encoder": 0.5, "decoder": 2.0, "head": 1.0, "loop": 0.25}
 
-    def timed(model, inputs, workload, runs):
+    def timed(model, inputs, workload, runs, clock=None):
         whole = model
         stacks = {"encoder": whole.get_encoder(), "decoder": whole.get_decoder()}
         sizes = {
@@ -70,6 +72,7 @@ def clock(monkeypatch, every):
         }
 
     monkeypatch.setattr(cost_model, "sections", timed)
+    monkeypatch.setattr(cost_model, "clock_for", lambda *_: nullcontext(ProcessClock()))
     return timed
 
 

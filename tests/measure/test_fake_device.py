@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import GenerationMixin
 
-from prunekit.measure import split
+from prunekit.measure import clocks
+from prunekit.measure.clocks import DeviceClock
 from prunekit.measure.split import sections
 from prunekit.measure.workload import generate
 from prunekit.recipe import Workload
@@ -36,7 +37,7 @@ def accelerator(monkeypatch):
         device.now, device.waiting = device.now + device.waiting, 0.0
 
     monkeypatch.setattr(torch.accelerator, "synchronize", finish)
-    monkeypatch.setattr(split.time, "perf_counter", lambda: device.now)
+    monkeypatch.setattr(clocks.time, "perf_counter", lambda: device.now)
     monkeypatch.setattr(GenerationMixin, "generate", lambda model, **_: [part() for part in model.parts.values()])
     return device
 
@@ -62,6 +63,6 @@ def test_a_generation_waits_for_what_was_before_and_for_itself(accelerator, mode
 
 
 def test_every_section_has_the_seconds_of_its_own_work(accelerator, model):
-    found = sections(model, {}, WORK, runs=3)
+    found = sections(model, {}, WORK, 3, DeviceClock(model.device))
     assert {name: found[name] for name in SECONDS} == {name: 3 * seconds for name, seconds in SECONDS.items()}
     assert found["loop"] == pytest.approx(0)

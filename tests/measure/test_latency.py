@@ -1,5 +1,6 @@
 import copy
 import logging
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -17,10 +18,12 @@ WORK = Workload(batch=2, source=5, new_tokens=4)
 class Clock:
     """Time that passes only when told to: CPU seconds, and twice as many wall seconds."""
 
+    unit = 1.0
+
     def __init__(self):
         self.now = 0.0
 
-    def process_time(self):
+    def __call__(self):
         return self.now
 
     def perf_counter(self):
@@ -40,8 +43,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (turns, split):
-        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(turns, "time", clock)
+    monkeypatch.setattr(latency, "clock_for", lambda *_: nullcontext(clock))
     return clock
 
 

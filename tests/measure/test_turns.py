@@ -10,12 +10,12 @@ from prunekit.measure.turns import MOST, PATIENCE, middle, ratio_error, standard
 
 
 class Clock:
-    """Time that passes only when told to: CPU seconds, and twice as many wall seconds."""
+    """Time that passes only when told to, and in units of half a second; twice as many wall seconds."""
 
-    now = 0.0
+    now, unit = 0.0, 0.5
 
-    def process_time(self):
-        return self.now
+    def __call__(self):
+        return self.now / self.unit
 
     def perf_counter(self):
         return 2 * self.now
@@ -74,7 +74,7 @@ def test_errors_are_as_large_as_ratios_scatter():
 
 def test_no_more_turns_than_asked_where_calls_are_alike(clock):
     calls = {"a": lasting(clock, [0.4] * 99), "b": lasting(clock, [0.1] * 99)}
-    found = take_turns(calls, 3)
+    found = take_turns(calls, 3, clock)
     assert (calls["a"].made, calls["b"].made) == (3, 3)
     assert (found.ratio("a", "b"), found.error("a", "b")) == (pytest.approx(4), pytest.approx(0, abs=1e-9))
     assert found.seconds("b") == pytest.approx(0.1)
@@ -85,7 +85,7 @@ def test_more_turns_until_the_ratio_is_known(clock):
     chance = random.Random(0)
     noisy = [chance.uniform(0.0094, 0.0106) for _ in range(1000)]
     calls = {"a": lasting(clock, noisy[:500]), "b": lasting(clock, noisy[500:])}
-    found = take_turns(calls, 7)
+    found = take_turns(calls, 7, clock)
     assert 7 < calls["a"].made < 70
     assert found.error("a", "b") <= 0.01 * found.ratio("a", "b")
     before = {name: found.headline[name][:-1] for name in calls}
@@ -96,7 +96,7 @@ def test_turns_end_where_they_would_take_too_long(clock):
     wild = [0.1, 2.0] * 500
     calls = {"a": lasting(clock, wild), "b": lasting(clock, [0.1] * 1000)}
     heard = []
-    take_turns(calls, 2, advance=lambda: heard.append(1))
+    take_turns(calls, 2, clock, advance=lambda: heard.append(1))
     assert len(heard) == 2 * calls["a"].made
     assert 2 < calls["a"].made < 2 * MOST
     assert PATIENCE * 2 < 2 * clock.now < PATIENCE * 2 + 2 * 2.1  # a turn at most beyond it
@@ -104,10 +104,5 @@ def test_turns_end_where_they_would_take_too_long(clock):
 
 def test_there_is_a_most(clock):
     calls = {"a": lasting(clock, [0.001, 0.002] * 50), "b": lasting(clock, [0.001] * 100)}
-    take_turns(calls, 1)
+    take_turns(calls, 1, clock)
     assert calls["a"].made == MOST
-
-
-def test_wall_seconds_are_the_headline_where_asked(clock):
-    found = take_turns({"a": lasting(clock, [0.4] * 9), "b": lasting(clock, [0.1] * 9)}, 2, by_wall=True)
-    assert found.seconds("a") == pytest.approx(0.8)
