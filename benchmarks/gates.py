@@ -20,7 +20,7 @@ from prunekit.find.units import PruningPlan
 from prunekit.learn.masks import Masks
 from prunekit.learn.training import PruningTrainer, Teacher, arguments
 from prunekit.line import problem_of
-from prunekit.measure.clocks import clock_for
+from prunekit.measure.clocks import Spent, clock_for
 from prunekit.measure.styles import factor
 from prunekit.measure.turns import Turns
 from prunekit.recipe import Recipe, TrainingSection
@@ -49,7 +49,7 @@ def main() -> None:
     gates = {PLAIN: None, "nash": Nash(encoder_sparsity=0.5).gates(problem), "cofi": CoFi(sparsity=0.5).gates(problem)}
     ids = torch.randint(3, config.vocab_size, (args.rows, args.tokens))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.flip(1)}
-    seconds: dict[str, list[float]] = {name: [] for name in gates}
+    spent: dict[str, list[Spent]] = {name: [] for name in gates}
     section = TrainingSection(batch=args.rows)
     losses = Distillation(cross_entropy=0.5, logits=0.5, encoder_hidden=0.0)
     with tempfile.TemporaryDirectory() as place, clock_for(model.device, 1) as clock:
@@ -63,13 +63,12 @@ def main() -> None:
                 start = clock()
                 trainer.compute_loss(model, dict(batch)).backward()
                 if turn:
-                    seconds[name].append(clock() - start)
+                    spent[name].append(clock() - start)
                 trainer.release()
                 model.zero_grad()
                 if masks is not None:
                     masks.remove()
-        unit = clock.unit
-    turns = Turns({name: [unit * each for each in times] for name, times in seconds.items()}, {})
+    turns = Turns(spent, {})
     for name in gates:
         share = (
             "" if name == PLAIN else f", {factor(turns.ratio(name, PLAIN), turns.error(name, PLAIN))} of a step without"

@@ -1,41 +1,61 @@
-"""Clocks to compare work by: CPU seconds, wall seconds of a device, and on one core the work that got done.
+"""Clocks to compare work by: CPU seconds or, of a device, wall seconds; and the pace of the core meanwhile.
 
 A core of a shared machine runs up to twice as slowly while whoever shares its execution units is busy, and that changes
 within fractions of a second; CPU seconds do not tell. So the same small piece of work, a beat, is timed on the core
-every few milliseconds, and CPU seconds count as many beats as they had room for.
+every few milliseconds. How much a slow core delays a call depends on what the call does, which the calls themselves
+tell.
 """
 
 import gc
+import math
 import os
+import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import nn
 
 from prunekit.measure.workload import synchronise
 
-PERIOD = 0.004
+PERIOD = 0.005
 """Seconds from one beat to the next."""
 
-CALLS = 15
-"""Of an empty module and a small addition in a beat, which is what `generate` of a small model mostly consists of."""
+ROUNDS = 1500
+"""Of adding squares in a beat, a tenth of a millisecond: it needs no memory that a model could take from it."""
+
+USUAL = 0.9
+"""The power of the pace with which seconds grow, where it is not known; T5s small and large had 0.8 to 1.1."""
+
+CERTAINTY = 0.04
+"""How many squared deviations of the logarithm of the pace `USUAL` is worth: sixteen calls that differ by 5%."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a call took, or everything so far: seconds, and the beats meanwhile with what they took together."""
+
+    seconds: float
+    beats: int = 0
+    beaten: float = 0.0
+
+    def __sub__(self, before: "Spent") -> "Spent":
+        return Spent(self.seconds - before.seconds, self.beats - before.beats, self.beaten - before.beaten)
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds of a beat on the average; None where there was none."""
+        return self.beaten / self.beats if self.beats else None
 
 
 class Clock(Protocol):
-    """Says how much was done so far, in units of `unit` seconds."""
+    """Reads what was spent so far."""
 
-    def __call__(self) -> float:
-        """How much was done so far."""
-        ...
-
-    @property
-    def unit(self) -> float:
-        """How many seconds a unit took on the average so far."""
+    def __call__(self) -> Spent:
+        """What was spent so far."""
         ...
 
 
@@ -43,9 +63,9 @@ class Clock(Protocol):
 def clock_for(device: torch.device, threads: int) -> Iterator[Clock]:
     """The best clock for work on a device or on so many threads of the CPU, while the block runs.
 
-    For one thread, where the system lets a process stay on a core: beats. Else CPU seconds, or wall seconds of a device
-    once it has finished. What is in memory already does not occupy the garbage collector: the more models are timed
-    together, the longer it would keep each of them waiting.
+    CPU seconds of the process or, of a device, wall seconds once it has finished; with beats for one thread where the
+    system lets it stay on a core. What is in memory already does not occupy the garbage collector: the more models are
+    timed together, the longer it would keep each of them waiting.
     """
     gc.collect()
     gc.freeze()
@@ -61,15 +81,40 @@ def clock_for(device: torch.device, threads: int) -> Iterator[Clock]:
         gc.unfreeze()
 
 
-@dataclass(frozen=True)
+def steady(calls: Mapping[str, Sequence[Spent]]) -> dict[str, list[float]]:
+    """Factors for the seconds of every call that free them from what the core's pace did to them.
+
+    Seconds are taken to grow as a power of the pace, the same for all calls here: regression of their logarithms, those
+    of calls of one name about their mean, towards `USUAL` where there is little to learn from. Calls without a beat are
+    left as they are.
+    """
+    paces = {name: [call.pace for call in each] for name, each in calls.items()}
+    known = [math.log(pace) for each in paces.values() for pace in each if pace]
+    middle = statistics.fmean(known) if known else 0.0
+    power = _power(calls)
+    return {
+        name: [math.exp(power * (middle - math.log(p))) if p else 1.0 for p in each] for name, each in paces.items()
+    }
+
+
+def _power(calls: Mapping[str, Sequence[Spent]]) -> float:
+    """The slope of log seconds over log pace within the calls of a name, by ridge regression."""
+    above, below = USUAL * CERTAINTY, CERTAINTY
+    for each in calls.values():
+        points = [(math.log(call.pace), math.log(call.seconds)) for call in each if call.pace and call.seconds > 0]
+        if points:
+            x, y = (statistics.fmean(values) for values in zip(*points, strict=True))
+            above += sum((pace - x) * (seconds - y) for pace, seconds in points)
+            below += sum((pace - x) ** 2 for pace, _ in points)
+    return max(above / below, 0.0)
+
+
 class ProcessClock:
     """CPU seconds of the process."""
 
-    unit: float = 1.0
-
-    def __call__(self) -> float:
+    def __call__(self) -> Spent:
         """So far."""
-        return time.process_time()
+        return Spent(time.process_time())
 
 
 @dataclass(frozen=True)
@@ -77,51 +122,20 @@ class DeviceClock:
     """Wall seconds, once the device has finished."""
 
     device: torch.device
-    unit: float = 1.0
 
-    def __call__(self) -> float:
+    def __call__(self) -> Spent:
         """So far."""
         synchronise(self.device)
-        return time.perf_counter()
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How much was done when the latest beat was over, and how long that one took.
-
-    `done` is in beats, `cpu` and `start` are CPU seconds then and at the first beat, without those of the beats.
-    """
-
-    done: float
-    start: float
-    cpu: float
-    beat: float
-
-    def at(self, cpu: float) -> float:
-        """How many beats there was room for at so many CPU seconds, if the core is as fast as at the latest."""
-        return self.done + (cpu - self.cpu) / self.beat
-
-    def after(self, cpu: float, beat: float) -> "Pace":
-        """With a beat more, for which all CPU seconds since the one before count."""
-        return Pace(self.done + (cpu - self.cpu) / beat, self.start, cpu, beat)
-
-    @property
-    def unit(self) -> float:
-        """CPU seconds of a beat on the average."""
-        return (self.cpu - self.start) / self.done if self.done else self.beat
+        return Spent(time.perf_counter())
 
 
 class BeatClock:
-    """Counts how many beats the process's CPU seconds had room for. A context manager: it beats inside the block.
-
-    The beats' own CPU seconds do not count.
-    """
+    """CPU seconds of the process without those of the beats. A context manager: it beats inside the block."""
 
     def __init__(self) -> None:
         self._stop, self._ready = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
-        self._module, self._number = nn.Identity(), torch.zeros(256)
-        self._latest = Pace(0.0, 0.0, 0.0, 1.0), 0.0
+        self._latest = Spent(0.0)
 
     def __enter__(self) -> "BeatClock":
         self._thread.start()
@@ -132,33 +146,30 @@ class BeatClock:
         self._stop.set()
         self._thread.join()
 
-    def __call__(self) -> float:
+    def __call__(self) -> Spent:
         """So far."""
-        pace, own = self._latest
-        return pace.at(time.process_time() - own)
-
-    @property
-    def unit(self) -> float:
-        """CPU seconds of a beat on the average."""
-        return self._latest[0].unit
+        latest = self._latest
+        return Spent(time.process_time() - latest.seconds, latest.beats, latest.beaten)
 
     def _run(self) -> None:
-        self._beat()  # warms up
-        beat, own = self._beat(), time.thread_time()
-        start = time.process_time() - own
-        self._latest = Pace(0.0, start, start, beat), own
-        self._ready.set()
-        while not self._stop.wait(PERIOD):
-            beat, own = self._beat(), time.thread_time()
-            self._latest = self._latest[0].after(time.process_time() - own, beat), own
+        """Beat; `_latest` holds the thread's own CPU seconds."""
+        while True:
+            _beat(ROUNDS // 10)  # brings what a beat needs back into the cache, whatever was called meanwhile
+            start = time.thread_time()
+            _beat(ROUNDS)
+            own = time.thread_time()
+            self._latest = Spent(own, self._latest.beats + 1, self._latest.beaten + own - start)
+            self._ready.set()
+            if self._stop.wait(PERIOD):
+                break
 
-    @torch.inference_mode()
-    def _beat(self) -> float:
-        """Seconds of the same small work as ever."""
-        start = time.thread_time()
-        for _ in range(CALLS):
-            self._module(self._number).add(self._number)
-        return time.thread_time() - start
+
+def _beat(rounds: int) -> int:
+    """Work that never lets go of the interpreter, so that nothing comes in between."""
+    total = 0
+    for number in range(rounds):
+        total += number * number
+    return total
 
 
 def _may_stay_on_one_core() -> bool:

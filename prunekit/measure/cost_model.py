@@ -20,10 +20,10 @@ from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
-from prunekit.measure.clocks import clock_for
+from prunekit.measure.clocks import Spent, clock_for, steady
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import sections
-from prunekit.measure.turns import MOST, PRECISION, middle, standard_error
+from prunekit.measure.turns import MOST, PRECISION, Turns, middle, standard_error
 from prunekit.measure.workload import Inputs, made_for, random_text
 from prunekit.recipe import Workload
 
@@ -147,7 +147,7 @@ def calibrate(
     groups = tuple(narrow(graph.groups, before))
     plans, runs = probes(groups), _lengths(workload)
     models = [cut_copy(model, plan, adapter, graph) for plan in plans]
-    inputs, seconds = made_for(models, sources, workload, 0), _Turns(len(plans), runs, repeats, progress)
+    inputs, seconds = made_for(models, sources, workload, 0), _Sections(len(plans), runs, repeats, progress)
     began = time.perf_counter()
     with clock_for(model.device, torch.get_num_threads()) as clock:
         for turn in range(MOST * repeats + 1):
@@ -156,8 +156,10 @@ def calibrate(
             for at, small in enumerate(models):
                 for run in runs:
                     with evaluating(small):
-                        seconds.add(turn, at, run, sections(small, inputs, run, 1, clock))
-    whole, left = seconds.stretched(workload, clock.unit), [amounts(groups, plan) for plan in plans]
+                        start = clock()
+                        found = sections(small, inputs, run, 1, clock)
+                        seconds.add(turn, at, run, found, clock() - start)
+    whole, left = seconds.stretched(workload), [amounts(groups, plan) for plan in plans]
     prices = {name: solved([each[name] for each in whole], left, depends) for name, depends in SECTIONS.items()}
     return CostModel(workload, prices, groups, seconds.noise())
 
@@ -177,38 +179,44 @@ def _lengths(workload: Workload) -> list[Workload]:
     return [workload.model_copy(update={"new_tokens": count}) for count in (LONG // 4, LONG)]
 
 
-class _Turns:
+class _Sections:
     """Seconds by section of every probe and length, a turn at a time."""
 
     def __init__(self, count: int, runs: Sequence[Workload], repeats: int, progress: Progress | None):
         self.lengths, self.progress = [run.new_tokens for run in runs], progress
-        self.found: list[dict[int, list[dict[str, float]]]] = [{n: [] for n in self.lengths} for _ in range(count)]
-        self.done, self.total = 0, count * len(runs) * (repeats + 1)
+        names = [f"{at} {length}" for at in range(count) for length in self.lengths]
+        self.calls: dict[str, list[Spent]] = {name: [] for name in names}
+        self.parts: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+        self.count, self.done, self.total = count, 0, count * len(runs) * (repeats + 1)
 
-    def add(self, turn: int, at: int, run: Workload, seconds: dict[str, float]) -> None:
+    def add(self, turn: int, at: int, run: Workload, parts: dict[str, float], call: Spent) -> None:
         """Keep what a generation took, unless it was one to warm up."""
         self.done += 1
         self.total = max(self.total, self.done)
         if turn:
-            self.found[at][run.new_tokens].append(seconds)
+            self.parts[f"{at} {run.new_tokens}"].append(parts)
+            self.calls[f"{at} {run.new_tokens}"].append(call)
         if self.progress is not None:
             self.progress(self.done, self.total)
 
-    def stretched(self, workload: Workload, unit: float) -> list[dict[str, float]]:
-        """Seconds that every probe takes, on a line through both lengths to the workload's."""
+    def stretched(self, workload: Workload) -> list[dict[str, float]]:
+        """What every probe takes, on a line through both lengths to the workload's."""
         first, last = self.lengths[0], self.lengths[-1]
         share = (workload.new_tokens - first) / (last - first) if last > first else 0.0
-        whole = []
-        for probe in self.found:
-            short, long = (
-                {name: unit * middle([each[name] for each in probe[n]]) for name in SECTIONS} for n in (first, last)
-            )
+        factors, whole = steady(self.calls), []
+        for at in range(self.count):
+            short, long = (self._typical(f"{at} {length}", factors) for length in (first, last))
             whole.append({name: short[name] + share * (long[name] - short[name]) for name in SECTIONS})
         return whole
 
+    def _typical(self, name: str, factors: Mapping[str, Sequence[float]]) -> dict[str, float]:
+        """A section's seconds in the middle of the turns, freed from the core's pace."""
+        calls = list(zip(self.parts[name], factors[name], strict=True))
+        return {section: middle([parts[section] * factor for parts, factor in calls]) for section in SECTIONS}
+
     def noise(self) -> float:
         """The median over probes and lengths of the standard error of a total, relative to that."""
-        totals = [[sum(each.values()) for each in repeats] for probe in self.found for repeats in probe.values()]
+        totals = Turns(self.calls, {}).headline.values()
         return statistics.median(standard_error(each) / middle(each) for each in totals)
 
 

@@ -46,11 +46,11 @@ def sections(
     clock: Clock,
     advance: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """What `clock` counts in `encoder`, `decoder`, `head` and `loop` of so many generations together."""
+    """Seconds in `encoder`, `decoder`, `head` and `loop` of so many generations together."""
     spent = {"encoder": 0.0, "decoder": 0.0, "head": 0.0}
     whole: Any = model
     parts = (whole.get_encoder(), whole.get_decoder(), whole.get_output_embeddings())
-    start = clock()
+    start = clock().seconds
     with ExitStack() as hooks:
         for name, part in zip(spent, parts, strict=True):
             if isinstance(part, nn.Module):
@@ -58,7 +58,7 @@ def sections(
         for _ in range(runs):
             generate(model, inputs, workload)
             advance()
-    total = clock() - start
+    total = clock().seconds - start
     return {**spent, "loop": total - sum(spent.values())}
 
 
@@ -66,10 +66,10 @@ def sections(
 def _timed(part: nn.Module, name: str, spent: dict[str, float], clock: Clock) -> Iterator[None]:
     """Add the seconds of every call of `part` to ``spent[name]``."""
     started: list[float] = []
-    before = part.register_forward_pre_hook(lambda *_: started.append(clock()))
+    before = part.register_forward_pre_hook(lambda *_: started.append(clock().seconds))
 
     def add(*_: object) -> None:
-        spent[name] += clock() - started.pop()
+        spent[name] += clock().seconds - started.pop()
 
     after = part.register_forward_hook(add)
     try:

@@ -1,17 +1,17 @@
 """Calls that take turns until their times are known well enough to be compared.
 
 On a shared machine a call may take twice as long as the same call a moment later, so that a median of a few tells two
-equal models apart by a tenth. Hence clocks that tell a slow core (see `clocks`), turns, since neighbouring calls are
-disturbed alike, a mean that only the outermost calls are left out of, and as many turns as it takes.
+equal models apart by a tenth. Hence seconds that are freed from the core's pace (see `clocks`), turns, since
+neighbouring calls are disturbed alike, a mean that only the outermost calls are left out of, and as many turns as it
+takes.
 """
 
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from prunekit.measure.clocks import Clock
+from prunekit.measure.clocks import Clock, Spent, steady
 
 TRIM = 0.1
 """The share of the calls that is left out of a mean at either end."""
@@ -26,15 +26,19 @@ PATIENCE = 10.0
 """Seconds for each call, after which the turns that were asked for are enough."""
 
 
-@dataclass(frozen=True)
 class Turns:
-    """Seconds of every call by name, turn by turn: by the clock that was given, and by the wall.
+    """Seconds of every call by name, turn by turn: by a clock, freed from the core's pace, and by the wall.
 
     Example: ten turns of ``dense`` at 0.10 s and ``pruned`` at 0.04 s have the ratio 2.5 and the error 0.
     """
 
-    headline: Mapping[str, list[float]]
-    wall: Mapping[str, list[float]]
+    def __init__(self, calls: Mapping[str, Sequence[Spent]], wall: Mapping[str, Sequence[float]]):
+        factors = steady(calls)
+        self.headline = {
+            name: [call.seconds * factor for call, factor in zip(each, factors[name], strict=True)]
+            for name, each in calls.items()
+        }
+        self.wall = wall
 
     def seconds(self, name: str) -> float:
         """What a call takes."""
@@ -60,18 +64,20 @@ def take_turns(
     `MOST` and `PATIENCE` end it too. Who goes first alternates, so that drift cancels out. `advance` hears of every
     call. The calls must have synchronised whatever device they use when they return.
     """
-    turns = Turns({name: [] for name in calls}, {name: [] for name in calls})
+    spent: dict[str, list[Spent]] = {name: [] for name in calls}
+    wall: dict[str, list[float]] = {name: [] for name in calls}
     began = time.perf_counter()
     for turn in range(MOST * least):
-        if turn >= least and (_known(turns) or time.perf_counter() - began > PATIENCE * len(calls)):
+        late = time.perf_counter() - began > PATIENCE * len(calls)
+        if turn >= least and (late or _known(Turns(spent, wall))):
             break
         for name in reversed(list(calls)) if turn % 2 else calls:
             wall_start, start = time.perf_counter(), clock()
             calls[name]()
-            turns.headline[name].append(clock() - start)
-            turns.wall[name].append(time.perf_counter() - wall_start)
+            spent[name].append(clock() - start)
+            wall[name].append(time.perf_counter() - wall_start)
             advance()
-    return Turns({name: [clock.unit * each for each in times] for name, times in turns.headline.items()}, turns.wall)
+    return Turns(spent, wall)
 
 
 def _known(turns: Turns) -> bool:

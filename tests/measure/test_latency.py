@@ -8,6 +8,7 @@ import torch
 
 from prunekit.errors import PrunekitError
 from prunekit.measure import latency, split, turns
+from prunekit.measure.clocks import Spent
 from prunekit.measure.latency import Ratio, compare, speedups
 from prunekit.measure.split import SPLIT_RUNS
 from prunekit.recipe import Workload
@@ -18,13 +19,11 @@ WORK = Workload(batch=2, source=5, new_tokens=4)
 class Clock:
     """Time that passes only when told to: CPU seconds, and twice as many wall seconds."""
 
-    unit = 1.0
-
     def __init__(self):
         self.now = 0.0
 
     def __call__(self):
-        return self.now
+        return Spent(self.now)
 
     def perf_counter(self):
         return 2 * self.now + 100

@@ -259,7 +259,7 @@ def test_the_table_fits_a_terminal_and_says_the_figures(full):
         "exact_match  67.00%  61.64%  92.0% kept",
         "per  9.12%  11.34%",
         "batch 1, 9+8 tokens  120.0 ms  40.0 ms  3.00x ± 0.04 (wall 2.50x)",
-        "batch 32, 9+8 tokens, 4 beams  120.0 ms  40.0 ms  4.25x (wall 2.50x)",
+        "batch 32, 9+8 tokens, 4 beams  120.0 ms  40.0 ms  4.25x ± 0.04 (wall 2.50x)",
         "parameters  3,950,000  1,300,000  67.0% fewer",
         "decoder layers  12  2  kept 0, 11",
         "encoder.self heads  8  4  4 0",

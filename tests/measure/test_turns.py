@@ -6,16 +6,17 @@ import statistics
 import pytest
 
 from prunekit.measure import turns
+from prunekit.measure.clocks import Spent
 from prunekit.measure.turns import MOST, PATIENCE, middle, ratio_error, standard_error, take_turns
 
 
 class Clock:
-    """Time that passes only when told to, and in units of half a second; twice as many wall seconds."""
+    """Time that passes only when told to: CPU seconds, and twice as many wall seconds."""
 
-    now, unit = 0.0, 0.5
+    now = 0.0
 
     def __call__(self):
-        return self.now / self.unit
+        return Spent(self.now)
 
     def perf_counter(self):
         return 2 * self.now
