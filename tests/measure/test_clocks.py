@@ -38,7 +38,7 @@ def test_calls_that_differ_by_the_pace_alone_become_equal(power):
 
 def test_a_name_that_met_a_slower_core_is_not_blamed_for_it():
     """A power of a half, learned within the names, applied between them."""
-    slow, fast = [2.0, 2.2, 2.4, 2.1] * 5, [1.0, 1.1, 1.2, 1.05] * 5
+    slow, fast = [2.0, 3.0, 2.5, 1.6] * 5, [1.0, 1.5, 1.25, 0.8] * 5
     raw = {"a": calls([pace**0.5 for pace in slow], slow), "b": calls([pace**0.5 for pace in fast], fast)}
     found = Turns(raw, {})
     assert found.ratio("a", "b") == pytest.approx(1.0, abs=0.03)
