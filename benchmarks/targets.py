@@ -59,7 +59,8 @@ def rows(name: str, model: PreTrainedModel, adapter: Adapter, workload: Workload
     graph = discover(adapter, model.config, model)
 
     def measured(shape: Shape) -> float:
-        return speedups(model, {"": cut_copy(model, shape.plan, adapter, graph)}, workload, repeats, 1)[""].speedup
+        small = {"pruned": cut_copy(model, shape.plan, adapter, graph)}
+        return speedups(model, small, workload, repeats, 1)["pruned"].speedup
 
     asked = list(choices(Shapes(calibrate(model, adapter, graph, workload), graph), measured))
     cut = {str(n): cut_copy(model, one.shape.plan, adapter, graph) for n, one in enumerate(asked)}

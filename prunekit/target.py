@@ -124,9 +124,9 @@ def _found(recipe: Recipe, subject: Subject, narrows: bool, progress: Progress |
 
     def measured(shape: Shape) -> float:
         tell = counting(progress, f"timing {shape.spelled}")
-        small = {"": cut_copy(subject.model, shape.plan, subject.adapter, subject.graph)}
+        small = {"pruned": cut_copy(subject.model, shape.plan, subject.adapter, subject.graph)}
         work = (target.workload, measure.repeats, measure.threads, recipe.seed, tell, inputs)
-        return speedups(subject.model, small, *work)[""].speedup
+        return speedups(subject.model, small, *work)["pruned"].speedup
 
     shape, found = settled(shapes, target.speedup, measured, None if narrows else [0.0])
     options: dict[str, object] = {"decoder_layers": shape.decoder_layers}

@@ -164,6 +164,7 @@ def speedups(
     Nothing but this makes the speeds of several models comparable on a machine
     that does other work too.
     """
+    assert "" not in others, "that is what the dense model is called here"
     models = {"": dense, **others}
     _warn_if_busy()
     steps = _Steps(progress, len(models) * (1 + repeats))

@@ -8,11 +8,11 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
 import prunekit
-from prunekit import target
 from prunekit.cli import app
 from prunekit.cut import checkpoint
-from prunekit.measure import cost_model
-from prunekit.measure.latency import Ratio
+from prunekit.measure import cost_model, latency
+from prunekit.measure.clocks import Spent
+from prunekit.measure.turns import Turns
 from prunekit.recipe import Recipe
 from prunekit_adapters.t5 import T5
 
@@ -27,10 +27,16 @@ def hasty(monkeypatch):
 
 @pytest.fixture
 def measuring(monkeypatch):
-    """Every proposal measures what it is told here, since what tiny models measure is chance."""
+    """The first of the models that take turns is so many times slower than the others: what tiny ones are is chance."""
 
     def measures(speedup):
-        monkeypatch.setattr(target, "speedups", lambda _, others, *__: dict.fromkeys(others, Ratio(speedup, 1.0, None)))
+        def turns(calls, *_):
+            first, *_ = calls
+            return Turns(
+                {name: [Spent(speedup if name == first else 1.0)] for name in calls}, {name: [1.0] for name in calls}
+            )
+
+        monkeypatch.setattr(latency, "take_turns", turns)
 
     return measures
 
