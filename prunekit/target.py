@@ -27,9 +27,6 @@ TRIES = 4
 SLACK = 0.02
 """So much less than the target is as good as the target, since that is what measurements are good to."""
 
-SHORT = 0.05
-"""With so much less a run goes on, if nothing faster was found."""
-
 
 @dataclass(frozen=True)
 class Aim:
@@ -110,9 +107,10 @@ def settled(
         tried[shape] = measured(shape)
         aim = speedup * shape.speedup / tried[shape]
     enough = [shape for shape, found in tried.items() if found >= (1 - SLACK) * speedup]
-    shape = max(enough, key=lambda shape: shape.parameters) if enough else max(tried, key=lambda shape: tried[shape])
-    if tried[shape] < (1 - SHORT) * speedup:
-        raise PrunekitError(shapes.limit(speedup, shape, math.floor(tried[shape] * 10) / 10))
+    if not enough:
+        most = max(tried, key=lambda shape: tried[shape])
+        raise PrunekitError(shapes.limit(speedup, most, math.floor(tried[most] * 10) / 10))
+    shape = max(enough, key=lambda shape: shape.parameters)
     return shape, tried[shape]
 
 

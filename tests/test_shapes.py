@@ -9,7 +9,7 @@ from prunekit.find.units import PruningPlan
 from prunekit.measure.cost_model import CostModel, amounts
 from prunekit.recipe import Workload
 from prunekit.shapes import Shapes, grid
-from prunekit.target import SHORT, SLACK, TRIES, settled
+from prunekit.target import SLACK, TRIES, settled
 
 
 def priced(case, **prices):
@@ -109,9 +109,9 @@ def test_what_is_settled_on_is_as_fast_as_asked_by_measurement(every, real, spee
     try:
         shape, measured = settled(shapes, speedup, watch)
     except PrunekitError:
-        assert watch.of(shapes.fastest()) < (1 - SHORT) * speedup
+        assert watch.of(shapes.fastest()) < (1 - SLACK) * speedup
         return
-    assert measured == watch.of(shape) >= (1 - SHORT) * speedup
+    assert measured == watch.of(shape) >= (1 - SLACK) * speedup
     assert shape in watch.seen
     assert len(set(watch.seen)) == len(watch.seen) <= TRIES
     larger = [one for one in watch.seen if one.parameters > shape.parameters]
