@@ -1,9 +1,7 @@
 """Masks: multiply units of a live model by keep-values, reversibly, through hooks."""
 
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,13 +23,12 @@ class Masks:
     and variance over what is kept, ``sum(z * x) / sum(z)``, in every family. A layer with value z gives
     ``z * f(x) + (1 - z) * x``, so that a dropped one is the identity for pre-norm and post-norm models alike. Tokens
     with value 0 get a logit of minus infinity; what the model reads is not masked. A group without keep-values, and
-    with none for the group it lies within, costs nothing; what several matrices read is multiplied once for all.
+    with none for the group it lies within, costs nothing.
     """
 
     def __init__(self, model: nn.Module, groups: Sequence[PruningGroup]):
         self.values: dict[str, Tensor] = {}
         self._handles: list[Any] = []
-        self._products: dict[str, _Product] = {}
         self._groups = {group.name: group for group in groups}
         readers = _by_weight(model)
         for group in groups:
@@ -54,7 +51,6 @@ class Masks:
         """Take the hooks off; the model is as before."""
         for handle in self._handles:
             handle.remove()
-        self._products.clear()
 
     def _kept(self, group: PruningGroup) -> Tensor | None:
         values: Tensor | None = joint(group, self._groups, self.values)
@@ -64,12 +60,8 @@ class Masks:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
             if (value := self._kept(group)) is None:
                 return None
-            known = self._products.get(group.name)
-            if known is None or not known.of(args[0], value):
-                wide = value.repeat_interleave(span) if span > 1 else value
-                product = args[0] * wide.to(args[0].dtype)
-                known = self._products[group.name] = _Product(weakref.ref(args[0]), args[0]._version, value, product)
-            return (known.product, *args[1:])
+            wide = value.repeat_interleave(span) if span > 1 else value
+            return (args[0] * wide.to(args[0].dtype), *args[1:])
 
         return hook
 
@@ -82,9 +74,12 @@ class Masks:
             exact = torch.promote_types(args[0].dtype, torch.float32)
             x, share = args[0].to(exact), (value / value.sum()).to(exact)
             if isinstance(module, nn.LayerNorm):
-                x = x - (x @ share).unsqueeze(-1)
-            scale = torch.rsqrt(x.square() @ share + eps).unsqueeze(-1)
-            x = x * scale * (module.weight.to(exact) + offset)
+                x = x - (x * share).sum(dim=-1, keepdim=True)
+            x = (
+                x
+                * torch.rsqrt((x.square() * share).sum(dim=-1, keepdim=True) + eps)
+                * (module.weight.to(exact) + offset)
+            )
             if getattr(module, "bias", None) is not None:
                 x = x + module.bias.to(exact)
             result: Tensor = x.to(output.dtype)
@@ -111,21 +106,6 @@ class Masks:
             return tuple(after) if isinstance(output, tuple) else after[0]
 
         return hook
-
-
-@dataclass(frozen=True)
-class _Product:
-    """What a tensor came to when it was multiplied by keep-values."""
-
-    factor: "weakref.ref[Tensor]"
-    version: int
-    value: Tensor
-    product: Tensor
-
-    def of(self, factor: Tensor, value: Tensor) -> bool:
-        """Whether it is still that of these two."""
-        same = self.factor() is factor and self.version == factor._version and self.value is value
-        return same and (self.product.requires_grad or not torch.is_grad_enabled())
 
 
 def _by_weight(model: nn.Module) -> dict[int, list[nn.Module]]:

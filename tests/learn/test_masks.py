@@ -168,7 +168,7 @@ def test_soft_hidden_gates_weigh_the_statistics_of_every_norm(every, batch):
 
 
 def test_gradients_of_soft_hidden_gates_are_those_of_finite_differences(every, batch):
-    """In float64, of a weighted sum of the logits: what several matrices read is multiplied once, for all of them."""
+    """In float64, of a weighted sum of the logits."""
     group = next(g for g in every.graph.groups if g.kind is Kind.HIDDEN)
     model = copy.deepcopy(every.model).double().eval()
     masks = Masks(model, every.graph.groups)
@@ -185,24 +185,3 @@ def test_gradients_of_soft_hidden_gates_are_those_of_finite_differences(every, b
     with torch.no_grad():
         slope = (loss(start + 1e-6 * step) - loss(start - 1e-6 * step)) / 2e-6
     assert found @ step == pytest.approx(slope.item(), rel=1e-4)
-
-
-def test_what_several_matrices_read_is_multiplied_once(case, batch):
-    one = case("t5")
-    group = next(g for g in one.graph.groups if g.kind is Kind.HIDDEN and not g.stack)
-    attention = one.model.encoder.block[0].layer[0].SelfAttention
-    read, handles = [], []
-    masks = Masks(one.model, [group])
-    masks.values[group.name] = torch.rand(len(group), requires_grad=True)
-    for module in (attention.q, attention.k, attention.v):
-        handles.append(module.register_forward_hook(lambda _, args, __: read.append(args[0])))
-    logits(one.model, batch)
-    with torch.no_grad():
-        logits(one.model, batch)
-    masks.remove()
-    for handle in handles:
-        handle.remove()
-    assert read[0] is read[1] is read[2]
-    assert read[3] is read[5] is not read[0]
-    assert read[0].requires_grad
-    assert not read[3].requires_grad
