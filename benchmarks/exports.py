@@ -8,7 +8,6 @@ its standard error, and the speed that the cost model foretells. Speed does not 
 does: int8's is that of the built-in example.
 """
 
-import copy
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +17,12 @@ import torch
 from cases import T5_BASE, publish, script, words
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
-from prunekit import Adapter, PruningPlan, discover, meet_evenly, prune
+from prunekit import Adapter, PruningPlan, discover, meet_evenly
 from prunekit.cut import ct2
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import widths
 from prunekit.measure.clocks import ProcessClock
-from prunekit.measure.cost_model import calibrate
+from prunekit.measure.cost_model import calibrate, cut_copy
 from prunekit.measure.quality import predict, score
 from prunekit.measure.styles import factor
 from prunekit.measure.turns import take_turns
@@ -77,7 +76,7 @@ def ways(
     foretold = {f"{shape} | transformers": cost.speedup(plan) for shape, plan in shapes.items()}
     found: dict[str, Callable[[], object]] = {}
     for shape, plan in shapes.items():
-        small = prune(copy.deepcopy(dense), plan, adapter) if shape != "dense" else dense
+        small = cut_copy(dense, plan, adapter, graph)
         inputs = random_text((small,), WORK, 0)
         found[f"{shape} | transformers"] = lambda small=small, inputs=inputs: generate(small, inputs, WORK)
         for kind in ("float32", "int8") if engines else ():

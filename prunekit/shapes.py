@@ -101,7 +101,7 @@ class Shapes:
         found = [shape for depth in self.depths if (shape := self._narrowest(depth, speedup, choices)) is not None]
         if not found:
             most = self.fastest(sparsities)
-            raise PrunekitError(self.limit(speedup, most, math.floor(most.speedup * 10) / 10))
+            raise PrunekitError(self.limit(speedup, most, most.speedup))
         return max(found, key=lambda shape: (shape.parameters, shape.decoder_layers))
 
     def fastest(self, sparsities: Sequence[float] | None = None) -> Shape:
@@ -129,8 +129,8 @@ class Shapes:
             "loop": "the loop of generate and its dispatch, which no pruning makes faster",
         }[name]
         return (
-            f"{speedup:g} times the speed cannot be had on this workload: {factor:g} is the most, with {most.spelled}; "
-            f"{share[name]:.0%} of the time is then {advice}."
+            f"{speedup:g} times the speed cannot be had on this workload: {math.floor(factor * 10) / 10:g} is the "
+            f"most, with {most.spelled}; {share[name]:.0%} of the time is then {advice}."
         )
 
     def _stack(self) -> PruningGroup | None:

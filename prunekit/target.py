@@ -1,7 +1,6 @@
 """Speed as the target: the strategy's options are chosen so that a workload gets that fast with as little removed."""
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -109,7 +108,7 @@ def settled(
     enough = [shape for shape, found in tried.items() if found >= (1 - SLACK) * speedup]
     if not enough:
         most = max(tried, key=lambda shape: tried[shape])
-        raise PrunekitError(shapes.limit(speedup, most, math.floor(tried[most] * 10) / 10))
+        raise PrunekitError(shapes.limit(speedup, most, tried[most]))
     shape = max(enough, key=lambda shape: shape.parameters)
     return shape, tried[shape]
 

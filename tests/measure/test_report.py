@@ -98,7 +98,7 @@ def test_the_json_has_every_field_of_the_contract(full):
         "layers": "decoder_kept",
         "widths": "heads ffn",
         "quality": "metric higher_is_better dense pruned retained",
-        "latency": "workload device threads dense_s pruned_s speedup wall_speedup speedup_error split",
+        "latency": "workload device threads dense_s pruned_s speedup wall_speedup predicted_speedup split",
         "equivalence": "max_abs_diff max_rel_diff tokens_equal",
         "seconds": "find learn cut recover measure",
         "spent": "examples cpu_seconds device",
