@@ -1,6 +1,5 @@
 """The speeds of all shapes of a comparison, timed together: in turns, in one process."""
 
-import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +11,10 @@ from prunekit.compare.figures import Speed
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
 from prunekit.line import Progress, counting
+from prunekit.measure.cost_model import cut_copy
 from prunekit.measure.environment import environment
 from prunekit.measure.latency import speedups
 from prunekit.measure.workload import inputs_for
-from prunekit.pipeline import prune
 from prunekit.recipe import Recipe, over
 from prunekit.subject import open_subject, resolve
 
@@ -65,10 +64,8 @@ def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, Any] | 
 def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) -> dict[str, list[Any]]:
     """Cut a copy of the dense model to every plan, whatever its weights, and let them take turns."""
     subject = open_subject(recipe)
-    models = {}
-    for name, plan in shapes.items():
-        kept = PruningPlan.from_dict(json.loads(plan))
-        models[name] = prune(copy.deepcopy(subject.model), kept, subject.adapter)
+    plans = {name: PruningPlan.from_dict(json.loads(plan)) for name, plan in shapes.items()}
+    models = {name: cut_copy(subject.model, plan, subject.adapter, subject.graph) for name, plan in plans.items()}
     found: dict[str, list[Any]] = {name: [] for name in shapes}
     wanted = recipe.measure
     for workload in wanted.workloads:

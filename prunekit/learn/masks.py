@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from prunekit.errors import PrunekitError
 from prunekit.find.size import joint
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.learn.fused import multiplied, normed
 
 Values = Mapping[str, Tensor]
 """Keep-values per group name, one per unit, in the order of the group's ids."""
@@ -61,7 +62,7 @@ class Masks:
             if (value := self._kept(group)) is None:
                 return None
             wide = value.repeat_interleave(span) if span > 1 else value
-            return (args[0] * wide.to(args[0].dtype), *args[1:])
+            return (multiplied(args[0], wide), *args[1:])
 
         return hook
 
@@ -72,18 +73,10 @@ class Masks:
             if (value := self._kept(group)) is None:
                 return None
             exact = torch.promote_types(args[0].dtype, torch.float32)
-            x, share = args[0].to(exact), (value / value.sum()).to(exact)
-            if isinstance(module, nn.LayerNorm):
-                x = x - (x * share).sum(dim=-1, keepdim=True)
-            x = (
-                x
-                * torch.rsqrt((x.square() * share).sum(dim=-1, keepdim=True) + eps)
-                * (module.weight.to(exact) + offset)
-            )
-            if getattr(module, "bias", None) is not None:
-                x = x + module.bias.to(exact)
-            result: Tensor = x.to(output.dtype)
-            return result
+            share, weight = (value / value.sum()).to(exact), module.weight.to(exact) + offset
+            bias = None if getattr(module, "bias", None) is None else module.bias.to(exact)
+            result = normed(args[0].to(exact), share, weight, bias, eps, isinstance(module, nn.LayerNorm))
+            return result.to(output.dtype)
 
         return hook
 

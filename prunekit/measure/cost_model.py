@@ -7,12 +7,14 @@ the dense model and of a few cuts of it (`probes`), none of which is a shape tha
 
 import copy
 import statistics
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
@@ -20,10 +22,10 @@ from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
-from prunekit.measure.clocks import Spent, clock_for, steady
+from prunekit.measure.clocks import Clock, clock_for
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import sections
-from prunekit.measure.turns import MOST, PRECISION, Turns, middle, standard_error
+from prunekit.measure.turns import PRECISION, Steps, Turns, middle, standard_error, take_turns
 from prunekit.measure.workload import Inputs, made_for, random_text
 from prunekit.recipe import Workload
 
@@ -147,21 +149,26 @@ def calibrate(
     groups = tuple(narrow(graph.groups, before))
     plans, runs = probes(groups), _lengths(workload)
     models = [cut_copy(model, plan, adapter, graph) for plan in plans]
-    inputs, seconds = made_for(models, sources, workload, 0), _Sections(len(plans), runs, repeats, progress)
-    began = time.perf_counter()
-    with clock_for(model.device, torch.get_num_threads()) as clock:
-        for turn in range(MOST * repeats + 1):
-            if turn > repeats and (seconds.noise() <= PRECISION or time.perf_counter() - began > PATIENCE):
-                break
-            for at, small in enumerate(models):
-                for run in runs:
-                    with evaluating(small):
-                        start = clock()
-                        found = sections(small, inputs, run, 1, clock)
-                        seconds.add(turn, at, run, found, clock() - start)
-    whole, left = seconds.stretched(workload), [amounts(groups, plan) for plan in plans]
+    inputs = made_for(models, sources, workload, 0)
+    with ExitStack() as modes:
+        clock = modes.enter_context(clock_for(model.device, torch.get_num_threads()))
+        for small in models:
+            modes.enter_context(evaluating(small))
+        calls = {
+            f"{at} {run.new_tokens}": _Probe(small, inputs, run, clock)
+            for at, small in enumerate(models)
+            for run in runs
+        }
+        steps = Steps(progress, len(calls) * (1 + repeats))
+        for call in calls.values():
+            call.once()
+            steps.advance()
+        turns = take_turns(calls, repeats, clock, steps.advance, _priced, PATIENCE)
+    found = [call.typical(turns.factors[name]) for name, call in calls.items()]
+    whole = [_stretched(found[at : at + len(runs)], runs, workload) for at in range(0, len(found), len(runs))]
+    left = [amounts(groups, plan) for plan in plans]
     prices = {name: solved([each[name] for each in whole], left, depends) for name, depends in SECTIONS.items()}
-    return CostModel(workload, prices, groups, seconds.noise())
+    return CostModel(workload, prices, groups, _noise(turns))
 
 
 def cut_copy(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
@@ -179,45 +186,37 @@ def _lengths(workload: Workload) -> list[Workload]:
     return [workload.model_copy(update={"new_tokens": count}) for count in (LONG // 4, LONG)]
 
 
-class _Sections:
-    """Seconds by section of every probe and length, a turn at a time."""
+class _Probe:
+    """A small cut of the model that generates whenever it is called, and keeps the seconds of every section."""
 
-    def __init__(self, count: int, runs: Sequence[Workload], repeats: int, progress: Progress | None):
-        self.lengths, self.progress = [run.new_tokens for run in runs], progress
-        names = [f"{at} {length}" for at in range(count) for length in self.lengths]
-        self.calls: dict[str, list[Spent]] = {name: [] for name in names}
-        self.parts: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-        self.count, self.done, self.total = count, 0, count * len(runs) * (repeats + 1)
+    def __init__(self, model: PreTrainedModel, inputs: dict[str, Tensor], run: Workload, clock: Clock):
+        self.once = partial(sections, model, inputs, run, 1, clock)
+        self.calls: list[dict[str, float]] = []
 
-    def add(self, turn: int, at: int, run: Workload, parts: dict[str, float], call: Spent) -> None:
-        """Keep what a generation took, unless it was one to warm up."""
-        self.done += 1
-        self.total = max(self.total, self.done)
-        if turn:
-            self.parts[f"{at} {run.new_tokens}"].append(parts)
-            self.calls[f"{at} {run.new_tokens}"].append(call)
-        if self.progress is not None:
-            self.progress(self.done, self.total)
+    def __call__(self) -> None:
+        self.calls.append(self.once())
 
-    def stretched(self, workload: Workload) -> list[dict[str, float]]:
-        """What every probe takes, on a line through both lengths to the workload's."""
-        first, last = self.lengths[0], self.lengths[-1]
-        share = (workload.new_tokens - first) / (last - first) if last > first else 0.0
-        factors, whole = steady(self.calls), []
-        for at in range(self.count):
-            short, long = (self._typical(f"{at} {length}", factors) for length in (first, last))
-            whole.append({name: short[name] + share * (long[name] - short[name]) for name in SECTIONS})
-        return whole
+    def typical(self, factors: Sequence[float]) -> dict[str, float]:
+        """A section's seconds in the middle of the turns, freed from the core's pace by a factor for each."""
+        calls = list(zip(self.calls, factors, strict=True))
+        return {name: middle([parts[name] * factor for parts, factor in calls]) for name in SECTIONS}
 
-    def _typical(self, name: str, factors: Mapping[str, Sequence[float]]) -> dict[str, float]:
-        """A section's seconds in the middle of the turns, freed from the core's pace."""
-        calls = list(zip(self.parts[name], factors[name], strict=True))
-        return {section: middle([parts[section] * factor for parts, factor in calls]) for section in SECTIONS}
 
-    def noise(self) -> float:
-        """The median over probes and lengths of the standard error of a total, relative to that."""
-        totals = Turns(self.calls, {}).headline.values()
-        return statistics.median(standard_error(each) / middle(each) for each in totals)
+def _stretched(found: Sequence[dict[str, float]], runs: Sequence[Workload], workload: Workload) -> dict[str, float]:
+    """Seconds by section on a line through the shortest and the longest generation to the workload's."""
+    short, long, first, last = found[0], found[-1], runs[0].new_tokens, runs[-1].new_tokens
+    share = (workload.new_tokens - first) / (last - first) if last > first else 0.0
+    return {name: short[name] + share * (long[name] - short[name]) for name in SECTIONS}
+
+
+def _noise(turns: Turns) -> float:
+    """The median over probes and lengths of the standard error of a total, relative to that."""
+    return statistics.median(standard_error(each) / middle(each) for each in turns.headline.values())
+
+
+def _priced(turns: Turns) -> bool:
+    """Whether the totals are known well enough to solve for prices."""
+    return _noise(turns) <= PRECISION
 
 
 def solved(seconds: Sequence[float], left: Sequence[Amounts], depends: Sequence[str]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from prunekit.errors import PrunekitError
 from prunekit.measure.clocks import Clock, clock_for
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.measure.split import SPLIT_RUNS, Split, split
-from prunekit.measure.turns import Turns, middle, take_turns
+from prunekit.measure.turns import Steps, Turns, middle, take_turns
 from prunekit.measure.workload import Inputs, check, generate, made_for, random_text
 from prunekit.recipe import Workload
 
@@ -88,25 +88,10 @@ def compare(
         check(model, workloads)
     _warn_if_busy()
     each = 2 * (1 + repeats + SPLIT_RUNS)
-    steps = _Steps(progress, len(workloads) * each)
+    steps = Steps(progress, len(workloads) * each)
     with evaluating(dense), evaluating(pruned), threads_of(threads), clock_for(dense.device, threads) as clock:
         made = [(workload, made_for((dense, pruned), sources, workload, seed)) for workload in workloads]
         return tuple(_compare(dense, pruned, workload, inputs, repeats, clock, steps) for workload, inputs in made)
-
-
-@dataclass
-class _Steps:
-    """Counts what is done and tells whoever listens; more turns than were foreseen move the end."""
-
-    listener: Progress | None
-    total: int
-    done: int = 0
-
-    def advance(self) -> None:
-        self.done += 1
-        self.total = max(self.total, self.done)
-        if self.listener:
-            self.listener(self.done, self.total)
 
 
 def _compare(
@@ -116,7 +101,7 @@ def _compare(
     inputs: dict[str, Tensor],
     repeats: int,
     clock: Clock,
-    steps: _Steps,
+    steps: Steps,
 ) -> Timing:
     models = {"dense": dense, "pruned": pruned}
     for model in models.values():
@@ -142,7 +127,7 @@ def _in_turns(
     workload: Workload,
     repeats: int,
     clock: Clock,
-    steps: _Steps,
+    steps: Steps,
 ) -> Turns:
     """Seconds of one `generate` of each model."""
     calls = {name: partial(generate, model, inputs, workload) for name, model in models.items()}
@@ -167,7 +152,7 @@ def speedups(
     assert "" not in others, "that is what the dense model is called here"
     models = {"": dense, **others}
     _warn_if_busy()
-    steps = _Steps(progress, len(models) * (1 + repeats))
+    steps = Steps(progress, len(models) * (1 + repeats))
     inputs = made_for(tuple(models.values()), sources, workload, seed)
     with ExitStack() as modes:
         modes.enter_context(threads_of(threads))

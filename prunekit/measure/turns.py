@@ -10,8 +10,10 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from prunekit.measure.clocks import Clock, Spent, steady
+from prunekit.measure.quality import Progress
 
 TRIM = 0.1
 """The share of the calls that is left out of a mean at either end."""
@@ -33,9 +35,9 @@ class Turns:
     """
 
     def __init__(self, calls: Mapping[str, Sequence[Spent]], wall: Mapping[str, Sequence[float]]):
-        factors = steady(calls)
+        self.factors = steady(calls)
         self.headline = {
-            name: [call.seconds * factor for call, factor in zip(each, factors[name], strict=True)]
+            name: [call.seconds * factor for call, factor in zip(each, self.factors[name], strict=True)]
             for name, each in calls.items()
         }
         self.wall = wall
@@ -53,23 +55,32 @@ class Turns:
         return ratio_error(self.headline[name], self.headline[other])
 
 
+def ratios_known(turns: Turns) -> bool:
+    """Whether the ratios of the first call to all others are known to `PRECISION`."""
+    first, *others = turns.headline
+    errors = [(turns.error(first, other), turns.ratio(first, other)) for other in others]
+    return all(error is not None and error <= PRECISION * ratio for error, ratio in errors)
+
+
 def take_turns(
     calls: Mapping[str, Callable[[], object]],
     least: int,
     clock: Clock,
     advance: Callable[[], None] = lambda: None,
+    enough: Callable[[Turns], bool] = ratios_known,
+    patience: float | None = None,
 ) -> Turns:
-    """Call all of them `least` times at least, until the ratio of the first to every other is known to `PRECISION`.
+    """Call all of them `least` times at least, until that is `enough`.
 
-    `MOST` and `PATIENCE` end it too. Who goes first alternates, so that drift cancels out. `advance` hears of every
-    call. The calls must have synchronised whatever device they use when they return.
+    `MOST` turns and `patience`, in seconds (`PATIENCE` for each call), end it too. Who goes first alternates, so that
+    drift cancels out. `advance` hears of every call. The calls must have synchronised whatever device they use when
+    they return.
     """
     spent: dict[str, list[Spent]] = {name: [] for name in calls}
     wall: dict[str, list[float]] = {name: [] for name in calls}
-    began = time.perf_counter()
+    end = time.perf_counter() + (PATIENCE * len(calls) if patience is None else patience)
     for turn in range(MOST * least):
-        late = time.perf_counter() - began > PATIENCE * len(calls)
-        if turn >= least and (late or _known(Turns(spent, wall))):
+        if turn >= least and (time.perf_counter() > end or enough(Turns(spent, wall))):
             break
         for name in reversed(list(calls)) if turn % 2 else calls:
             wall_start, start = time.perf_counter(), clock()
@@ -80,11 +91,20 @@ def take_turns(
     return Turns(spent, wall)
 
 
-def _known(turns: Turns) -> bool:
-    """Whether all ratios to the first are as precise as asked."""
-    first, *others = turns.headline
-    errors = [(turns.error(first, other), turns.ratio(first, other)) for other in others]
-    return all(error is not None and error <= PRECISION * ratio for error, ratio in errors)
+@dataclass
+class Steps:
+    """Counts what is done and tells whoever listens; more turns than were foreseen move the end."""
+
+    listener: Progress | None
+    total: int
+    done: int = 0
+
+    def advance(self) -> None:
+        """One more is done."""
+        self.done += 1
+        self.total = max(self.total, self.done)
+        if self.listener:
+            self.listener(self.done, self.total)
 
 
 def middle(values: Sequence[float]) -> float:
