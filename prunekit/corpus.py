@@ -1,8 +1,9 @@
 """Which tokens stay: those that a task's training rows use, or a text file's; and a reader that knows no others."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -29,12 +30,12 @@ TASK = "task"
 
 
 def wanted(subject: Subject, section: VocabularySection) -> list[int]:
-    """The ids of the tokens that must stay, ascending; those that the model's configs name are among them.
+    """The ids of the tokens that must stay, ascending; with those that configs and generation settings name.
 
     Raises `PrunekitError` where there is no such file, or the tokenizer's tokens cannot be told apart.
     """
     texts, targets = _of_task(subject.task) if section.corpus == TASK else 2 * (lines(Path(str(section.corpus))),)
-    return _left(subject.model, subject.reader.tokenizer, texts, targets, section.keep)
+    return _left(subject.model, subject.reader.tokenizer, texts, targets, section.keep, subject.generation)
 
 
 def lines(path: Path) -> list[str]:
@@ -57,10 +58,11 @@ def _left(
     texts: Iterable[str],
     targets: Iterable[str],
     keep: Iterable[str],
+    generation: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[int]:
-    """What the tokenizer cannot do without for these texts, and what the model's configs name; ascending."""
+    """What the tokenizer cannot do without for these texts, and what configs and settings name; ascending."""
     used = pieces.used(tokenizer, texts, targets, keep)
-    return sorted({*used, *(token for token in named(model) if token < len(tokenizer))})
+    return sorted({*used, *(token for token in named(model, generation) if token < len(tokenizer))})
 
 
 def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:

@@ -143,8 +143,10 @@ class Line:
             ids = words.positions(self.given.of(words))
         else:
             return
-        plan = plan_for(graph, ids)
-        self.live = dataclasses.replace(self.subject, reader=narrowed(self.subject.reader, ids))
+        plan, subject = plan_for(graph, ids), self.subject
+        renumbered = Renumbering.of(graph.groups, plan)
+        spoken = subject.generation if renumbered is None else renumbered.settings(subject.generation)
+        self.live = dataclasses.replace(subject, reader=narrowed(subject.reader, ids), generation=spoken)
         self._read()
         back = Renumbering(dict(enumerate(ids)), len(ids))
         self.cut(plan, [back.batch(batch) for batch in self.proofs])  # as the model still reads them

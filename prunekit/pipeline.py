@@ -56,7 +56,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     with place.stage("recover"):
         line.recover()
     with place.stage("measure"):
-        verdict = judge(line.dense, line.model, line.subject, recipe, line.listener, line.live.reader)
+        verdict = judge(line.dense, line.model, line.subject, line.live, recipe, line.listener)
     report = report_on(verdict, line.subject, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
     if aim is not None:
         report = aim.told(report, line.done)

@@ -1,6 +1,6 @@
 """Opens what a command works on: model, tokenizer, task, adapter, graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Subject:
     """What a run works on. Example: a T5 of 3.95M parameters, its reader, the task ``g2p`` and the adapter ``t5``.
 
     `graph` describes the original model, also where `model` is one that was pruned before; `name` is the adapter's.
+    `generation` overrides the model's generation config, with tokens by the numbers that the reader gives them.
     """
 
     model: PreTrainedModel
@@ -44,6 +45,7 @@ class Subject:
     adapter: Adapter
     graph: DependencyGraph
     device: str
+    generation: Mapping[str, Any]
 
 
 def open_subject(recipe: Recipe, read: Callable[[TaskSection], Task] = from_files) -> Subject:
@@ -61,7 +63,7 @@ def open_subject(recipe: Recipe, read: Callable[[TaskSection], Task] = from_file
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(reader, model, directory)
-    return Subject(model, reader, task, name, adapter, graph_of(model, adapter), device)
+    return Subject(model, reader, task, name, adapter, graph_of(model, adapter), device, recipe.generation)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def open_structure(place: str, adapter: str | None = None) -> Structure:
     record = getattr(config, "prunekit", None)
     graph = discover(chosen, dense_config(config))
     if record:
-        graph = graph.after(PruningPlan.from_dict({"kept": record["plan"]}))
+        graph = graph.after(PruningPlan.from_ranges(record["plan"]))
     return Structure(config.model_type, name, chosen, graph)
 
 

@@ -1,7 +1,7 @@
 """Was it worth it: both models' quality and speed, and the report on the whole run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from datasets import Dataset
@@ -59,7 +59,7 @@ def quality_of(
 ) -> Quality:
     """What `model` scores on `rows` of the subject's task."""
     metrics, batch = subject.task.metrics, recipe.measure.batch
-    return evaluate(model, subject.reader, rows, metrics, recipe.generation, batch, progress)
+    return evaluate(model, subject.reader, rows, metrics, subject.generation, batch, progress)
 
 
 def first(rows: Dataset, count: int | None) -> Dataset:
@@ -71,22 +71,23 @@ def judge(
     dense: PreTrainedModel,
     pruned: PreTrainedModel,
     subject: Subject,
+    live: Subject,
     recipe: Recipe,
     listen: Callable[[str], Progress | None],
-    reader: Reader,
 ) -> Verdict:
     """Quality on the test rows, then speed; `listen` gives the progress display of a stage.
 
-    `reader` is the pruned model's, the subject's the dense one's.
+    `subject` is read as the dense model reads it, `live` as the pruned one does.
     """
     wanted = recipe.measure
     rows = first(subject.task.test, wanted.eval_examples)
     before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
-    after = quality_of(pruned, replace(subject, reader=reader), recipe, rows, listen("test, pruned"))
+    after = quality_of(pruned, live, recipe, rows, listen("test, pruned"))
     encoded = subject.reader.rows(rows)
+    fewer = encoded if live.reader is subject.reader else live.reader.rows(rows)
     losses = QualityPair(
         dense=loss_on(dense, subject.reader, encoded, wanted.batch),
-        pruned=loss_on(pruned, reader, encoded if reader is subject.reader else reader.rows(rows), wanted.batch),
+        pruned=loss_on(pruned, live.reader, fewer, wanted.batch),
     )
     timings = compare(
         dense,

@@ -107,6 +107,19 @@ def test_a_run_keeps_the_tokens_of_its_task(directory, pairs, tmp_path):
     assert tokenizer.decode(answers[0], skip_special_tokens=True).strip() == said[0]["pruned"]
 
 
+def test_tokens_that_the_recipe_tells_generation_stay_and_are_renumbered(directory, pairs, tmp_path):
+    first = WORDS[17]
+    settings = {"forced_bos_token_id": 3 + 17, "suppress_tokens": [3 + 18, 3]}
+    even = {"decoder_layers": 1, "layer_choice": "even"}
+    still = {"strategy": "nash", "options": even, "recovery": {"steps": 0}}
+    run(recipe(directory, pairs, tmp_path / "run", vocabulary={"corpus": "task"}, generation=settings, **still))
+    said = [json.loads(line) for line in (tmp_path / "run/predictions.jsonl").read_text().splitlines()]
+    for model in ("dense", "pruned"):
+        assert all(line[model].split()[0] == first for line in said)
+        assert not any(WORDS[0] in line[model].split() for line in said)
+    assert PruningPlan.load(tmp_path / "run/plan.json").kept["vocabulary"] == (*USED, 20)
+
+
 def test_a_plan_with_a_vocabulary_is_applied_with_its_tokenizer(directory, pairs, tmp_path):
     plan = PruningPlan({"vocabulary": tuple(USED), "decoder.layers": (0, 1)})
     (tmp_path / "plan.json").write_text(plan.to_json())

@@ -120,7 +120,7 @@ def opener(model: PreTrainedModel) -> tuple[str, bool]:
 def plan_of(model: PreTrainedModel) -> PruningPlan | None:
     """What a pruned model kept of the original; None for a dense model."""
     record = getattr(model.config, "prunekit", None)
-    return PruningPlan.from_dict({"kept": record["plan"]}) if record else None
+    return PruningPlan.from_ranges(record["plan"]) if record else None
 
 
 def dense_config(config: PretrainedConfig) -> PretrainedConfig:

@@ -20,7 +20,7 @@ from prunekit.cut.quirks import QUIRKS, Quirk
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-FORMAT = 1
+FORMAT = 2
 
 CODE = "modeling_prunekit"
 """The module in a checkpoint that defines its classes."""
@@ -32,6 +32,16 @@ AUTO = {
     "AutoModelForImageTextToText": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
 }
 """The classes of transformers that open encoder-decoders, with the registers that say which."""
+
+
+class Record(dict[str, Any]):
+    """What the config of a cut model says of the cut. It never changes, so that all copies of the config share it.
+
+    `generate` copies the config of an encoder-decoder six times, which would take longer than a small model's encoder.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Record":
+        return self
 
 
 @dataclass
@@ -170,6 +180,7 @@ class Pruned:
     """Mixed into a stock class: build, then install the config's layout; save with the code that does so."""
 
     def __init__(self, config: PretrainedConfig, *args: Any, **kwargs: Any):
+        config.prunekit = Record(config.prunekit)
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
         as_known(config)
         install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]

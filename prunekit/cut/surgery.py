@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.compile import aligned, compile_layout, cut_config, indices, layers_of
-from prunekit.cut.layout import FORMAT, as_known, holders, install, pruned_class, put, stock_of, uninstall
+from prunekit.cut.layout import FORMAT, Record, as_known, holders, install, pruned_class, put, stock_of, uninstall
 from prunekit.cut.plain import plain_keys
 from prunekit.cut.vocabulary import Renumbering
 from prunekit.cut.vocabulary import keys as token_keys
@@ -113,8 +113,8 @@ def _adopt(
     keys: dict[str, Stack | None] = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
     keys |= {key: owners.get(key.partition(".")[0]) for key in token_keys(dense_config)}
     dense = {key: get_key(dense_config, key) for key in keys}
-    kept = {name: list(ids) for name, ids in plan.kept.items()}
-    record = {"format": FORMAT, "base": stock_of(kind).__name__, "plan": kept, "dense": dense, **shape}
+    base = stock_of(kind).__name__
+    record = Record({"format": FORMAT, "base": base, "plan": plan.to_ranges(), "dense": dense, **shape})
     model.__class__ = kind
     own: dict[int, PretrainedConfig] = {}
     for path, module in model.named_modules():

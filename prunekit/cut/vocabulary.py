@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -79,6 +80,13 @@ class Renumbering:
             else:
                 set_key(config, key, self._value(leaf, value))
 
+    def settings(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings of generation with the new numbers of the tokens that they name.
+
+        Raises `PrunekitError` where one of them is not left.
+        """
+        return {key: self._value(key, value) if IDS.fullmatch(key) else value for key, value in overrides.items()}
+
     def modules(self, model: nn.Module, biases: Sequence[str]) -> None:
         """What modules remember of tokens, beside their parameters: the padding's number, and constant `biases`.
 
@@ -128,14 +136,18 @@ class Renumbering:
         return all(token in self.place or not 0 <= token < self.before for token in _inside(item))
 
 
-def named(model: PreTrainedModel) -> set[int]:
-    """The ids that the model's configs name and that must therefore stay: ends, padding, languages, tasks."""
+def named(model: PreTrainedModel, overrides: Mapping[str, Any] = MappingProxyType({})) -> set[int]:
+    """The ids that must stay because the model's configs, or `overrides` of its generation config, name them.
+
+    Ends, padding, languages, tasks.
+    """
+    settings = [
+        (key.rpartition(".")[2], get_key(of, key)) for of in (model.config, model.generation_config) for key in keys(of)
+    ]
     found: set[int] = set()
-    for config in (model.config, model.generation_config):
-        for key in keys(config):
-            leaf = key.rpartition(".")[2]
-            if IDS.fullmatch(leaf) and not FORBIDS.fullmatch(leaf):
-                found.update(_inside(get_key(config, key), forced=leaf == "forced_decoder_ids"))
+    for key, value in [*settings, *overrides.items()]:
+        if IDS.fullmatch(key) and not FORBIDS.fullmatch(key):
+            found.update(_inside(value, forced=key == "forced_decoder_ids"))
     live: Any = model
     return {token for token in found if 0 <= token < live.get_output_embeddings().weight.shape[0]}
 

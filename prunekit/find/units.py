@@ -1,9 +1,10 @@
 """The nouns of pruning: units, the groups they come in, the plan that says which stay, and the size that results."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,22 @@ class PruningPlan:
             raise PlanError('A plan looks like {"kept": {"decoder.layers": [0, 11], ...}}; this one does not.')
         return cls({name: tuple(ids) for name, ids in kept.items()})
 
+    def to_ranges(self) -> dict[str, str]:
+        """Each group's units in text that is cheap to copy: ``{"encoder.0.ffn": "0-5 8"}`` for 0 to 5 and 8."""
+        return {name: " ".join(_ranges(ids)) for name, ids in self.kept.items()}
+
+    @classmethod
+    def from_ranges(cls, data: Any) -> "PruningPlan":
+        """The plan behind such texts; raises `PlanError` where they are none."""
+        try:
+            pairs = {name: [part.split("-") for part in text.split()] for name, text in data.items()}
+            kept = {name: [range(int(of[0]), int(of[-1]) + 1) for of in each] for name, each in pairs.items()}
+        except (AttributeError, ValueError) as error:
+            raise PlanError(
+                'A plan in ranges looks like {"encoder.0.ffn": "0-5 8", ...}; this one does not.'
+            ) from error
+        return cls({name: tuple(unit for units in each for unit in units) for name, each in kept.items()})
+
     @classmethod
     def load(cls, path: Path | str) -> "PruningPlan":
         """Read a plan's JSON file."""
@@ -171,6 +188,13 @@ class PruningPlan:
             raise PlanError(f"The plan {str(path)!r} cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise PlanError(f"The plan {str(path)!r} is not valid JSON: {error}.") from error
+
+
+def _ranges(ids: Sequence[int]) -> Iterator[str]:
+    """Neighbouring numbers of ascending ones together: ``3-7``, ``10``."""
+    for _, run in groupby(enumerate(ids), key=lambda each: each[1] - each[0]):
+        (_, first), *others = run
+        yield f"{first}-{others[-1][1]}" if others else str(first)
 
 
 def _spelled(ids: Sequence[int]) -> str:

@@ -56,7 +56,7 @@ def test_the_new_numbers_name_heads_that_attend_alike(bart, listed, batch):
 def test_a_second_cut_counts_on_from_the_first(bart, listed):
     again = bart.cut(PruningPlan({"decoder.layers": (0, 3), "decoder.3.cross.heads": (2, 3)}), listed)
     assert again.generation_config.alignment_heads == [[0, 1], [1, 1], [1, 0]]
-    twice = bart.cut(PruningPlan({"decoder.layers": (3,)}), again, PruningPlan(again.config.prunekit["plan"]))
+    twice = bart.cut(PruningPlan({"decoder.layers": (3,)}), again, checkpoint.plan_of(again))
     assert twice.generation_config.alignment_heads == [[0, 1], [0, 0]]
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: a fresh, offline process gets the very same model, and damage is an error, never a random weight."""
 
 import copy
+import cProfile
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from transformers import T5ForConditionalGeneration
 
 from prunekit import PrunekitError
 from prunekit.cut import checkpoint
-from prunekit.find.units import PruningPlan
+from prunekit.find.units import Kind, PruningPlan
 from prunekit.testing import FAMILIES
 
 PLAN = PruningPlan(
@@ -211,7 +212,7 @@ def test_no_weights_at_all(copied):
     ("change", "sentence"),
     [
         (lambda config: config.update(model_type="prunekit-nothing"), "does not hold a model that prunekit cut"),
-        (lambda config: config["prunekit"].update(format=99), "has checkpoint format 99; this prunekit reads format 1"),
+        (lambda config: config["prunekit"].update(format=99), "has checkpoint format 99; this prunekit reads format 2"),
         (lambda config: config.pop("prunekit"), "does not hold a model that prunekit cut"),
         (lambda config: config["prunekit"].pop("format"), "has checkpoint format None"),
     ],
@@ -280,3 +281,23 @@ def test_saving_over_a_checkpoint_replaces_it_whole(place, cuts, tmp_path, batch
     checkpoint.save(cuts["bart"], target)
     assert contents(target).keys() == contents(place / "bart").keys()
     assert torch.equal(logits(checkpoint.from_pretrained(target), batch), logits(cuts["bart"], batch))
+
+
+def copies(model, batch):
+    """How many objects are deeply copied while the model generates."""
+    profile = cProfile.Profile()
+    words = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    profile.runcall(model.generate, **words, max_new_tokens=2)
+    return sum(entry.callcount for entry in profile.getstats() if getattr(entry.code, "co_name", "") == "deepcopy")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_generation_copies_no_more_for_a_longer_plan(case, batch, tmp_path, family):
+    """Transformers copies the config of an encoder-decoder several times a call, whatever stands in it."""
+    widths = [group for group in case(family).graph.groups if group.kind is Kind.FFN]
+    cuts = [PruningPlan({group.name: group.ids[1::2] for group in some}) for some in (widths[:1], widths[:-1])]
+    live = [case(family).cut(plan) for plan in cuts]
+    for model, name in zip(live, "ab", strict=True):
+        checkpoint.save(model, tmp_path / name)
+    for short, long in (live, [checkpoint.from_pretrained(tmp_path / name) for name in "ab"]):
+        assert copies(short, batch) == copies(long, batch) > 0

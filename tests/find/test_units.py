@@ -46,6 +46,23 @@ def test_a_plan_survives_its_file(tmp_path_factory, plan):
     assert PruningPlan.load(path) == plan
 
 
+@quick
+@given(any_plan)
+def test_a_plan_survives_as_ranges(plan):
+    assert PruningPlan.from_ranges(plan.to_ranges()) == plan
+
+
+def test_ranges_are_short():
+    plan = PruningPlan({"a": (0, 1, 2, 5, 7, 8), "b": (), "c": (4,)})
+    assert plan.to_ranges() == {"a": "0-2 5 7-8", "b": "", "c": "4"}
+
+
+@pytest.mark.parametrize("data", [None, [], {"a": [1, 2]}, {"a": "1-x"}, {"a": "-3"}, {"a": "1,2"}])
+def test_what_is_no_plan_in_ranges(data):
+    with pytest.raises(PlanError, match="A plan in ranges looks like"):
+        PruningPlan.from_ranges(data)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
