@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -58,7 +57,7 @@ def _left(
     texts: Iterable[str],
     targets: Iterable[str],
     keep: Iterable[str],
-    generation: Mapping[str, Any] = MappingProxyType({}),
+    generation: Mapping[str, Any],
 ) -> list[int]:
     """What the tokenizer cannot do without for these texts, and what configs and settings name; ascending."""
     used = pieces.used(tokenizer, texts, targets, keep)
@@ -101,7 +100,7 @@ def prune_vocabulary(
     """
     if len(tokenizer) > len(cast(Any, model).get_output_embeddings().weight):
         raise PrunekitError("The tokenizer has more tokens than the model; give the one that belongs to it.")
-    ids = _left(model, tokenizer, texts, targets, keep)
+    ids = _left(model, tokenizer, texts, targets, keep, {})
     small = pieces.pruned(tokenizer, ids)
     original = original_of(model, adapter)
     config = copy.deepcopy(original.config)

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.checkpoint import PREFIX, dense_config
+from prunekit.cut.checkpoint import PREFIX, dense_config, plan_in
 from prunekit.data.readers import Reader, TextReader
 from prunekit.data.speech import SpeechReader
 from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, from_files
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
-from prunekit.find.units import PruningPlan
 from prunekit.learn.strategy import Strategy, build
 from prunekit.plugins import ADAPTERS, STRATEGIES, TASKS, catalogue, load, names
 from prunekit.pretrained import (
@@ -83,10 +82,9 @@ def open_structure(place: str, adapter: str | None = None) -> Structure:
     """The structure of the model in a directory or on the hub; no weights are read, nothing is allocated."""
     config = open_config(located(place, CONFIG))
     name, chosen = adapter_for(config, adapter)
-    record = getattr(config, "prunekit", None)
     graph = discover(chosen, dense_config(config))
-    if record:
-        graph = graph.after(PruningPlan.from_ranges(record["plan"]))
+    if (plan := plan_in(config)) is not None:
+        graph = graph.after(plan)
     return Structure(config.model_type, name, chosen, graph)
 
 

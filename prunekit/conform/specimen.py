@@ -80,7 +80,7 @@ class Specimen:
         """A plan for the vocabulary: half of its tokens, and those that the inputs and the model's configs name."""
         chance = random.Random(seed)
         read = {n for key in vocabulary.BATCH if key in self.batch for n in self.batch[key].flatten().tolist()}
-        must = read | vocabulary.named(self.model)
+        must = read | vocabulary.named(self.model, {})
         return PruningPlan({group.name: tuple(n for n in group.ids if n in must or chance.random() < 0.5)})
 
     @cached_property

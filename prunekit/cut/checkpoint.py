@@ -119,7 +119,12 @@ def opener(model: PreTrainedModel) -> tuple[str, bool]:
 
 def plan_of(model: PreTrainedModel) -> PruningPlan | None:
     """What a pruned model kept of the original; None for a dense model."""
-    record = getattr(model.config, "prunekit", None)
+    return plan_in(model.config)
+
+
+def plan_in(config: PretrainedConfig) -> PruningPlan | None:
+    """The plan that a config tells of; None in a dense model's."""
+    record = getattr(config, "prunekit", None)
     return PruningPlan.from_ranges(record["plan"]) if record else None
 
 

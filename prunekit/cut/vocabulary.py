@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -136,7 +135,7 @@ class Renumbering:
         return all(token in self.place or not 0 <= token < self.before for token in _inside(item))
 
 
-def named(model: PreTrainedModel, overrides: Mapping[str, Any] = MappingProxyType({})) -> set[int]:
+def named(model: PreTrainedModel, overrides: Mapping[str, Any]) -> set[int]:
     """The ids that must stay because the model's configs, or `overrides` of its generation config, name them.
 
     Ends, padding, languages, tasks.

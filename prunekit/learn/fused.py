@@ -38,8 +38,11 @@ def normed(x: Tensor, share: Tensor, weight: Tensor, bias: Tensor | None, eps: f
 
 
 def _slices(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same rows of several contiguous tensors of one shape [..., units], as matrices that fit in the cache."""
-    flat = [tensor.view(-1, tensor.shape[-1]) for tensor in tensors]
+    """The same rows of several tensors of one shape [..., units], as matrices that fit in the cache.
+
+    Of contiguous tensors they are views, which may be written to.
+    """
+    flat = [tensor.reshape(-1, tensor.shape[-1]) for tensor in tensors]
     rows = len(flat[0])
     if flat[0].device.type == "cpu":
         rows = SLICE * torch.get_num_threads() // max(flat[0].shape[-1] * flat[0].element_size(), 1)
@@ -57,8 +60,8 @@ class _Multiplied(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         x, value = ctx.saved_tensors
         of_x = torch.empty_like(x, memory_format=torch.contiguous_format)
-        of_value = value.new_zeros(value.shape, dtype=_exact(value))
-        for part, slope, place in _slices(x.contiguous(), grad.contiguous(), of_x):
+        of_value = value.new_zeros(value.shape, dtype=torch.promote_types(value.dtype, torch.float32))
+        for part, slope, place in _slices(x, grad, of_x):
             of_value += torch.mul(part, slope).sum(dim=0, dtype=of_value.dtype)
             torch.mul(slope, value, out=place)
         return of_x, of_value.to(value.dtype)
@@ -72,7 +75,7 @@ class _Normed(torch.autograd.Function):
         ctx.save_for_backward(x, share, weight)
         ctx.eps, ctx.centred, ctx.biased = eps, centred, bias is not None
         result = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for part, place in _slices(x.contiguous(), result):
+        for part, place in _slices(x, result):
             kept, root = _whitened(part, share, eps, centred)
             torch.mul(kept, root, out=place).mul_(weight)
             if bias is not None:
@@ -85,7 +88,7 @@ class _Normed(torch.autograd.Function):
         x, share, weight = ctx.saved_tensors
         of_x = torch.empty_like(x, memory_format=torch.contiguous_format)
         of_share, of_weight, of_bias = (torch.zeros_like(share) for _ in range(3))
-        for part, slope, place in _slices(x.contiguous(), grad.contiguous(), of_x):
+        for part, slope, place in _slices(x, grad, of_x):
             kept, root = _whitened(part, share, ctx.eps, ctx.centred)
             product = slope * kept
             of_weight += root.flatten() @ product
@@ -109,8 +112,3 @@ def _whitened(part: Tensor, share: Tensor, eps: float, centred: bool) -> tuple[T
     """
     kept = part - (part @ share)[:, None] if centred else part
     return kept, torch.rsqrt((kept.square() @ share)[:, None] + eps)
-
-
-def _exact(tensor: Tensor) -> torch.dtype:
-    """The dtype to add many of a tensor's values in."""
-    return torch.promote_types(tensor.dtype, torch.float32)
