@@ -33,9 +33,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "encoder": ("encoder.layers", "encoder.heads", "encoder.ffn"),
     "decoder": ("decoder.layers", "decoder.heads", "decoder.ffn"),
     "head": ("vocabulary",),
-    "loop": ("decoder.layers", "vocabulary"),
+    "loop": ("decoder.layers", "decoder.heads", "vocabulary"),
 }
-"""What the seconds of each part of `generate` depend on; caches are moved by layer, beams chosen among the tokens."""
+"""What the seconds of each part of `generate` depend on. In the loop, beams are chosen among the tokens, and the keys
+and values of every head follow the beams."""
 
 DEEP = 3
 """Layers of the cuts that lack one kind of unit: enough that a cut's difference shows, few enough to be fast."""

@@ -65,11 +65,13 @@ def clock(monkeypatch, every):
             for name, stack in stacks.items()
         }
         steps = workload.new_tokens
+        names = ("k", "k_proj")
+        keys = sum(m.out_features for n, m in stacks["decoder"].named_modules() if n.rpartition(".")[2] in names)
         seconds = {
             "encoder": prices["encoder"] * (100 + sizes["encoder"]),
             "decoder": prices["decoder"] * (100 + sizes["decoder"] * steps),
             "head": prices["head"] * steps * len(whole.get_output_embeddings().weight),
-            "loop": prices["loop"] * steps,
+            "loop": prices["loop"] * steps * (100 + keys),
         }
         passed.append(sum(seconds.values()))
         return seconds
@@ -92,7 +94,7 @@ def test_a_clock_that_is_linear_is_foretold(every, clock, new_tokens):
     assert foretold["decoder"] == pytest.approx(expected["decoder"], rel=0.02)
     assert foretold["encoder"] == pytest.approx(expected["encoder"], rel=0.1)  # biases and norms are no units
     assert foretold["head"] == pytest.approx(expected["head"], rel=0.02)
-    assert foretold["loop"] == pytest.approx(expected["loop"])
+    assert foretold["loop"] == pytest.approx(expected["loop"], rel=0.02)
     dense = sum(clock(every.model, None, work, 1).values())
     assert found.speedup(plan) == pytest.approx(dense / sum(expected.values()), rel=0.05)
 
