@@ -94,7 +94,7 @@ def test_a_clock_that_is_linear_is_foretold(every, clock, new_tokens):
     assert foretold["decoder"] == pytest.approx(expected["decoder"], rel=0.02)
     assert foretold["encoder"] == pytest.approx(expected["encoder"], rel=0.1)  # biases and norms are no units
     assert foretold["head"] == pytest.approx(expected["head"], rel=0.02)
-    assert foretold["loop"] == pytest.approx(expected["loop"], rel=0.02)
+    assert foretold["loop"] == pytest.approx(expected["loop"])
     dense = sum(clock(every.model, None, work, 1).values())
     assert found.speedup(plan) == pytest.approx(dense / sum(expected.values()), rel=0.05)
 
