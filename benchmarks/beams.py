@@ -10,7 +10,7 @@ import argparse
 from functools import partial
 
 import torch
-from cases import T5_BASE
+from cases import T5_BASE, one_thread
 from transformers import T5Config, T5ForConditionalGeneration
 
 from prunekit import fast_generate
@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked = arguments()
+    one_thread()
     torch.manual_seed(0)
     config = T5Config(**T5_BASE, num_decoder_layers=asked.decoder_layers)
     model = T5ForConditionalGeneration(config).eval()
@@ -38,7 +39,7 @@ def main() -> None:
     work |= {"max_new_tokens": asked.new_tokens, "min_new_tokens": asked.new_tokens}
     calls = {"stock": partial(model.generate, **work), "shared": partial(fast_generate, model, **work)}
     same = "equal" if torch.equal(*(call() for call in calls.values())) else "DIFFERENT"
-    with clock_for(model.device, torch.get_num_threads()) as clock:
+    with clock_for(model.device, 1) as clock:
         turns = take_turns(calls, asked.repeats, clock)
     stock, shared = (f"{name} {turns.seconds(name):.1f} CPU-s" for name in calls)
     speedup = factor(turns.ratio("stock", "shared"), turns.error("stock", "shared"))

@@ -21,6 +21,7 @@ from prunekit import Adapter, PruningPlan, prune
 from prunekit.files import insert
 from prunekit.find.units import widths
 from prunekit.measure.workload import example_of
+from prunekit.process import settle
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5
@@ -91,6 +92,12 @@ def words(count: int) -> PreTrainedTokenizerFast:
     """A tokenizer of so many words, since an export asks for one."""
     core = Tokenizer(models.WordLevel({f"w{number}": number for number in range(count)}, unk_token="w2"))
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
+
+
+def one_thread() -> None:
+    """As the command line measures, but on one thread. To be called before anything is computed."""
+    settle()
+    torch.set_num_threads(1)
 
 
 def script(about: str | None, repeats: int) -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from cases import FAMILIES, Bench
+from cases import FAMILIES, Bench, one_thread
 
 from prunekit import discover
 
@@ -17,7 +17,7 @@ def bench() -> Callable[[str], Bench]:
     """The bench of a family; on the GPU where there is one, else on one thread."""
 
     def made(family: str) -> Bench:
-        torch.set_num_threads(1)
+        one_thread()
         if family not in _MADE:
             torch.manual_seed(0)
             adapter, config = FAMILIES[family]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from cases import T5_BASE, publish, script
+from cases import T5_BASE, one_thread, publish, script
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config, WhisperConfig
 
 from prunekit import Adapter, discover
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--source", type=int, nargs="*", default=[128, 512])
     parser.add_argument("--beams", type=int, nargs="*", default=[1, 4])
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     for name in [args.family] if args.family else families():
         publish(table(list(grid(name, args))), f"cost-model:{name}", args.write)
 

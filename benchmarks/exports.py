@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ctranslate2
 import torch
-from cases import T5_BASE, publish, script, words
+from cases import T5_BASE, one_thread, publish, script, words
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import Adapter, PruningPlan, discover, meet_evenly
@@ -104,7 +104,7 @@ def quality(place: Path) -> list[str]:
 
 def main() -> None:
     asked = script(__doc__, repeats=5).parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     t5 = T5Config(vocab_size=32128, **T5_BASE)
     mt5 = MT5Config(vocab_size=250112, **(T5_BASE | {"d_ff": 2048}))
     lines = []

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from cases import T5_BASE
+from cases import T5_BASE, one_thread
 from transformers import T5Config
 
 from prunekit import Distillation, discover
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--turns", type=int, default=5)
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     torch.manual_seed(0)
     adapter, config = T5(), T5Config(**T5_BASE)
     model = adapter.fresh(config)

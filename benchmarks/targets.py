@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from cases import T5_BASE, publish, script
+from cases import T5_BASE, one_thread, publish, script
 from transformers import PreTrainedModel, T5Config
 
 from prunekit import Adapter, discover
@@ -77,7 +77,7 @@ def rows(name: str, model: PreTrainedModel, adapter: Adapter, workload: Workload
 def main() -> None:
     """Print the table, and write it between its markers."""
     asked = script(__doc__, repeats=7).parse_args()
-    torch.set_num_threads(1)
+    one_thread()
     adapter = T5()
     torch.manual_seed(0)
     small = open_model(MODEL, open_config(MODEL), adapter, torch.float32, "cpu").eval()

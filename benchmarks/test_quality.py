@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import told
+from cases import one_thread, told
 
 from prunekit import PruningPlan, prune
 from prunekit.compare.records import Record
@@ -20,7 +20,7 @@ WORK = Workload(batch=1, source=9, new_tokens=9)
 
 @pytest.fixture(scope="module")
 def subject():
-    torch.set_num_threads(1)
+    one_thread()
     return open_subject(resolve(Recipe().model_dump(exclude_unset=True)))
 
 

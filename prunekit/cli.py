@@ -1,7 +1,6 @@
 """The command line: parse and print, nothing else. Every error ends here, as one sentence."""
 
 import errno
-import os
 import traceback
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -22,8 +21,9 @@ from prunekit.commands.predict import predict
 from prunekit.commands.run import run
 from prunekit.commands.vocabulary import vocabulary
 from prunekit.errors import PrunekitError
+from prunekit.process import settle
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads that spin cost a busy machine most of its time
+settle()
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -36,6 +36,9 @@ Progress = Callable[[str, int, int, Mapping[str, float]], None]
 FRESH = 1_000_003
 """Added to the seed of random weights, so that they are not by chance those from which the dense model was trained."""
 
+WATCHED = 0.03
+"""For what share of a budget in seconds steps are timed, on a copy, to find how many the budget allows for."""
+
 PROOFS = 16
 """Dev rows on which every cut is proved, in batches of half as many."""
 
@@ -191,7 +194,8 @@ class Line:
             limits.append(self.around.pace.steps(budget.examples - self.ledger.examples))
         if budget.cpu_seconds is not None:
             still = self.recipe.recovery.frozen
-            limits.append(price(bench, losses, still).steps(budget.cpu_seconds - self.ledger.seconds))
+            found = price(bench, losses, still, WATCHED * budget.cpu_seconds)
+            limits.append(found.steps(budget.cpu_seconds - self.ledger.seconds))
         return min(limits)
 
     def _forget(self) -> None:

@@ -26,6 +26,7 @@ FLOORS = {
     "hookspecs": PLAIN,
     "pages": PLAIN,
     "patch": PLAIN,
+    "process": PLAIN,
     "recipe": PLAIN,
     "data": GROUND,
     "find": GROUND,

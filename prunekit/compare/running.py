@@ -155,7 +155,7 @@ def _side_by_side(comparison: Comparison, cells: Sequence[Cell], jobs: int) -> N
 def _in_a_process(comparison: Comparison, cell: Cell) -> None:
     """``prunekit run`` on the cell's recipe, on one thread; its output goes to a log beside the cell."""
     words = [sys.executable, "-m", "prunekit", "run", str(beside(comparison, cell, "yaml"))]
-    single = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    single = {**os.environ, "OMP_NUM_THREADS": "1"}
     noted = beside(comparison, cell, "log")
     with noted.open("w", encoding="utf-8") as file:
         code = subprocess.run(words, env=single, stdout=file, stderr=subprocess.STDOUT).returncode

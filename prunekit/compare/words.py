@@ -6,7 +6,7 @@ from prunekit.compare.figures import Figure, Gain, Row, Summary, Table
 from prunekit.measure.styles import count, factor, figure, percent
 from prunekit.recipe import BudgetSection, Workload
 
-FACTS = ("cpu", "cores", "gpu", "python", "torch", "transformers", "prunekit")
+FACTS = ("cpu", "cores", "gpu", "python", "torch", "transformers", "prunekit", "large tensors")
 """What of an environment a reader needs."""
 
 

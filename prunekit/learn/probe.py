@@ -22,15 +22,26 @@ WARM_UP = 3
 TIMED = 8
 
 
-def price(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = ()) -> Price:
+def price(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = (), seconds: float = 0.0) -> Price:
     """Time steps of such a training on a copy of the bench's model; the model and the teacher's cache stay as they are.
+
+    First a few, which tell how many take about `seconds`; then those, if they are more. A machine that others use has
+    a pace of its own from one moment to the next: the longer it is watched, the less a budget is missed.
+    """
+    rough = _timed(bench, losses, frozen_stacks, TIMED)
+    count = int(seconds / rough.fresh)
+    return _timed(bench, losses, frozen_stacks, count) if count > TIMED else rough
+
+
+def _timed(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str], count: int) -> Price:
+    """The price by so many steps, after a few that do not count.
 
     The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. They come a
     second time where the teacher's answers, or what a frozen encoder gives, will be remembered; the memories are as
     short there, for so few rows, as the real ones are for all.
     """
     around = bench.around
-    pace, steps = around.pace, WARM_UP + TIMED
+    pace, steps = around.pace, WARM_UP + count
     taught = losses.needs_teacher and bench.teacher is not None
     remembered = "encoder" in frozen_stacks or (taught and "encoder" not in losses.hidden)
     with tempfile.TemporaryDirectory() as place:

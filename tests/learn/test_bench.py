@@ -1,6 +1,7 @@
 """The bench: losses of plans against models that are really cut, and prices that leave everything as it was."""
 
 import dataclasses
+import itertools
 import json
 import math
 
@@ -11,6 +12,7 @@ from prunekit import PruningPlan
 from prunekit.data.readers import TextReader
 from prunekit.data.tasks import from_files
 from prunekit.find.units import narrow
+from prunekit.learn import probe
 from prunekit.learn.bench import LABELS, Bench
 from prunekit.learn.distill import Distillation
 from prunekit.learn.probe import TIMED, WARM_UP, price, spread
@@ -75,6 +77,14 @@ def test_a_price_is_found_on_a_copy(bench, logits, tmp_path):
     assert bench.around.ledger.examples == 0
     assert not (tmp_path / "work").exists()
     assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 2.0), (15.0, 2.0), (200.0, 1.0)])
+def test_a_price_watched_for_longer_does_not_hang_on_a_bad_moment(bench, monkeypatch, seconds, expected):
+    """Steps take two seconds while a neighbour works, for as long as the first look lasts, and one second after."""
+    times = itertools.accumulate(itertools.chain([0.0], [2.0] * (WARM_UP + TIMED), itertools.repeat(1.0)))
+    monkeypatch.setattr(probe, "clock", lambda device: next(times))
+    assert price(bench, LABELS, seconds=seconds).fresh == pytest.approx(expected)
 
 
 def test_a_teacher_that_is_known_by_heart_costs_nothing_more(bench):
