@@ -25,24 +25,23 @@ print(len(blocks))
 """Prints how many mappings of 60 MB or more the kernel was asked to lay on huge pages."""
 
 
-def fresh(words: list[str], **settings: str) -> str:
-    """What a fresh process prints."""
+def fresh(code: str, **settings: str) -> str:
+    """What a fresh process prints that runs `code`."""
     known = {name: value for name, value in os.environ.items() if name not in process.SETTINGS}
-    return subprocess.run(
-        [sys.executable, *words], env=known | settings, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    words = [sys.executable, "-c", code]
+    return subprocess.run(words, env=known | settings, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.skipif(not KERNEL.exists(), reason="only Linux has transparent huge pages")
 @pytest.mark.parametrize(("settings", "blocks"), [({}, "1"), ({HUGE_PAGES: "0"}, "0")])
 def test_the_kernel_is_asked_for_huge_pages_unless_the_user_says_no(settings, blocks):
-    assert fresh(["-c", ASKS], **settings) == blocks
+    assert fresh(ASKS, **settings) == blocks
 
 
 def test_the_command_line_settles_before_torch_is_there():
     code = f"import sys, os, prunekit.cli; print('torch' in sys.modules, os.environ[{HUGE_PAGES!r}])"
-    assert fresh(["-c", code]) == "False 1"
-    assert fresh(["-c", code], **{HUGE_PAGES: "0"}) == "False 0"
+    assert fresh(code) == "False 1"
+    assert fresh(code, **{HUGE_PAGES: "0"}) == "False 0"
 
 
 @pytest.mark.parametrize(
