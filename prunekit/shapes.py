@@ -64,11 +64,8 @@ class Shapes:
 
         Raises `PrunekitError` for more layers than there are, and for a share that is none.
         """
-        if decoder_layers not in self.depths:
-            raise PrunekitError(f"The decoder has {self.depths[0]} layers; {decoder_layers} of them cannot be kept.")
-        if not 0 <= encoder_sparsity < 1:
-            raise PrunekitError(f"A sparsity is a share from 0 to below 1, not {encoder_sparsity:g}.")
-        stack = self._stack()
+        refuse(self.graph, [decoder_layers], [encoder_sparsity])
+        stack = stack_of(self.graph)
         plan = self.base.then(PruningPlan({stack.name: stack.ids[:decoder_layers]}) if stack else PruningPlan())
         if encoder_sparsity:
             size = self.graph.prunable_size("encoder")
@@ -83,8 +80,7 @@ class Shapes:
     @property
     def depths(self) -> list[int]:
         """How many decoder layers may stay, most first."""
-        stack = self._stack()
-        return list(range(len(stack), 0, -1)) if stack else [0]
+        return depths_of(self.graph)
 
     @property
     def sparsities(self) -> list[float]:
@@ -133,12 +129,31 @@ class Shapes:
             f"most, with {most.spelled}; {share[name]:.0%} of the time is then {advice}."
         )
 
-    def _stack(self) -> PruningGroup | None:
-        stacks = (g for g in self.graph.groups if g.kind is Kind.LAYERS and g.stack == "decoder" and g.prunable)
-        return next(stacks, None)
-
     def _widths(self) -> list[PruningGroup]:
         return widths(self.graph.groups, "encoder")
+
+
+def stack_of(graph: DependencyGraph) -> PruningGroup | None:
+    """The decoder's layers; None where they cannot be pruned."""
+    stacks = (g for g in graph.groups if g.kind is Kind.LAYERS and g.stack == "decoder" and g.prunable)
+    return next(stacks, None)
+
+
+def depths_of(graph: DependencyGraph) -> list[int]:
+    """How many decoder layers may stay, most first."""
+    stack = stack_of(graph)
+    return list(range(len(stack), 0, -1)) if stack else [0]
+
+
+def refuse(graph: DependencyGraph, depths: Sequence[int], sparsities: Sequence[float]) -> None:
+    """Raise `PrunekitError` for more decoder layers than there are, and for a sparsity that is none."""
+    offered = depths_of(graph)
+    for depth in depths:
+        if depth not in offered:
+            raise PrunekitError(f"The decoder has {offered[0]} layers; {depth} of them cannot be kept.")
+    for sparsity in sparsities:
+        if not 0 <= sparsity < 1:
+            raise PrunekitError(f"A sparsity is a share from 0 to below 1, not {sparsity:g}.")
 
 
 def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> Iterator[list[Shape]]:
@@ -157,14 +172,25 @@ def offered(subject: Subject, recipe: Recipe, progress: Progress | None = None) 
 
 
 def offered_by(
-    place: str, workload: Workload, adapter: str | None, device: str, threads: int, progress: Progress | None = None
+    place: str,
+    workload: Workload,
+    adapter: str | None,
+    device: str,
+    threads: int,
+    progress: Progress | None = None,
+    asked: tuple[Sequence[int], Sequence[float]] = ((), ()),
 ) -> Shapes:
-    """The shapes of the model in a directory or on the hub; a model of sounds or pictures reads as much as it takes."""
+    """The shapes of the model in a directory or on the hub; a model of sounds or pictures reads as much as it takes.
+
+    Raises `PrunekitError` for depths and sparsities that are `asked` for and cannot be had, before anything is timed.
+    """
     directory = located(place)
     config = open_config(directory)
     _, known = adapter_for(config, adapter)
     model = open_model(directory, config, known, torch.float32, device_of(device))
-    return _priced(model, known, graph_of(model, known), workload, threads, example_of(known), progress)
+    graph = graph_of(model, known)
+    refuse(graph.after(plan_of(model) or PruningPlan()), *asked)
+    return _priced(model, known, graph, workload, threads, example_of(known), progress)
 
 
 def _priced(

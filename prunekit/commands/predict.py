@@ -46,7 +46,7 @@ def predict(
     depths = numbers(layers, "--layers", int) if layers else None
     widths = numbers(encoder_sparsity, "--encoder-sparsity", float)
     with Display() as display:
-        shapes = offered_by(model, wanted, adapter, device, threads, display)
+        shapes = offered_by(model, wanted, adapter, device, threads, display, (depths or (), widths))
     rows = list(grid(shapes, depths or shapes.depths, widths))
     OUT.print(speeds(rows, wanted))
     OUT.print()

@@ -7,10 +7,11 @@ the dense model and of a few cuts of it (`probes`), none of which is a shape tha
 
 import copy
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.surgery import cut
+from prunekit.cut.vocabulary import named
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.units import Kind, PruningGroup, PruningPlan, narrow
@@ -108,27 +110,36 @@ class CostModel:
         return self.total(PruningPlan()) / self.total(plan)
 
 
-def probes(groups: Sequence[PruningGroup]) -> list[PruningPlan]:
+def probes(groups: Sequence[PruningGroup], stay: Collection[int] = ()) -> list[PruningPlan]:
     """The shapes that are timed: dense, one layer, a few layers, those thinned, and a thin encoder of all layers.
 
-    Heads, channels and tokens are thinned in turn. The last is the fastest shape that anybody would ask for: between it
-    and the dense model nothing is extrapolated.
+    Heads, channels and tokens are thinned in turn; `stay` are the tokens, by number, that a model cannot do without.
+    The last is the fastest shape that anybody would ask for: between it and the dense model nothing is extrapolated.
     """
     stacks = [g for g in groups if g.kind is Kind.LAYERS and g.prunable]
     deep = PruningPlan({g.name: g.ids[:DEEP] for g in stacks})
     found = [PruningPlan(), PruningPlan({g.name: g.ids[:1] for g in stacks}), deep]
     kinds = (Kind.HEADS, Kind.FFN, Kind.VOCABULARY)
-    thinned = [PruningPlan({g.name: _thin(g) for g in groups if g.kind is kind and g.prunable}) for kind in kinds]
+    thinned = [
+        PruningPlan({g.name: _thin(g, needed) for g in groups if g.kind is kind and g.prunable})
+        for kind, needed in zip(kinds, ((), (), stay), strict=True)
+    ]
     found += [deep.then(thin) for thin in thinned if thin.kept]
     short = PruningPlan({g.name: g.ids[:1] for g in stacks if g.stack == "decoder"})
     found.append(short.then(thinned[0]).then(thinned[1]))
     return list(dict.fromkeys(found))
 
 
-def _thin(group: PruningGroup) -> tuple[int, ...]:
-    """One unit in `THIN`; of channels so many that processors like the number, where there are enough."""
+def _thin(group: PruningGroup, stay: Collection[int]) -> tuple[int, ...]:
+    """One unit in `THIN`, the first of them but for those that must stay, by position.
+
+    Of channels so many that processors like the number, where there are enough.
+    """
     left = -(-len(group) // THIN)
-    return group.ids[: -(-left // 8) * 8 if left > 8 else left]
+    left = max(-(-left // 8) * 8 if left > 8 else left, len(stay))
+    others = (position for position in range(len(group)) if position not in stay)
+    kept = {*stay, *islice(others, left - len(stay))}
+    return tuple(group.ids[position] for position in sorted(kept))
 
 
 def calibrate(
@@ -148,7 +159,7 @@ def calibrate(
     """
     before = plan_of(model) or PruningPlan()
     groups = tuple(narrow(graph.groups, before))
-    plans, runs = probes(groups), _lengths(workload)
+    plans, runs = probes(groups, named(model, {})), _lengths(workload)
     models = [cut_copy(model, plan, adapter, graph) for plan in plans]
     inputs = made_for(models, sources, workload, 0)
     with ExitStack() as modes:

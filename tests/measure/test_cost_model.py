@@ -99,6 +99,20 @@ def test_a_clock_that_is_linear_is_foretold(every, clock, new_tokens):
     assert found.speedup(plan) == pytest.approx(dense / sum(expected.values()), rel=0.05)
 
 
+def test_tokens_that_a_model_names_are_in_every_probe(every, clock):
+    """As in Whisper, Marian and NLLB, whose answers begin with one of the last tokens."""
+    model = copy.deepcopy(every.model)
+    last = every.config.vocab_size - 1
+    model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = last
+    found = calibrate(model, every.adapter, every.graph, WORK, repeats=1)
+    words = next(g for g in every.graph.groups if g.kind is Kind.VOCABULARY)
+    kept = {plan.of(words) for plan in probes(every.graph.groups, {last, 0})}
+    assert kept == {tuple(range(last + 1)), (*range(15), last)}  # a quarter of sixty, made sixteen
+    plan = PruningPlan({"decoder.layers": (1,)})
+    small = prune(copy.deepcopy(every.model), plan, every.adapter)
+    assert found.seconds(plan)["head"] == pytest.approx(clock(small, None, WORK, 1)["head"], rel=0.02)
+
+
 def test_less_is_never_slower(every, clock):
     found = calibrate(every.model, every.adapter, every.graph, WORK, repeats=1)
     assert all(price >= 0 for prices in found.prices.values() for price in prices.values())
