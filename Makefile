@@ -26,7 +26,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# three passes, since a neighbour's work lasts; CPU seconds of one thread; on a GPU: make bench BENCH_TIMER=time.perf_counter
+# three passes, since a slow stretch lasts; CPU seconds of one thread (on a GPU: make bench BENCH_TIMER=time.perf_counter)
 BENCH_TIMER ?= time.process_time
 bench: setup
 	mkdir -p outputs

@@ -19,7 +19,7 @@ BASE = "dense"
 """The benchmark of a group, by its `extra_info`, that the others are told as shares of."""
 
 TOLERANCE = 1.25
-"""So much of the stored ratio may a ratio be; two runs of one machine lie up to a tenth apart."""
+"""So much of the stored ratio may a ratio be; two runs of three passes lay up to 18% apart."""
 
 
 def ratios(*passes: Mapping[str, Any]) -> dict[str, float]:
