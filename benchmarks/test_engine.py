@@ -45,7 +45,7 @@ def test_masks(benchmark, bench, family, way):
     kept = {g.name: g.ids[::2] for g in widths(one.graph.groups, "encoder")} if way == "masked" else {}
     benchmark.group = f"masks {family}"
     with masked(one.model, one.graph.groups, PruningPlan(kept)), torch.inference_mode():
-        benchmark.pedantic(lambda: one.model(**inputs), rounds=5, warmup_rounds=1)
+        benchmark.pedantic(lambda: one.model(**inputs), **ROUNDS)
     told(benchmark, one.model, way)
 
 
