@@ -1,7 +1,7 @@
 """The bench: what a strategy may do with the live model, in a few verbs."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +17,7 @@ from prunekit.data.readers import Collator, Reader
 from prunekit.data.rows import Rows, collated
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn import importance
+from prunekit.learn.bypass import Bypass
 from prunekit.learn.distill import Distillation
 from prunekit.learn.dropout import dropout_at
 from prunekit.learn.fold import fold
@@ -109,8 +110,26 @@ class Bench:
 
         Teacher-forced and without dropout, so that plans can be compared before any training. Natural logarithms.
         """
-        with masked(self.model, self.groups, plan):
-            return mean_loss(self.model, self._dev)
+        return self.losses([plan])[0]
+
+    def losses(self, plans: Iterable[PruningPlan]) -> list[float]:
+        """`loss` of every plan, for less: dropped layers don't run, nor does an encoder that all plans leave alone."""
+        asked, bypass, memory = list(plans), Bypass(), EncoderMemory(self.around.states_limit)
+        touched = {group.stack for plan in asked for group in self.groups if len(plan.of(group)) < len(group)}
+        alone = touched <= {"decoder"}
+
+        def batches() -> Iterator[dict[str, Any]]:
+            for batch in self._dev:
+                memory.rows = batch["index"].tolist() if alone else None
+                yield batch
+
+        found = []
+        with bypass.of(self.model, self.groups), memory.of(cast(Any, self.model).get_encoder()):
+            for plan in asked:
+                bypass.choose(self.groups, plan)
+                with masked(self.model, self.groups, plan):
+                    found.append(mean_loss(self.model, batches()))
+        return found
 
     def fold(self, values: Mapping[str, Tensor]) -> None:
         """Multiply heads and FFN channels of the live model by keep-values per group, in its weights, for good."""

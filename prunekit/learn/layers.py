@@ -1,6 +1,6 @@
 """Choosing layers: by a formula, by name, or by what the loss says of each choice."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
@@ -46,20 +46,19 @@ def layers_by_loss(problem: "Problem", bench: "Bench", stack: str, count: int) -
     """
     group = problem.layers(stack)
     checked_layers(problem, stack, count)
-    return search(group.ids, count, lambda kept: bench.loss(PruningPlan({group.name: kept})))
+    return search(group.ids, count, lambda some: bench.losses([PruningPlan({group.name: kept}) for kept in some]))
 
 
-def search(ids: Layers, count: int, loss: Callable[[Layers], float]) -> Layers:
+def search(ids: Layers, count: int, losses: Callable[[Sequence[Layers]], Sequence[float]]) -> Layers:
     """The choice of `count` of `ids` with the least loss, or the best that a beam search finds."""
 
-    def best(choices: Iterable[Layers], number: int) -> list[Layers]:
-        losses = {choice: loss(choice) for choice in choices}
-        return sorted(losses, key=lambda choice: (losses[choice], choice))[:number]
+    def best(choices: Sequence[Layers], number: int) -> list[Layers]:
+        return [choice for _, choice in sorted(zip(losses(choices), choices, strict=True))[:number]]
 
     if count == len(ids):
         return ids
     if comb(len(ids), count) <= TRIALS:
-        return best(combinations(ids, count), 1)[0]
+        return best(list(combinations(ids, count)), 1)[0]
     beam = [ids]
     for size in range(len(ids) - 1, count - 1, -1):
         beam = best(sorted({fewer for kept in beam for fewer in combinations(kept, size)}), BEAM)

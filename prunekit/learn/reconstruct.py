@@ -20,6 +20,10 @@ ROUNDS = 64
 """In so many steps a group is taken apart; in one, the weakest units go together as if they were independent."""
 
 
+ANSWERS = frozenset({"labels", "decoder_input_ids", "decoder_attention_mask", "index"})
+"""What of a batch an encoder is not given."""
+
+
 @dataclass
 class Moments:
     """Sums over tokens of what one matrix reads: ``x x^T`` [n, n] and ``x`` [n], in float64."""
@@ -140,13 +144,17 @@ def reconstruction(
     """
     readers = {_reader(model, group)[0]: group.stack for group in groups}
     moments: dict[str, Moments] = {}
+    whole: Any = model
     training = model.training
     model.train(False)
     try:
         with torch.no_grad(), _watching(model, readers, moments) as real:
             for batch in batches:
                 real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
-                loss_of(model, batch)
+                if set(readers.values()) == {"encoder"}:
+                    whole.get_encoder()(**{key: value for key, value in batch.items() if key not in ANSWERS})
+                else:
+                    loss_of(model, batch)
     finally:
         model.train(training)
     return Reconstruction(model, groups, moments)

@@ -42,11 +42,12 @@ def test_an_empty_list_is_refused():
 def test_few_choices_are_all_tried(layers, count):
     """A loss in which layers hang together, so that no layer is good by itself."""
     values = {choice: hash((7, *choice)) % 9973 for choice in combinations(range(layers), count)}
-    assert search(tuple(range(layers)), count, values.__getitem__) == min(values, key=values.__getitem__)
+    found = search(tuple(range(layers)), count, lambda some: [values[kept] for kept in some])
+    assert found == min(values, key=values.__getitem__)
 
 
 def test_equal_losses_give_the_first_choice():
-    assert search((0, 1, 2, 3), 2, lambda kept: 1.0) == (0, 1)
+    assert search((0, 1, 2, 3), 2, lambda some: [1.0] * len(some)) == (0, 1)
 
 
 def test_of_many_choices_the_search_finds_the_best_where_layers_add_up():
@@ -54,23 +55,23 @@ def test_of_many_choices_the_search_finds_the_best_where_layers_add_up():
     worth = [(n * 37) % 101 for n in range(24)]
     asked = []
 
-    def loss(kept):
-        asked.append(kept)
-        return -sum(worth[n] for n in kept)
+    def losses(some):
+        asked.extend(some)
+        return [-sum(worth[n] for n in kept) for kept in some]
 
     best = sorted(range(24), key=lambda n: -worth[n])[:6]
-    assert search(tuple(range(24)), 6, loss) == tuple(sorted(best))
+    assert search(tuple(range(24)), 6, losses) == tuple(sorted(best))
     assert len(asked) < 1000
 
 
 def test_the_dev_loss_decides_over_plans_in_the_originals_numbers():
     asked = {}
 
-    def loss(plan):
-        kept = plan.kept["decoder.layers"]
-        return asked.setdefault(kept, float(set(kept) != {3, 11}))
+    def losses(plans):
+        kept = [plan.kept["decoder.layers"] for plan in plans]
+        return [asked.setdefault(some, float(set(some) != {3, 11})) for some in kept]
 
-    assert layers_by_loss(problem((0, 3, 7, 11)), SimpleNamespace(loss=loss), "decoder", 2) == (3, 11)
+    assert layers_by_loss(problem((0, 3, 7, 11)), SimpleNamespace(losses=losses), "decoder", 2) == (3, 11)
     assert len(asked) == 6
     with pytest.raises(PrunekitError, match="decoder_layers is 9"):
-        layers_by_loss(problem(range(4)), SimpleNamespace(loss=loss), "decoder", 9)
+        layers_by_loss(problem(range(4)), SimpleNamespace(losses=losses), "decoder", 9)
