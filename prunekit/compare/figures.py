@@ -58,7 +58,7 @@ class Row(ReportSection):
     non_embedding: int
     sparsity: float
     examples: float
-    seconds: float
+    seconds: dict[str, float]
     gain: Gain | None = None
 
 
@@ -73,13 +73,9 @@ class Nearest(ReportSection):
 
 
 class Table(ReportSection):
-    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none.
-
-    `clock` is what the rows' seconds are: ``CPU`` seconds of a process, wall seconds of a ``GPU``, or ``CPU or GPU``.
-    """
+    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none."""
 
     budget: str
-    clock: str
     limits: BudgetSection
     rows: list[Row]
     best_baseline: str | None

@@ -79,7 +79,6 @@ def _table(comparison: Comparison, budget: BudgetSection | None, finished: Seque
     table_rows = [row.model_copy(update={"gain": _gain(of, row.variant, best)}) for row in rows]
     return Table(
         budget=label(budget),
-        clock=" or ".join(sorted(_by_clock([one for row in of.values() for one in row]))),
         limits=budget or BudgetSection(),
         rows=table_rows,
         best_baseline=best,
@@ -150,7 +149,7 @@ def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> 
         non_embedding=round(statistics.median(_non_embedding(report.parameters.by_part) for report in reports)),
         sparsity=statistics.median(report.sparsity.non_embedding for report in reports),
         examples=statistics.fmean(report.spent.examples for report in reports),
-        seconds=statistics.fmean(report.spent.cpu_seconds for report in reports),
+        seconds={clock: statistics.fmean(spent) for clock, spent in sorted(_by_clock(finished).items())},
     )
 
 
@@ -196,5 +195,5 @@ def _dense(report: Report) -> Row:
         non_embedding=_non_embedding(report.parameters.dense_by_part),
         sparsity=0.0,
         examples=0,
-        seconds=0.0,
+        seconds={},
     )

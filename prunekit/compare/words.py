@@ -26,7 +26,7 @@ def columns(summary: Summary, table: Table) -> list[str]:
         "kept",
         *speeds,
         *sizes,
-        f"{table.clock}-seconds",
+        f"{_clocks(table)[0]}-seconds" if len(_clocks(table)) == 1 else "seconds",
         "examples",
         *gain,
     ]
@@ -37,10 +37,22 @@ def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
     for row in (summary.dense, *table.rows):
         speeds = [factor(speed.speedup, speed.error) for speed in row.speeds]
         sizes = [count(row.non_embedding), percent(row.sparsity)]
-        spent = [count(round(row.seconds)), count(round(row.examples))]
+        spent = [_seconds(row, table), count(round(row.examples))]
         kept = "" if row.retained is None else percent(row.retained)
         others = [spread(row.others[name]) for name in summary.dense.others]
         yield [named(row), spread(row.quality), *others, kept, *speeds, *sizes, *spent, *_gain_cell(row, table)]
+
+
+def _clocks(table: Table) -> list[str]:
+    """What the rows' seconds were counted with."""
+    return sorted({clock for row in table.rows for clock in row.seconds})
+
+
+def _seconds(row: Row, table: Table) -> str:
+    """``598``, or ``1,095 CPU, 231 GPU`` in a table whose runs were counted with both."""
+    if len(_clocks(table)) == 1 or not row.seconds:
+        return count(round(sum(row.seconds.values())))
+    return ", ".join(f"{count(round(spent))} {clock}" for clock, spent in row.seconds.items())
 
 
 def named(row: Row) -> str:

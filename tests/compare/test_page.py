@@ -22,14 +22,14 @@ def row(name, values, speed, **more):
     counts = {"parameters": 1250000, "non_embedding": 1240000, "sparsity": 0.685, "examples": 204800}
     usual = {"baseline": False, "seeds": list(range(len(values))), "missing": [], "retained": 0.925}
     usual |= {"others": {"per": Figure.of([0.084, 0.086])}}
-    usual |= {"quality": Figure.of(values), "speeds": speeds, "seconds": 598.4, **counts}
+    usual |= {"quality": Figure.of(values), "speeds": speeds, "seconds": {"CPU": 598.4}, **counts}
     return Row(variant=name, **{**usual, **more})
 
 
 def summary(rows, gain=None, best="depth"):
     nearest = [Nearest(by="speed-up", baseline="depth", ours=3.4, theirs=3.3, gain=gain)] if gain else []
     limits = BudgetSection(cpu_seconds=600, examples=200000)
-    table = Table(budget="600cpu", clock="CPU", limits=limits, rows=rows, best_baseline=best, nearest=nearest)
+    table = Table(budget="600cpu", limits=limits, rows=rows, best_baseline=best, nearest=nearest)
     return Summary(
         name="g2p",
         command="prunekit compare g2p.yaml",
@@ -74,6 +74,13 @@ def test_a_row_holds_what_was_found(full):
         "examples": "204,800",
         "gain over depth": "+1.20 [-0.40, +2.00]",
     }
+
+
+def test_seconds_of_different_clocks_are_not_averaged(full):
+    both = [row("nash", [0.66], 3.4, seconds={"CPU": 1095.2, "GPU": 231.4}), row("depth", [0.6], 3.3)]
+    table = full.tables[0].model_copy(update={"rows": both})
+    place = columns(full, table).index("seconds")
+    assert [line[place] for line in cells(full, table)][1:] == ["1,095 CPU, 231 GPU", "598 CPU"]
 
 
 def test_markdown_is_a_table_with_its_command_and_what_is_missing(full):
