@@ -32,8 +32,8 @@ class G2P(TaskPlugin):
             "decoder_layers": [1, 6],  # examples/g2p/choose_layers.py
             "encoder_sparsity": 0.1,
         },
-        "training": {"batch": 256, "learning_rate": 1e-3, "warmup": 0.05, "dropout": 0.0},
-        "recovery": {"steps": 950, "learning_rate": 1.5e-3},
+        "training": {"batch": 256, "learning_rate": 1e-3, "warmup": 0.05, "dropout": 0.0, "optimizer": "muon"},
+        "recovery": {"steps": 950, "learning_rate": 3e-3},
         "measure": {
             "batch": 256,
             "workloads": [
