@@ -34,6 +34,9 @@ class Recorder:
             self.trained.append((losses, gates, steps))
             self.frozen.append(tuple(frozen_stacks))
 
+    def losses(self, plans):
+        return [self.loss(plan) for plan in plans]
+
     def fold(self, values):
         self.folded.append(values)
 
