@@ -143,6 +143,7 @@ def reconstruction(
     Tokens that are padding do not count. Raises `PrunekitError` for units of other kinds.
     """
     readers = {_reader(model, group)[0]: group.stack for group in groups}
+    encoder_alone = set(readers.values()) == {"encoder"}
     moments: dict[str, Moments] = {}
     whole: Any = model
     training = model.training
@@ -151,7 +152,7 @@ def reconstruction(
         with torch.no_grad(), _watching(model, readers, moments) as real:
             for batch in batches:
                 real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
-                if set(readers.values()) == {"encoder"}:
+                if encoder_alone:
                     whole.get_encoder()(**{key: value for key, value in batch.items() if key not in ANSWERS})
                 else:
                     loss_of(model, batch)

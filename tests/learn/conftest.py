@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import torch
 
 from prunekit.data.readers import TextReader
 from prunekit.data.tasks import from_files
@@ -22,3 +23,21 @@ def bench(every, letters, pairs, tmp_path):
     model = copy.deepcopy(every.model)
     teacher = Teacher(copy.deepcopy(every.model), {})
     return Bench(model, around, lambda model: 0.0, every.graph.groups, teacher)
+
+
+def _loss_by_hand(model, rows):
+    """Every row alone, so without padding; every token's negative log-probability."""
+    losses = []
+    for n in range(len(rows)):
+        row = rows[n]
+        labels = torch.tensor([row["labels"]])
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([row["source"]]), labels=labels, use_cache=False).logits
+        losses += [-float(logits[0, at].log_softmax(-1)[token]) for at, token in enumerate(row["labels"])]
+    return sum(losses) / len(losses)
+
+
+@pytest.fixture
+def loss_by_hand():
+    """The mean loss per target token of a model on some rows, one at a time."""
+    return _loss_by_hand

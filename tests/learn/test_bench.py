@@ -21,31 +21,19 @@ from prunekit.recipe import TaskSection
 KINDS = {"heads", "ffn", "layers"}
 
 
-def loss_by_hand(model, rows):
-    """Every row alone, so without padding; every token's negative log-probability."""
-    losses = []
-    for n in range(len(rows)):
-        row = rows[n]
-        labels = torch.tensor([row["labels"]])
-        with torch.no_grad():
-            logits = model(input_ids=torch.tensor([row["source"]]), labels=labels, use_cache=False).logits
-        losses += [-float(logits[0, at].log_softmax(-1)[token]) for at, token in enumerate(row["labels"])]
-    return sum(losses) / len(losses)
-
-
 def half(groups):
     """A plan that drops a layer of the decoder and some units of every kind that can go."""
     kept = {group.name: group.ids[: max(1, len(group) // 2)] for group in groups if group.kind in KINDS}
     return PruningPlan({**kept, "encoder.layers": next(g.ids for g in groups if g.name == "encoder.layers")})
 
 
-def test_the_loss_of_a_plan_is_that_of_the_cut_model(bench, every):
+def test_the_loss_of_a_plan_is_that_of_the_cut_model(bench, every, loss_by_hand):
     plan = half(bench.groups)
     assert bench.loss(PruningPlan()) == pytest.approx(loss_by_hand(every.model, bench.around.dev), rel=1e-5)
     assert bench.loss(plan) == pytest.approx(loss_by_hand(every.cut(plan), bench.around.dev), rel=1e-4)
 
 
-def test_a_plan_for_a_model_that_was_cut_before_speaks_of_the_original(bench, every):
+def test_a_plan_for_a_model_that_was_cut_before_speaks_of_the_original(bench, every, loss_by_hand):
     last = next(g.ids for g in bench.groups if g.name == "decoder.layers")[-1:]
     before = PruningPlan({"decoder.layers": last})
     live = narrow(every.graph.groups, before)

@@ -10,18 +10,6 @@ from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn.bypass import Bypass
 
 
-def loss_of_cut(model, rows):
-    """The mean negative log-probability of all target tokens, row by row."""
-    total, count = 0.0, 0
-    for n in range(len(rows)):
-        labels = torch.tensor([rows[n]["labels"]])
-        with torch.no_grad():
-            logits = model(input_ids=torch.tensor([rows[n]["source"]]), labels=labels, use_cache=False).logits
-        total -= float(logits[0].log_softmax(-1).gather(1, labels.T).sum())
-        count += labels.numel()
-    return total / count
-
-
 def stack(bench, name):
     return next(group for group in bench.groups if group.name == f"{name}.layers")
 
@@ -34,7 +22,7 @@ def runs(module):
     return seen
 
 
-def test_losses_of_many_plans_are_those_of_the_cut_models(bench, every):
+def test_losses_of_many_plans_are_those_of_the_cut_models(bench, every, loss_by_hand):
     decoder, encoder = stack(bench, "decoder"), stack(bench, "encoder")
     plans = [PruningPlan({"decoder.layers": kept}) for size in (1, 2) for kept in combinations(decoder.ids, size)]
     narrow = next(g for g in bench.groups if g.kind is Kind.FFN and g.stack == "encoder")
@@ -42,7 +30,7 @@ def test_losses_of_many_plans_are_those_of_the_cut_models(bench, every):
         PruningPlan({"encoder.layers": encoder.ids[-1:], "decoder.layers": decoder.ids[-1:]}),
         PruningPlan({narrow.name: narrow.ids[::2]}),
     ]
-    expected = [loss_of_cut(every.cut(plan), bench.around.dev) for plan in plans]
+    expected = [loss_by_hand(every.cut(plan), bench.around.dev) for plan in plans]
     assert max(expected) - min(expected) > 1e-3  # else a mix-up would not show
     assert bench.losses(plans) == pytest.approx(expected, rel=1e-4)
     assert bench.losses(plans[:3]) == pytest.approx(expected[:3], rel=1e-4)  # without those that narrow the encoder
