@@ -1,6 +1,7 @@
-"""Train the verses' dense model: an mT5-shaped model with 4 encoder and 12 decoder layers, from scratch.
+r"""Train the verses' dense model: an mT5-shaped model with 4 encoder and 12 decoder layers, from scratch.
 
-    OMP_NUM_THREADS=1 python examples/verses/train_dense.py --data runs/verses/data --output runs/verses --bf16
+    OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 examples/verses/train_dense.py \
+        --data runs/verses/data --output runs/verses --bf16
 
 The decoder is three times deeper than the encoder, so that dropping its layers shows in the time of `generate`. It
 starts with three layers, which learn to translate for less than half the cost; then each becomes four, of a quarter
@@ -14,6 +15,7 @@ import logging
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from transformers import (
     DataCollatorForSeq2Seq,
     MT5Config,
@@ -93,11 +95,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="what prepare.py wrote")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--shallow-steps", type=int, default=3000)
-    parser.add_argument("--deep-steps", type=int, default=3000)
+    parser.add_argument("--shallow-steps", type=int, default=2000)
+    parser.add_argument("--deep-steps", type=int, default=2500)
     parser.add_argument("--learning-rate", type=float, default=4e-3)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
-    parser.add_argument("--batch", type=int, default=96, help="verses")
+    parser.add_argument("--batch", type=int, default=48, help="verses per process")
     parser.add_argument("--save-every", type=int, default=500, help="steps")
     parser.add_argument("--bf16", action="store_true", help="mixed precision, where the processor has it")
     parser.add_argument("--seed", type=int, default=0)
@@ -122,6 +124,7 @@ def training_arguments(args: argparse.Namespace, place: Path, steps: int) -> Seq
         report_to=[],
         seed=args.seed,
         bf16=args.bf16,
+        ddp_find_unused_parameters=False,
         use_cpu=not torch.cuda.is_available(),
         disable_tqdm=True,
     )
@@ -152,9 +155,10 @@ def train(
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(place) if place.exists() else None)
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
-    draft = args.output / f"{part}-draft"
-    model.save_pretrained(draft)
-    draft.rename(done)  # whole or not at all
+    if trainer.is_world_process_zero():
+        draft = args.output / f"{part}-draft"
+        model.save_pretrained(draft)
+        draft.rename(done)  # whole or not at all
     return model
 
 
@@ -166,8 +170,9 @@ def main() -> None:
     rows = {split: encode(tokenizer, args.data / f"{split}.jsonl") for split in ("train", "dev")}
     model = train(args, build_model(len(tokenizer), SHALLOW), tokenizer, "shallow", args.shallow_steps, rows)
     model = train(args, grow(model), tokenizer, "deep", args.deep_steps, rows)
-    model.half().save_pretrained(args.output / "model")
-    tokenizer.save_pretrained(args.output / "model")
+    if PartialState().is_main_process:
+        model.half().save_pretrained(args.output / "model")
+        tokenizer.save_pretrained(args.output / "model")
 
 
 if __name__ == "__main__":
