@@ -146,6 +146,7 @@ def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:
     if base in _CONFIGS:
         return _CONFIGS[base]
     own: dict[str, Any] = {"model_type": f"prunekit-{base.model_type}", "__module__": __name__}
+    own["__reduce__"] = lambda self: (_blank, (pruned_config_class, base), vars(self))
     if isinstance(fixed := getattr(base, "num_hidden_layers", None), property):
         own["num_hidden_layers"] = property(_deepest, fixed.fset)
     _CONFIGS[base] = type(f"Pruned{base.__name__}", (base,), own)
@@ -185,6 +186,10 @@ class Pruned:
         as_known(config)
         install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, which finds classes by name, as a name of a module: cut models' are made when they are needed."""
+        return _blank, (pruned_class, stock_of(type(self))), vars(self)
+
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """Write a directory that ``from_pretrained(..., trust_remote_code=True)`` of transformers opens by itself.
 
@@ -204,6 +209,12 @@ class Pruned:
             _as_stock(folder / "config.json", stock, config, plain)
         if upload:
             model.push_to_hub(kwargs.get("repo_id") or folder.name, token=kwargs.get("token"))
+
+
+def _blank(kind_of: Any, stock: type[Any]) -> Any:
+    """An object without a state, of the class that `kind_of` makes of a stock one."""
+    kind = kind_of(stock)
+    return kind.__new__(kind)
 
 
 def _as_stock(path: Path, stock: type[Any], config: type[Any], keys: dict[str, list[int]]) -> None:

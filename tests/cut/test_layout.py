@@ -2,6 +2,9 @@
 
 import copy
 import json
+import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -71,6 +74,28 @@ def test_installing_again_changes_nothing(every, batch):
     install(small, layout_of(every))
     assert hooks(small) == count > 0
     assert torch.equal(logits(small, batch), expected)
+
+
+def test_a_cut_model_can_be_pickled_and_trained_on(every, batch):
+    small = every.cut(PLAN)
+    again = pickle.loads(pickle.dumps(small))
+    assert type(again) is type(small)
+    assert type(again.config) is type(small.config)
+    assert torch.equal(logits(again, batch), logits(small, batch))
+    assert hooks(again) == hooks(small)
+    again(**batch).logits.sum().backward()
+    assert not any(parameter.grad is not None for parameter in small.parameters())
+
+
+def test_a_pickled_model_opens_in_another_process(case, batch):
+    small = case("t5").cut(PLAN)
+    program = (
+        "import pickle, sys; model, batch = pickle.load(sys.stdin.buffer); print(model(**batch).logits.sum().item())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], input=pickle.dumps((small, batch)), capture_output=True, check=True
+    )
+    assert float(found.stdout) == pytest.approx(logits(small, batch).sum().item(), rel=1e-5)
 
 
 def test_nothing_is_left_after_uninstalling(every, batch):
