@@ -19,3 +19,9 @@ def load():
         return module
 
     return loaded
+
+
+@pytest.fixture(scope="session")
+def examples():
+    """Where the examples lie."""
+    return EXAMPLES
