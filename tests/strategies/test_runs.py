@@ -16,7 +16,9 @@ STRATEGIES = {
     "cofi": {"sparsity": 0.6, **GATES},
     "cofi-80": {"sparsity": 0.8, **GATES},
     "uniform": {"encoder_sparsity": 0.5, "decoder_sparsity": 0.5, "importance": "first_order"},
+    "uniform-random": {"encoder_sparsity": 0.5, "decoder_sparsity": 0.5, "importance": "random"},
     "depth": {"decoder_layers": 1, "spacing": "loss"},
+    "depth-both": {"encoder_layers": 1, "decoder_layers": 1},
 }
 SPARSITY = {"cofi": 0.6, "cofi-80": 0.8}
 TRAINING = {"batch": 4, "learning_rate": 0.003, "precision": "fp32", "save_every": 4, "log_every": 1}
