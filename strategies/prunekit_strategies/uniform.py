@@ -44,7 +44,9 @@ class Uniform(Strategy):
             scores, refit = self.scores(problem, bench, groups)
             plan = self.thinned(problem, scores, plan, done / self.rounds)
             refit(plan)
-            bench.train(gates=HardGates(groups, plan), steps=self.steps // self.rounds)
+            gates = HardGates(groups, plan)
+            bench.fold(gates.kept)  # so that the next round's scores are of a model without what went
+            bench.train(gates=gates, steps=self.steps * done // self.rounds - self.steps * (done - 1) // self.rounds)
         return plan
 
     def scores(self, problem, bench, groups):
@@ -59,7 +61,7 @@ class Uniform(Strategy):
 
     def thinned(self, problem, scores, before, share):
         """The plan at this share of the way; a unit that went in an earlier round never returns."""
-        plan = PruningPlan()
+        plan = before
         for stack, sparsity in (("encoder", self.encoder_sparsity), ("decoder", self.decoder_sparsity)):
             if sparsity:
                 groups, size = problem.widths(stack), problem.sizes[stack]
