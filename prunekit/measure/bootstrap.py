@@ -1,4 +1,4 @@
-"""What other test rows might have shown: the bootstrap of a score, and of the difference between two sides."""
+"""What other test rows and seeds might have shown: the bootstrap of a score, and of the difference of two sides."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Difference:
     """How much better one side is, positive where it is better whichever way the metric points.
 
     `low` and `high` bound 95% of the resamples; `p` is two-sided. Example: ``Difference(0.012, 0.004, 0.020, 0.002)``
-    of a word accuracy is 1.2 points better. Test rows were drawn again, seeds were not: their spread stands beside it.
+    of a word accuracy is 1.2 points better.
     """
 
     gain: float
@@ -33,39 +33,48 @@ def compared(
     """The paired bootstrap (Efron and Tibshirani 1993; Koehn 2004) between the mean scores of two sides.
 
     `ours` and `theirs` hold one array of the metric's parts [rows, parts] per seed, over the same test rows. In every
-    resample the same rows are drawn for all of them.
+    resample the same rows are drawn for all of them, and each side's seeds are drawn anew, so that a difference which
+    hangs on a lucky seed is not taken for certain. What a single seed hangs on can't be known: it stands as it is.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
-    rows = len(ours[0])
+    sizes = (len(ours[0]), len(ours), len(theirs))
 
-    def gains(weights: Any) -> Any:
-        return sign * (_score(metric, ours, weights) - _score(metric, theirs, weights))
+    def gains(rows: Any, left: Any, right: Any) -> Any:
+        return sign * (_score(metric, ours, rows, left) - _score(metric, theirs, rows, right))
 
-    found = _resampled(gains, rows, resamples, seed)
+    def drawn(generator: np.random.Generator, times: int) -> Any:
+        return gains(*(_counts(generator, size, times) for size in sizes))
+
+    found = _resampled(drawn, resamples, seed)
     low, high = np.quantile(found, (0.025, 0.975))
     tail = min(int((found <= 0).sum()), int((found >= 0).sum()))
     p = min(1.0, 2 * (tail + 1) / (resamples + 1))
-    return Difference(float(gains(np.ones((1, rows)))[0]), float(low), float(high), p)
+    return Difference(float(gains(*(np.ones((1, size)) for size in sizes))[0]), float(low), float(high), p)
 
 
 def interval(metric: Metric, parts: Any, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """The bounds of 95% of the scores of rows drawn again, from one side's parts [rows, parts]."""
-    found = _resampled(lambda weights: _score(metric, [parts], weights), len(parts), resamples, seed)
-    low, high = np.quantile(found, (0.025, 0.975))
+
+    def drawn(generator: np.random.Generator, times: int) -> Any:
+        return _score(metric, [parts], _counts(generator, len(parts), times), np.ones((times, 1)))
+
+    low, high = np.quantile(_resampled(drawn, resamples, seed), (0.025, 0.975))
     return float(low), float(high)
 
 
-def _resampled(figures: Callable[[Any], Any], rows: int, resamples: int, seed: int) -> Any:
-    """Figures [resamples] of how often each row was drawn, [draws, rows]."""
+def _resampled(drawn: Callable[[np.random.Generator, int], Any], resamples: int, seed: int) -> Any:
+    """Figures [resamples], from what is drawn a chunk of times."""
     generator = np.random.default_rng(seed)
-    found = []
-    for start in range(0, resamples, CHUNK):
-        several = min(CHUNK, resamples - start)
-        found.append(figures(generator.multinomial(rows, np.full(rows, 1 / rows), size=several).astype(float)))
-    return np.concatenate(found)
+    chunks = (min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK))
+    return np.concatenate([drawn(generator, times) for times in chunks])
 
 
-def _score(metric: Metric, sides: Sequence[Any], weights: Any) -> Any:
-    """The mean over seeds of the score of weighted rows: weights [draws, rows] to scores [draws]."""
-    scores = [[metric.figure(list(totals)) for totals in weights @ parts] for parts in sides]
-    return np.mean(np.array(scores), axis=0)
+def _counts(generator: np.random.Generator, size: int, times: int) -> Any:
+    """How often each of `size` things is among as many draws of them, [times, size]."""
+    return generator.multinomial(size, np.full(size, 1 / size), size=times).astype(float)
+
+
+def _score(metric: Metric, sides: Sequence[Any], rows: Any, seeds: Any) -> Any:
+    """The mean over seeds of the score of weighted rows: weights [draws, rows] and [draws, seeds] to scores [draws]."""
+    scores = [[metric.figure(list(totals)) for totals in rows @ parts] for parts in sides]
+    return np.average(np.array(scores), axis=0, weights=seeds.T)

@@ -1,5 +1,6 @@
 """The paired bootstrap: against the binomial it approximates, and against resampling by hand."""
 
+import itertools
 import math
 
 import numpy as np
@@ -40,13 +41,32 @@ def test_a_pairing_is_much_sharper_than_two_samples():
 
 
 def test_seeds_are_averaged_and_rows_stay_paired():
-    ours, theirs = [right(0.6), right(0.64)], [right(0.62)]
-    found = compared(metric("exact_match"), ours, theirs)
-    assert found.gain == pytest.approx(0.0)
-    # the same row weighs +1/2 on one side of the middle and -1/2 on the other: +-0.5 for 2% of the rows each
-    error = math.sqrt(0.04 * 0.25 / ROWS)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.15)
-    assert found.p > 0.5
+    """Seeds that all came to the same leave what two single runs have."""
+    found = compared(metric("exact_match"), [right(0.6)] * 3, [right(0.55)] * 2, resamples=4000)
+    error = math.sqrt(0.05 * 0.95 / ROWS)
+    assert found.gain == pytest.approx(0.05)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_seeds_that_differ_widen_the_interval_by_their_spread():
+    """Rows that are all alike leave the seeds alone to chance: every choice of three of the three, counted by hand."""
+
+    def same(share):
+        return np.full((50, 2), (share, 1.0))
+
+    ours, theirs = [same(0.6), same(0.7), same(0.62)], [same(0.6)]
+    found = compared(metric("exact_match"), ours, theirs, resamples=20_000)
+    choices = [np.mean(choice) - 0.6 for choice in itertools.product((0.6, 0.7, 0.62), repeat=3)] * 100
+    assert found.gain == pytest.approx(0.04)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(choices, (0.025, 0.975))), abs=1e-9)
+    share = np.mean(np.array(choices) < 1e-9)  # all three draws are the seed that gained nothing
+    assert found.p == pytest.approx(2 * share, rel=0.15)
+
+
+def test_a_gain_that_hangs_on_one_seed_is_not_certain():
+    ours = [right(0.6), right(0.6), right(0.75)]
+    assert compared(metric("exact_match"), ours, [right(0.6)]).low <= 0
+    assert compared(metric("exact_match"), [right(0.65)] * 3, [right(0.6)]).low > 0
 
 
 def test_equal_sides_do_not_differ():
