@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from prunekit.data.spelling import hint
 from prunekit.errors import PrunekitError
@@ -74,6 +74,14 @@ class Comparison(Section):
     records: str | None = Field(None, description="where a small file stays of every run; else in the output")
     keep_models: bool = Field(False, description="keep the cells' checkpoints")
 
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _nothing_said(cls, variants: Any) -> Any:
+        """A variant with an empty body is the base as it is."""
+        if not isinstance(variants, dict):
+            return variants
+        return {name: {} if keys is None else keys for name, keys in variants.items()}
+
     @classmethod
     def load(cls, path: Path, output: str | None = None) -> "Comparison":
         """Read a YAML file; `base` may be the name of another, beside it. Raises `PrunekitError` in one sentence.
@@ -107,6 +115,9 @@ class Comparison(Section):
         for name in self.baselines:
             if name not in self.named:
                 raise PrunekitError(f"{name!r} is to be a baseline, but {_unknown(name, self.named)}")
+        names = [cell.name for cell in self.cells()]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise PrunekitError(f"Two runs would be called {twice!r}; name every seed and every budget once.")
         return self
 
     @property
@@ -162,7 +173,12 @@ class Comparison(Section):
             for budget in self.budgets_of(variant)
             for seed in self.seeds_of(variant)
         ]
-        return sorted(found, key=lambda cell: (cell.seed, self.named[cell.variant].shape is not None))
+
+        def turn(cell: Cell) -> tuple[int, bool]:
+            needed = self.needed(cell)
+            return (cell.seed, False) if needed is None else (max(cell.seed, needed.seed), True)
+
+        return sorted(found, key=turn)
 
     def needed(self, cell: "Cell") -> "Cell | None":
         """The cell whose shape this one takes: of the same budget and seed, where that was run."""
@@ -215,9 +231,13 @@ def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
         above["plan"] = str(beside(comparison, needed, "plan.json"))
         if variant.from_scratch is not None:
             above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
-    if base.get("teacher", {}).get("steps", 0) == 0:  # else every cell has a dense model of its own
-        above["measure"] = {"dense_predictions": str(comparison.directory / ANSWERS)}
-    return resolve(over(base, above))
+    if above.get("plan") is not None:
+        above["target"] = {"speedup": None}  # a plan says itself what stays
+    recipe = resolve(over(base, above))
+    if recipe.teacher.steps:  # every cell has a dense model of its own
+        return recipe
+    answers = {"dense_predictions": str(comparison.directory / ANSWERS)}
+    return recipe.model_copy(update={"measure": recipe.measure.model_copy(update=answers)})
 
 
 def place_of(comparison: Comparison, cell: Cell) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,44 @@ from prunekit.measure.predictions import Predictions
 from prunekit.measure.report import Report
 from prunekit.measure.sections import ReportSection
 from prunekit.recipe import Recipe
-from prunekit.subject import model_of
+from prunekit.subject import model_of, open_task
 
 PATHS: Any = {"output": True, "plan": True, "measure": {"dense_predictions"}}
 """What of a cell's recipe only says where things lie, so that a finished comparison may be moved."""
 
 
-class Record(ReportSection):
-    """A finished cell: what was asked, of which weights, what came of it, which units stayed.
+class Sources(ReportSection):
+    """What a run starts from, each by its SHA-256; None for what is not here, or was not noted.
 
-    `weights` is `fingerprint`'s, None for a model by the name of a hub.
+    `weights` are the dense model's, `data` the files of its task, `given` the plan that it is cut to without asking a
+    strategy.
+    """
+
+    weights: str | None = None
+    data: str | None = None
+    given: str | None = None
+
+    @classmethod
+    def of(cls, comparison: Comparison, cell: Cell) -> "Sources":
+        """Those that a cell has now."""
+        recipe, plan = recipe_of(comparison, cell), _given(comparison, cell)
+        digest = None if plan is None else hashlib.sha256(plan.encode()).hexdigest()
+        return cls(weights=weights_of(recipe), data=data_of(recipe), given=digest)
+
+    def agrees(self, other: "Sources") -> bool:
+        """Whether nothing that both know contradicts."""
+        pairs = ((self.weights, other.weights), (self.data, other.data), (self.given, other.given))
+        return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+class Record(Sources):
+    """A finished cell: what was asked, from what it started, what came of it, which units stayed.
+
     `scores` are the parts of the metric's score per test row, whose sums over any choice of rows make up that choice's
     score; None for a metric without. Example: 6,323 words, each (1,) or (0,).
     """
 
     recipe: dict[str, Any]
-    weights: str | None
     report: Report
     plan: dict[str, tuple[int, ...]]
     scores: list[tuple[float, ...]] | None = None
@@ -49,37 +72,60 @@ def path_of(comparison: Comparison, cell: Cell) -> Path:
 
 
 def record_of(comparison: Comparison, cell: Cell) -> Record | None:
-    """The record of a cell that is finished, by the recipe and the dense model that it has now; else None.
+    """The record of a cell that is finished, by the recipe and the sources that it has now; else None.
 
-    A dense model that is not here cannot contradict a record.
+    A dense model that is not here cannot contradict a record. A cell that takes another's shape is finished only as
+    long as that one is.
     """
     try:
         record = Record.model_validate_json(path_of(comparison, cell).read_text(encoding="utf-8"))
         asked, recipe = Recipe.parse(record.recipe), recipe_of(comparison, cell)
     except (OSError, ValidationError, PrunekitError):  # not there, or of another version of prunekit
         return None
-    here = weights_of(recipe)
-    return record if same(asked, recipe) and (here is None or here == record.weights) else None
+    needed = comparison.needed(cell)
+    if not same(asked, recipe) or (needed is not None and record_of(comparison, needed) is None):
+        return None
+    return record if record.agrees(Sources.of(comparison, cell)) else None
 
 
 def keep(comparison: Comparison, cell: Cell) -> None:
     """Write the record of a cell whose run has ended."""
-    place = place_of(comparison, cell)
+    place, recipe = place_of(comparison, cell), recipe_of(comparison, cell)
     report = Report.load(place / "report.json")
-    metric = METRICS.get(report.quality.metric) if report.quality else None
-    scores = None
-    if metric is not None and metric.parts is not None:
-        answers = Predictions.load(place / "predictions.jsonl")
-        scores = metric.row_parts(answers.pruned, answers.references)
-    recipe = recipe_of(comparison, cell)
     record = Record(
+        **Sources.of(comparison, cell).model_dump(),
         recipe=recipe.model_dump(mode="json", exclude=PATHS),
-        weights=weights_of(recipe),
         report=report,
         plan=dict(PruningPlan.load(place / "plan.json").kept),
-        scores=scores,
+        scores=_scores(recipe, report, place / "predictions.jsonl"),
     )
     write_text(path_of(comparison, cell), spelled(record))
+
+
+def _given(comparison: Comparison, cell: Cell) -> str | None:
+    """The plan that a cell is cut to, as `plan.json` spells it; None where a strategy is asked, or it is not here."""
+    if (needed := comparison.needed(cell)) is not None:
+        other = record_of(comparison, needed)
+        return None if other is None else other.shape
+    plan = recipe_of(comparison, cell).plan
+    return PruningPlan.load(plan).to_json() if plan is not None and Path(plan).is_file() else None
+
+
+def _scores(recipe: Recipe, report: Report, answers: Path) -> list[tuple[float, ...]] | None:
+    """What the answers to the test rows score, row by row, as the task counts; None where that can't be told by rows.
+
+    A task may have a metric of its own under a known name: its parts count only if they come to what was reported.
+    """
+    quality = report.quality
+    if quality is None or quality.metric not in METRICS:
+        return None
+    metric = open_task(recipe.task).metrics[0]
+    if metric.parts is None:
+        return None
+    found = Predictions.load(answers)
+    scores = metric.row_parts(found.pruned, found.references)
+    whole = METRICS[quality.metric].figure([sum(parts) for parts in zip(*scores, strict=True)])
+    return scores if math.isclose(whole, quality.pruned, rel_tol=1e-6, abs_tol=1e-9) else None
 
 
 def spelled(record: Record) -> str:
@@ -109,10 +155,17 @@ def weights_of(recipe: Recipe) -> str | None:
     return fingerprint(model_of(recipe))
 
 
+def data_of(recipe: Recipe) -> str | None:
+    """The `fingerprint` of the files that the recipe's task names; None where none of them is here."""
+    named = (recipe.task.train, recipe.task.eval, recipe.task.test)
+    return fingerprint(*(path for path in named if path is not None and Path(path).is_file()))
+
+
 @cache
-def fingerprint(model: str) -> str | None:
-    """SHA-256 of the weights in a model's directory; None where there is no such directory."""
-    digest, found = hashlib.sha256(), sorted(Path(model).glob("*.safetensors"))
+def fingerprint(*paths: str) -> str | None:
+    """SHA-256 of files, and of the weights in the directories of models; None where there are none."""
+    inside = [sorted(Path(path).glob("*.safetensors")) if Path(path).is_dir() else [Path(path)] for path in paths]
+    digest, found = hashlib.sha256(), [path for part in inside for path in part if path.is_file()]
     for path in found:
         digest.update(path.read_bytes())
     return digest.hexdigest() if found else None

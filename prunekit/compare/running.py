@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from pydantic import ValidationError
+
 from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, beside, place_of, recipe_of
-from prunekit.compare.records import keep, record_of, same
+from prunekit.compare.records import Sources, data_of, keep, record_of, same, weights_of
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
@@ -51,7 +53,7 @@ def _ended(comparison: Comparison, cell: Cell) -> bool:
     place = place_of(comparison, cell)
     ended = (place / "report.json").exists() and not (place / "work").exists() and _begun(comparison, cell)
     if ended:
-        keep(comparison, cell)
+        _watched(comparison, cell, lambda: _finish(comparison, cell))
     return ended
 
 
@@ -67,12 +69,25 @@ def failures(comparison: Comparison, cells: Sequence[Cell]) -> dict[str, str]:
 
 
 def _begun(comparison: Comparison, cell: Cell) -> bool:
-    """Whether the cell's directory is of the recipe that it has now."""
+    """Whether the cell's directory is of the recipe and the sources that it has now."""
+    return _asked_alike(comparison, cell) and _from_alike(comparison, cell)
+
+
+def _asked_alike(comparison: Comparison, cell: Cell) -> bool:
     path = beside(comparison, cell, "yaml")
     try:
         return path.exists() and same(Recipe.load(path), recipe_of(comparison, cell))
     except PrunekitError:  # of another version of prunekit
         return False
+
+
+def _from_alike(comparison: Comparison, cell: Cell) -> bool:
+    path = beside(comparison, cell, "sources.json")
+    try:
+        noted = Sources.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else Sources()
+    except ValidationError:
+        return False
+    return noted.agrees(Sources.of(comparison, cell))
 
 
 def _prepare(comparison: Comparison, progress: Progress | None) -> None:
@@ -82,6 +97,7 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     if recipe.teacher.steps:
         return
     measured = recipe.model_dump(include={"model", "adapter", "task", "generation", "dtype", "device", "measure"})
+    measured |= {"weights": weights_of(recipe), "data": data_of(recipe)}
     asked, answers = json.dumps(measured, sort_keys=True), comparison.directory / ANSWERS
     note = answers.with_suffix(".asked.json")
     if answers.exists() and note.exists() and note.read_text(encoding="utf-8") == asked:
@@ -95,20 +111,30 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
 
 
 def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object]) -> None:
-    """Make one cell; what goes wrong becomes its sentence, and the others go on."""
-    failed = beside(comparison, cell, "failed")
-    try:
-        log.info("%s ...", cell.name)
+    """Make one cell, unless the one whose shape it takes came to the shape that it was made in."""
+    if done(comparison, cell):
+        return
+    log.info("%s ...", cell.name)
+
+    def work() -> None:
         make(_begin(comparison, cell))
         _finish(comparison, cell)
+
+    _watched(comparison, cell, work)
+
+
+def _watched(comparison: Comparison, cell: Cell, work: Callable[[], None]) -> None:
+    """Do something for one cell; what goes wrong becomes its sentence, and the others go on."""
+    try:
+        work()
     except Exception as error:  # whatever happens to one run must not take the others with it
         text = str(error) if isinstance(error, PrunekitError) else f"{type(error).__name__}: {error}"
-        write_text(failed, " ".join(text.split()) + "\n")
+        write_text(beside(comparison, cell, "failed"), " ".join(text.split()) + "\n")
         log.error("%s failed: %s", cell.name, " ".join(text.split()))
 
 
 def _begin(comparison: Comparison, cell: Cell) -> Recipe:
-    """Write down what is asked of the cell; raises `PrunekitError` where it was made or begun by another recipe."""
+    """Write down what is asked of the cell; raises `PrunekitError` where it was made or begun from something else."""
     beside(comparison, cell, "failed").unlink(missing_ok=True)
     if (needed := comparison.needed(cell)) is not None:
         if (other := record_of(comparison, needed)) is None:
@@ -118,11 +144,11 @@ def _begin(comparison: Comparison, cell: Cell) -> Recipe:
         write_text(beside(comparison, needed, "plan.json"), other.shape)
     recipe, place, asked = recipe_of(comparison, cell), place_of(comparison, cell), beside(comparison, cell, "yaml")
     if place.exists() and not _begun(comparison, cell):
-        raise PrunekitError(
-            f"{str(place)!r} was made by another recipe; remove it to make it anew, or choose another output."
-        )
+        unlike = "from another model, plan or data" if _asked_alike(comparison, cell) else "by another recipe"
+        raise PrunekitError(f"{str(place)!r} was made {unlike}; remove it to make it anew, or choose another output.")
     if not place.exists():
         write_text(asked, recipe.dump())
+        write_text(beside(comparison, cell, "sources.json"), Sources.of(comparison, cell).model_dump_json() + "\n")
     return Recipe.load(asked)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from prunekit.compare.cells import Comparison
 from prunekit.compare.figures import Speed
+from prunekit.compare.records import weights_of
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
 from prunekit.line import Progress, counting
@@ -38,12 +39,13 @@ def timed_together(comparison: Comparison, plans: Iterable[str], progress: Progr
     """How fast the shape of each plan is, all of them in turns with the dense model.
 
     Runs that were timed one by one cannot be compared where the machine was busy with other things meanwhile. Speeds
-    that were measured before are kept as long as the shapes and the workloads are the same.
+    that were measured before are kept as long as the shapes, the workloads and the dense model are the same.
     """
     recipe = resolve(over(comparison.base, {"output": comparison.output}))
     shapes = {sha256(plan.encode()).hexdigest()[:DIGITS]: plan for plan in sorted(set(plans))}
     measure = recipe.measure.model_dump(mode="json", include={"workloads", "repeats", "threads"})
-    asked = {"shapes": sorted(shapes), "measure": measure}
+    model = recipe.model_dump(include={"adapter", "dtype", "device"}) | {"weights": weights_of(recipe)}
+    asked = {"shapes": sorted(shapes), "measure": measure, "model": model}
     known = _kept(comparison, asked)
     if known is None:
         known = {**asked, "environment": environment(), "speeds": _time(recipe, shapes, progress)}
@@ -53,12 +55,15 @@ def timed_together(comparison: Comparison, plans: Iterable[str], progress: Progr
 
 
 def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the file says, if it tells of the same shapes and workloads."""
+    """What the file says, if it tells of the same shapes, workloads and model, as far as that is here."""
     try:
         data = json.loads((comparison.archive / SPEEDS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, dict) and {key: data.get(key) for key in asked} == asked else None
+    if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
+        return None
+    model = asked["model"] | ({} if asked["model"]["weights"] else {"weights": data["model"].get("weights")})
+    return data if {key: data.get(key) for key in asked} == {**asked, "model": model} else None
 
 
 def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) -> dict[str, list[Any]]:

@@ -17,7 +17,7 @@ from prunekit.compare.speeds import Speeds
 from prunekit.data.metrics import METRICS
 from prunekit.measure.bootstrap import compared
 from prunekit.measure.report import Report
-from prunekit.recipe import BudgetSection
+from prunekit.recipe import BudgetSection, Workload
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def summarise(comparison: Comparison, command: str, records: Mapping[Cell, Recor
         higher_is_better=report.quality.higher_is_better,
         examples=report.quality.examples,
         recommended=comparison.recommended,
-        dense=_dense(report),
+        dense=_dense(report, [speed.workload for speed in finished[0].speeds]),
         tables=[table for table in (_table(comparison, each, finished) for each in _budgets(cells)) if table.rows],
         environments=list(environments.values()),
         seeds=sorted({cell.seed for cell in cells}),
@@ -103,12 +103,12 @@ def _best(rows: Sequence[Row], report: Report) -> str | None:
 
 
 def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -> Gain | None:
-    """The paired bootstrap between two variants; None for a variant with itself, and where rows have no scores."""
+    """The paired bootstrap between two variants; None for one with itself, and where rows have no scores, or others."""
     if theirs is None or ours == theirs or ours not in of:
         return None
     quality = of[ours][0].report.quality
     left, right = ([one.parts for one in of[name]] for name in (ours, theirs))
-    if quality is None or any(parts is None for parts in (*left, *right)):
+    if quality is None or any(parts is None or len(parts) != len(left[0]) for parts in (*left, *right)):
         return None
     return Gain(over=theirs, **asdict(compared(METRICS[quality.metric], left, right)))
 
@@ -177,11 +177,10 @@ def _typical(errors: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _dense(report: Report) -> Row:
+def _dense(report: Report, workloads: Iterable[Workload]) -> Row:
     """The dense model itself, which every report tells about."""
     quality = report.quality
     assert quality is not None
-    timed = report.latency.workloads if report.latency else ()
     return Row(
         variant=DENSE,
         baseline=False,
@@ -190,7 +189,7 @@ def _dense(report: Report) -> Row:
         quality=Figure.of([quality.dense]),
         others={name: Figure.of([pair.dense]) for name, pair in quality.others.items()},
         retained=1.0,
-        speeds=[Speed(workload=timing.workload, speedup=1.0, wall_speedup=1.0) for timing in timed],
+        speeds=[Speed(workload=workload, speedup=1.0, wall_speedup=1.0) for workload in workloads],
         parameters=report.parameters.dense,
         non_embedding=_non_embedding(report.parameters.dense_by_part),
         sparsity=0.0,

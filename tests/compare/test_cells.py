@@ -66,6 +66,33 @@ def test_from_scratch_takes_the_shape_of_the_like_cell_where_there_is_one(compar
     )
 
 
+def test_a_variant_comes_before_those_of_its_shape_whatever_their_seeds(comparison):
+    comparison["variants"] = {"late": {"seeds": [1]}, "fresh": {"from_scratch": "late", "seeds": [0]}}
+    comparison["baselines"] = []
+    order = names(comparison)
+    assert order.index("late-24ex-1") < order.index("fresh-24ex-0")
+
+
+def test_a_given_shape_aims_at_no_speed(comparison):
+    comparison["base"]["target"] = {"speedup": 2.0}
+    comparison["variants"] |= {"fresh": {"from_scratch": "narrow"}, "given": {"plan": "plan.json"}}
+    found, budget = Comparison.parse(comparison), BudgetSection(examples=24)
+    aims = {name: recipe_of(found, Cell(name, budget, 0)).target.speedup for name in found.named}
+    assert aims == {"narrow": 2.0, "shallow": 2.0, "fresh": None, "given": None, "dense-further": None}
+
+
+def test_a_variant_without_a_body_is_the_base(comparison):
+    comparison["variants"]["narrow"] = None
+    narrow = recipe_of(Comparison.parse(comparison), Cell("narrow", BudgetSection(examples=24), 0))
+    assert narrow.options == comparison["base"]["options"]
+
+
+def test_a_section_without_a_body_is_told_by_its_name(comparison):
+    comparison["base"]["teacher"] = None
+    with pytest.raises(PrunekitError, match="teacher"):
+        recipe_of(Comparison.parse(comparison), Cell("narrow", BudgetSection(examples=24), 0))
+
+
 def test_a_taught_teacher_answers_for_itself(comparison):
     cell = Cell("narrow", BudgetSection(examples=24), 0)
     assert recipe_of(Comparison.parse(comparison), cell).measure.dense_predictions is not None
@@ -101,6 +128,8 @@ def test_the_base_may_stand_in_a_file_of_its_own(comparison, tmp_path):
         ({"seeds": []}, "at least 1 item"),
         ({"budgets": [{"examples": 0}]}, "greater than 0"),
         ({"base": 3}, "base"),
+        ({"seeds": [0, 0]}, "Two runs would be called 'narrow-24ex-0'"),
+        ({"budgets": [{"cpu_seconds": 1234567}, {"cpu_seconds": 1234568}]}, "Two runs would be called 'narrow-1.23"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(comparison, keys, sentence):

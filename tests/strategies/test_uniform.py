@@ -1,4 +1,6 @@
-"""Uniform pruning in rounds: no worse than at once, nothing comes back, and every step that was asked for is trained."""
+"""Uniform pruning in rounds: no worse than at once, nothing comes back, and every step asked for is trained."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -45,5 +47,5 @@ def test_what_went_never_returns_and_no_step_is_lost(tmp_path, monkeypatch, seed
     try_out(strategy, "t5", tmp_path, round_to=1, seed=seed)
     assert len(plans) == len(steps) == 5
     assert sum(steps) == 7
-    for before, after in zip(plans, plans[1:], strict=False):
+    for before, after in pairwise(plans):
         assert all(set(ids) <= set(before.kept[name]) for name, ids in after.kept.items())

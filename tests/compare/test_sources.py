@@ -1,0 +1,147 @@
+"""What a run started from: a comparison notices that the model, the data or a shape is another, and says so."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from prunekit.compare import Comparison, compare, records, running, speeds
+from prunekit.compare.cells import Cell
+from prunekit.data.asr import after, normaliser
+from prunekit.data.metrics import METRICS
+from prunekit.find.units import PruningPlan
+from prunekit.measure.predictions import Predictions
+from prunekit.recipe import BudgetSection, Recipe
+
+NARROW = Cell("narrow", BudgetSection(examples=24), 0)
+
+
+@pytest.fixture
+def small(comparison, tmp_path, pairs):
+    """One variant and the control, one seed; the model and the data are copies that a test may change."""
+    base = comparison["base"]
+    base["model"] = str(shutil.copytree(base["model"], tmp_path / "model"))
+    base["task"] |= {"train": str(shutil.copy(pairs, tmp_path / "train.jsonl"))}
+    return comparison | {"seeds": [0], "baselines": [], "variants": {"narrow": {}}}
+
+
+def retrained(model):
+    """Other weights in the same place."""
+    path = Path(model) / "model.safetensors"
+    save_file({name: 1.5 * tensor for name, tensor in load_file(path).items()}, path, {"format": "pt"})
+    records.fingerprint.cache_clear()
+
+
+def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path, made):
+    compare(Comparison.parse(small))
+    answers = tmp_path / "out/dense.jsonl"
+    before = answers.read_bytes()
+    retrained(small["base"]["model"])
+    made.clear()
+    assert compare(Comparison.parse(small)) is None
+    assert not made
+    why = running.failure(Comparison.parse(small), NARROW)
+    assert "was made from another model, plan or data; remove it" in why
+    assert answers.read_bytes() != before, "the new dense model answers for itself"
+    shutil.rmtree(tmp_path / "out/cells")
+    summary = compare(Comparison.parse(small))
+    assert sorted(made) == ["dense-further-24ex-0", "narrow-24ex-0"]
+    pruned = records.record_of(Comparison.parse(small), NARROW).report
+    assert pruned.quality.dense == summary.dense.quality.mean
+
+
+def test_other_rows_are_other_runs(small, tmp_path, made):
+    compare(Comparison.parse(small))
+    train = tmp_path / "train.jsonl"
+    train.write_text(train.read_text() + train.read_text().splitlines()[0] + "\n")
+    records.fingerprint.cache_clear()
+    assert not running.done(Comparison.parse(small), NARROW)
+    shutil.rmtree(tmp_path / "out/cells")
+    made.clear()
+    assert compare(Comparison.parse(small)).missing == {}
+    assert sorted(made) == ["dense-further-24ex-0", "narrow-24ex-0"]
+
+
+def test_a_shape_that_was_taken_is_taken_anew_when_it_changes(small, tmp_path, made):
+    small["variants"]["fresh"] = {"from_scratch": "narrow"}
+    compare(Comparison.parse(small))
+    small["variants"]["narrow"] = {"options": {"encoder_sparsity": 0.2}}
+    found = Comparison.parse(small)
+    assert not running.done(found, Cell("fresh", NARROW.budget, 0))
+    shutil.rmtree(tmp_path / "out/cells")
+    made.clear()
+    summary = compare(found)
+    assert made == ["narrow-24ex-0", "fresh-24ex-0"]
+    sizes = {row.variant: row.parameters for row in summary.tables[0].rows}
+    assert sizes["fresh"] == sizes["narrow"] < sizes["dense-further"]
+
+
+def test_a_shape_that_comes_out_the_same_leaves_the_others_done(small, tmp_path, made):
+    small["variants"]["fresh"] = {"from_scratch": "narrow"}
+    first = compare(Comparison.parse(small))
+    (tmp_path / "out/records/narrow-24ex-0.json").unlink()
+    shutil.rmtree(tmp_path / "out/cells/narrow-24ex-0")
+    made.clear()
+    assert compare(Comparison.parse(small)).missing == first.missing == {}
+    assert made == ["narrow-24ex-0"]
+
+
+def test_a_plan_of_ones_own_that_changes_makes_its_run_anew(small, tmp_path):
+    plan = tmp_path / "plan.json"
+    plan.write_text(PruningPlan({"decoder.layers": (0, 2)}).to_json())
+    small["variants"] = {"given": {"plan": str(plan)}}
+    cell = Cell("given", NARROW.budget, 0)
+    found = Comparison.parse(small)
+    compare(found, cells=[cell])
+    assert running.done(found, cell)
+    plan.write_text(PruningPlan({"decoder.layers": (0,)}).to_json())
+    assert not running.done(found, cell)
+
+
+def test_speeds_are_of_one_model_and_one_precision(small, tmp_path, monkeypatch):
+    found = Comparison.parse(small)
+    compare(found, cells=[NARROW])
+    plan = records.record_of(found, NARROW).shape
+    asked = []
+    monkeypatch.setattr(
+        speeds, "_time", lambda recipe, shapes, progress: asked.append(recipe) or {name: [] for name in shapes}
+    )
+    speeds.timed_together(found, [plan])
+    assert not asked
+    coarse = Comparison.parse({**small, "base": {**small["base"], "dtype": "bfloat16"}})
+    speeds.timed_together(coarse, [plan])
+    assert len(asked) == 1
+    retrained(small["base"]["model"])
+    speeds.timed_together(coarse, [plan])
+    assert len(asked) == 2
+    shutil.rmtree(small["base"]["model"])
+    records.fingerprint.cache_clear()
+    speeds.timed_together(coarse, [plan])
+    assert len(asked) == 2, "a model that is not here cannot contradict"
+
+
+@pytest.mark.parametrize(("reported", "known"), [(0.25, True), (0.75, False)])
+def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, known):
+    """Speech tidies texts before they are compared: one word of four is wrong then, three of them as they stand."""
+    answers = Predictions(("1", "2"), (("Yes, sir.",), ("No sir",)), ("", ""), ("yes sir", "no Sire"))
+    answers.write(tmp_path / "answers.jsonl")
+    english = after(normaliser("en"), METRICS["wer"])
+    monkeypatch.setattr(records, "open_task", lambda section: SimpleNamespace(metrics=(english,)))
+    report = SimpleNamespace(quality=SimpleNamespace(metric="wer", pruned=reported))
+    found = records._scores(Recipe(), report, tmp_path / "answers.jsonl")
+    assert found == ([(0.0, 2.0), (1.0, 2.0)] if known else None)
+
+
+def test_a_run_that_died_before_its_record_is_tidied_up(small, tmp_path, made, monkeypatch):
+    found = Comparison.parse(small)
+    finish = running._finish
+    monkeypatch.setattr(running, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        compare(found, cells=[NARROW])
+    monkeypatch.setattr(running, "_finish", finish)
+    assert (tmp_path / "out/cells/narrow-24ex-0/model").exists()
+    compare(found, cells=[NARROW])
+    assert made == ["narrow-24ex-0"]
+    assert not (tmp_path / "out/cells/narrow-24ex-0/model").exists()
