@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ from prunekit.recipe import BudgetSection, Recipe
 from prunekit.subject import Subject
 from prunekit.verdict import first, quality_of
 from prunekit.workplace import Workplace
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
 """Told the stage, how much of it is done, of how much, and the latest figures."""
@@ -83,6 +86,7 @@ class Line:
         self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
         self.equivalence: Equivalence | None = None
         self.cache = TeacherCache()
+        self.benches: list[Bench] = []
         check(self.model, recipe.measure.workloads)
         self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
         self._read()
@@ -186,6 +190,11 @@ class Line:
             self.recipe = self.recipe.model_copy(update={"recovery": phase, "budget": BudgetSection()})
         with self.ledger.running():
             bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate, frozen_stacks=phase.frozen)
+        if self.strategy is not None and not any(bench.trainings for bench in self.benches if bench.phase != "teacher"):
+            log.warning(
+                "Nothing was trained, so nothing makes good what the cut took: give the recovery steps "
+                "(--set recovery.steps=1000) or a budget (--set budget.examples=100000)."
+            )
 
     def _affordable(self, bench: Bench, losses: Distillation) -> int:
         """The steps of recovery that the budget has left; with two limits, those of the tighter one."""
@@ -212,7 +221,9 @@ class Line:
 
     def _bench(self, phase: str, teacher: Teacher | None, around: Surroundings | None = None) -> Bench:
         groups = narrow(self.subject.graph.groups, self.done)
-        return Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
+        bench = Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
+        self.benches.append(bench)
+        return bench
 
     def _teacher(self) -> Teacher:
         """The dense model, with the layers and hidden dimensions of it that are still left in the live one."""

@@ -148,6 +148,16 @@ def test_the_teacher_can_be_trained_first(t5_directory, pairs, tmp_path):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.parametrize(
+    ("options", "steps", "told"),
+    [({"steps": 0}, 0, True), ({"steps": 0}, 1, False), ({"narrowing": "gates", "steps": 1}, 0, False)],
+)
+def test_a_run_that_trains_nothing_says_so(t5_directory, pairs, tmp_path, caplog, options, steps, told):
+    options |= {"decoder_layers": 2}
+    run(recipe(t5_directory, pairs, tmp_path / "run", options=options, recovery={"steps": steps}))
+    assert ("Nothing was trained" in caplog.text) == told
+
+
 @pytest.fixture
 def seen(monkeypatch):
     """The examples of every training batch, as the model sees them."""

@@ -44,7 +44,10 @@ class Speed(ReportSection):
 
 
 class Row(ReportSection):
-    """A variant at one budget. `missing` are the seeds that are not there; counts are medians, spending means."""
+    """A variant at one budget. `missing` are the seeds that are not there; counts are medians, spending means.
+
+    `loss` is the cross-entropy per target token in nats; None in rows from before it was kept.
+    """
 
     variant: str
     baseline: bool
@@ -59,6 +62,7 @@ class Row(ReportSection):
     sparsity: float
     examples: float
     seconds: dict[str, float]
+    loss: Figure | None = None
     gain: Gain | None = None
 
 

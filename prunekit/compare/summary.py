@@ -135,6 +135,7 @@ def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> 
     reports = [one.report for one in finished]
     qualities = [report.quality for report in reports if report.quality is not None]
     retained = [quality.retained for quality in qualities if quality.retained is not None]
+    losses = [quality.loss.pruned for quality in qualities if quality.loss is not None]
     seeds = [one.cell.seed for one in finished]
     return Row(
         variant=variant,
@@ -143,6 +144,7 @@ def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> 
         missing=[seed for seed in comparison.seeds_of(variant) if seed not in seeds],
         quality=Figure.of([quality.pruned for quality in qualities]),
         others={name: Figure.of([q.others[name].pruned for q in qualities]) for name in qualities[0].others},
+        loss=Figure.of(losses) if len(losses) == len(qualities) else None,
         retained=statistics.fmean(retained) if retained else None,
         speeds=_speeds(finished),
         parameters=round(statistics.median(report.parameters.pruned for report in reports)),
@@ -188,6 +190,7 @@ def _dense(report: Report, workloads: Iterable[Workload]) -> Row:
         missing=[],
         quality=Figure.of([quality.dense]),
         others={name: Figure.of([pair.dense]) for name, pair in quality.others.items()},
+        loss=None if quality.loss is None else Figure.of([quality.loss.dense]),
         retained=1.0,
         speeds=[Speed(workload=workload, speedup=1.0, wall_speedup=1.0) for workload in workloads],
         parameters=report.parameters.dense,

@@ -23,7 +23,8 @@ def columns(summary: Summary, table: Table) -> list[str]:
         "variant",
         summary.metric,
         *summary.dense.others,
-        "kept",
+        *(["loss per token"] if _have_losses(summary) else []),
+        "kept" if summary.higher_is_better else "errors",
         *speeds,
         *sizes,
         f"{_clocks(table)[0]}-seconds" if len(_clocks(table)) == 1 else "seconds",
@@ -38,9 +39,25 @@ def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
         speeds = [factor(speed.speedup, speed.error) for speed in row.speeds]
         sizes = [count(row.non_embedding), percent(row.sparsity)]
         spent = [_seconds(row, table), count(round(row.examples))]
-        kept = "" if row.retained is None else percent(row.retained)
         others = [spread(row.others[name]) for name in summary.dense.others]
-        yield [named(row), spread(row.quality), *others, kept, *speeds, *sizes, *spent, *_gain_cell(row, table)]
+        losses = [nats(row.loss)] if row.loss is not None and _have_losses(summary) else []
+        left = [_left(row, summary), *speeds, *sizes, *spent, *_gain_cell(row, table)]
+        yield [named(row), spread(row.quality), *others, *losses, *left]
+
+
+def _have_losses(summary: Summary) -> bool:
+    """Whether there is no row without a loss."""
+    return all(
+        row.loss is not None for row in (summary.dense, *(row for table in summary.tables for row in table.rows))
+    )
+
+
+def _left(row: Row, summary: Summary) -> str:
+    """The share of the dense model's quality; of an error rate, how many times its errors."""
+    if summary.higher_is_better:
+        return "" if row.retained is None else percent(row.retained)
+    dense = summary.dense.quality.mean
+    return factor(row.quality.mean / dense) if dense else ""
 
 
 def _clocks(table: Table) -> list[str]:
@@ -75,6 +92,11 @@ def spread(found: Figure) -> str:
     """``61.77% ± 0.31`` over seeds."""
     deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
     return figure(found.mean) + deviation
+
+
+def nats(found: Figure) -> str:
+    """``0.182 ± 0.001`` over seeds."""
+    return f"{found.mean:.3f}" + ("" if found.deviation is None else f" ± {found.deviation:.3f}")
 
 
 def points(gain: Gain) -> str:
@@ -124,13 +146,15 @@ def notes(summary: Summary) -> list[str]:
     """How to read the tables, and where they come from."""
     seeds = len(summary.seeds)
     spent = " and ".join(f"{hours:.1f} {clock}-hours" for clock, hours in summary.hours.items())
-    kept = "higher is better" if summary.higher_is_better else "lower is better"
+    sense, kept = "higher is better", "Kept: the share of the dense model's"
+    if not summary.higher_is_better:
+        sense, kept = "lower is better", "Errors: how many times the dense model's"
     return [
-        f"{summary.metric} on {summary.examples:,} test rows, {kept}; {seeds} seed{'s' if seeds > 1 else ''}: "
-        "mean ± standard deviation. Kept: the share of the dense model's. Speed: end-to-end generate, the dense model "
-        "and all shapes in turns in one process, median over seeds ± standard error. Seconds and examples: what "
-        f"learning and recovery spent together, {spent} in all. Gain: in points, positive is better, with the 95% "
-        "interval of a paired bootstrap over test rows.",
+        f"{summary.metric} on {summary.examples:,} test rows, {sense}; {seeds} seed{'s' if seeds > 1 else ''}: "
+        f"mean ± standard deviation. {kept}. Speed: end-to-end generate, the dense model and all shapes in turns in "
+        "one process, median over seeds ± standard error. Seconds and examples: what learning and recovery spent "
+        f"together, {spent} in all. Gain: in points, positive is better, with the 95% interval of a paired bootstrap "
+        "over test rows and seeds; what a row of one seed owes to that seed is not in it.",
         *(f"Runs made on {environment(facts)}." for facts in summary.environments),
         f"Speeds measured on {environment(summary.timed_on)}.",
     ]

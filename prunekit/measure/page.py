@@ -32,7 +32,7 @@ def html(report: "Report", title: str, run: Sequence[Training]) -> str:
         "maps": list(_maps(report)),
         "differing": differing,
     }
-    return rendered("prunekit.measure", "report.html.j2", values, (*spelling, styles.workload))
+    return rendered("prunekit.measure", "report.html.j2", values, (*spelling, styles.workload, styles.against))
 
 
 def _charts(run: Sequence[Training]) -> Iterator[list[Chart]]:

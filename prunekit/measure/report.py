@@ -25,7 +25,7 @@ from prunekit.measure.sections import (
     SpentSection,
     WidthsSection,
 )
-from prunekit.measure.styles import count, factor, figure, percent, seconds, span, workload
+from prunekit.measure.styles import against, count, factor, figure, percent, seconds, span, workload
 
 __all__ = ["Report", "environment", "table"]
 
@@ -102,8 +102,7 @@ def _quality_rows(report: Report) -> Iterator[Row]:
     quality = report.quality
     if quality is None:
         return
-    kept = "" if quality.retained is None else f"{percent(quality.retained)} kept"
-    yield quality.metric, figure(quality.dense), figure(quality.pruned), kept
+    yield quality.metric, figure(quality.dense), figure(quality.pruned), against(quality)
     if quality.intervals is not None:
         yield "  95% of resamples", span(quality.intervals.dense), span(quality.intervals.pruned), ""
     for name, pair in quality.others.items():

@@ -1,7 +1,7 @@
 """How figures are spelled for people, in the terminal, on pages and in model cards."""
 
 from prunekit.data.speech import FRAME
-from prunekit.measure.sections import TimingSection
+from prunekit.measure.sections import QualitySection, TimingSection
 
 
 def workload(timing: TimingSection) -> str:
@@ -25,6 +25,13 @@ def percent(share: float) -> str:
 def figure(score: float) -> str:
     """A metric's fraction as a percentage with two digits."""
     return f"{100 * score:.2f}%"
+
+
+def against(quality: QualitySection) -> str:
+    """``97.5% kept`` of a score, ``2.90x the errors`` of an error rate; nothing where the dense model has none."""
+    if quality.higher_is_better:
+        return "" if quality.retained is None else f"{percent(quality.retained)} kept"
+    return f"{factor(quality.pruned / quality.dense)} the errors" if quality.dense else ""
 
 
 def span(bounds: tuple[float, float]) -> str:

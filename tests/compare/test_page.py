@@ -76,6 +76,25 @@ def test_a_row_holds_what_was_found(full):
     }
 
 
+def test_losses_stand_in_a_table_where_every_row_has_one(full):
+    rows = [row("nash", [0.66], 3.4, loss=Figure.of([0.181, 0.183])), row("depth", [0.6], 3.3, loss=Figure.of([0.2]))]
+    dense = full.dense.model_copy(update={"loss": Figure.of([0.1795])})
+    told = summary(rows).model_copy(update={"dense": dense})
+    place = columns(told, told.tables[0]).index("loss per token")
+    assert [line[place] for line in cells(told, told.tables[0])] == ["0.179", "0.182 ± 0.001", "0.200"]
+    without = told.model_copy(update={"dense": full.dense})
+    assert "loss per token" not in columns(without, without.tables[0])
+
+
+def test_error_rates_are_told_by_how_many_more_errors_there_are(full):
+    errors = summary([row("nash", [0.336], 3.4)]).model_copy(update={"metric": "wer", "higher_is_better": False})
+    dense = errors.dense.model_copy(update={"quality": Figure.of([0.112])})
+    errors = errors.model_copy(update={"dense": dense})
+    place = columns(errors, errors.tables[0]).index("errors")
+    assert [line[place] for line in cells(errors, errors.tables[0])] == ["1.00x", "3.00x"]
+    assert "kept" not in columns(errors, errors.tables[0])
+
+
 def test_seconds_of_different_clocks_are_not_averaged(full):
     both = [row("nash", [0.66], 3.4, seconds={"CPU": 1095.2, "GPU": 231.4}), row("depth", [0.6], 3.3)]
     table = full.tables[0].model_copy(update={"rows": both})

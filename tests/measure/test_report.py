@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from prunekit.errors import PrunekitError
-from prunekit.measure.report import Report, table
+from prunekit.measure.report import Report, _quality_rows, table
 
 SPLIT = {"encoder": 0.1, "decoder": 0.6, "head": 0.05, "loop": 0.25}
 TIMING = {
@@ -116,6 +116,22 @@ def test_people_see_the_spread_of_the_headline_and_the_loss(full):
     for words in ("3.00x ± 0.04", "95% of resamples", "65.8-68.2%", "60.4-62.9%", "loss per token", "0.157", "0.200"):
         assert words in text.get()
         assert words in full.html()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({}, "92.0% kept"),
+        ({"higher_is_better": False, "metric": "wer", "dense": 0.05, "pruned": 0.145}, "2.90x the errors"),
+        ({"dense": 0.0, "retained": None}, ""),
+        ({"higher_is_better": False, "dense": 0.0, "retained": 0.8}, ""),
+    ],
+)
+def test_what_is_left_of_the_quality_is_told_as_it_is_counted(keys, words):
+    report = Report.model_validate({**FULL, "quality": {**FULL["quality"], **keys}})
+    line = next(iter(_quality_rows(report)))
+    assert line[3] == words
+    assert words in report.html()
 
 
 def test_what_was_not_measured_is_null(tmp_path):
