@@ -138,7 +138,7 @@ def verdict(summary: Summary, table: Table) -> list[str]:
 
 def _judged(gain: Gain) -> str:
     beyond = gain.low > 0 or gain.high < 0
-    chance = "" if beyond else ", which chance in the test rows may explain"
+    chance = "" if beyond else ", which chance in rows and seeds may explain"
     return f"{points(gain)} points (p {gain.p:.3f}){chance}"
 
 
