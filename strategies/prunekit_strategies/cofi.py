@@ -9,6 +9,7 @@ from prunekit import (
     Distillation,
     HardConcreteGates,
     Kind,
+    PrunekitError,
     SparsitySchedule,
     Strategy,
     harden,
@@ -70,6 +71,13 @@ class CoFi(Strategy):
         if "hidden" in self.masks:
             groups += problem.pick(Kind.HIDDEN, "" if self.stacks == "both" else self.stacks)
         counted = ["non_embedding"] if self.stacks == "both" and self.constraints == "global" else parts
+        for part in counted:
+            least = problem.sizes[part].counted({group.name: 0 for group in groups})
+            if least > problem.largest(part, self.sparsity):
+                raise PrunekitError(
+                    f"{'/'.join(self.masks)} are at most {1 - least / problem.whole[part]:.0%} of what {part} counts; "
+                    "name more kinds of masks, or a lower sparsity."
+                )
         schedule = SparsitySchedule(self.sparsity, round(self.warmup * self.steps))
         return HardConcreteGates(
             groups,

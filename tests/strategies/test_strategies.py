@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from prunekit.errors import PrunekitError
 from prunekit.find.units import Kind, PruningGroup, PruningPlan
 from prunekit.learn.masks import Masks
 from prunekit.learn.strategy import Problem, build
@@ -239,13 +240,21 @@ def test_cofi_gates_five_kinds_of_units_in_both_stacks(problem):
 
 
 def test_cofi_gates_no_more_than_it_is_asked_to(problem):
-    gates = gates_of(problem, masks=["ffn"], constraints="separate")
+    gates = gates_of(problem, masks=["ffn"], constraints="separate", sparsity=0.05)
     assert {group.kind for group in gates.groups} == {Kind.FFN}
     assert gates.sublayers == []
     assert [constraint.name for constraint in gates.constraints] == ["encoder", "decoder"]
     alone = gates_of(problem, stacks="encoder")
     assert {group.stack for group in alone.groups} == {"encoder"}
     assert [constraint.name for constraint in alone.constraints] == ["encoder"]
+
+
+def test_cofi_says_before_any_training_that_a_target_is_out_of_reach(problem):
+    everything = problem.sizes["non_embedding"]
+    most = 1 - everything.counted({g.name: 0 for g in problem.groups if g.kind is Kind.HEADS}) / everything.whole
+    gates_of(problem, masks=["heads"], sparsity=most - 0.01)
+    with pytest.raises(PrunekitError, match=rf"heads are at most {most:.0%} of what non_embedding counts"):
+        gates_of(problem, masks=["heads"], sparsity=most + 0.01)
 
 
 def test_cofi_needs_units_by_which_the_target_is_met():
