@@ -36,9 +36,8 @@ class Sources(ReportSection):
     given: str | None = None
 
     @classmethod
-    def of(cls, comparison: Comparison, cell: Cell) -> "Sources":
-        """Those that a cell has now."""
-        recipe, plan = recipe_of(comparison, cell), _given(comparison, cell)
+    def of(cls, recipe: Recipe, plan: str | None) -> "Sources":
+        """Those of a recipe and of the plan that it is given, as `plan.json` spells it."""
         digest = None if plan is None else hashlib.sha256(plan.encode()).hexdigest()
         return cls(weights=weights_of(recipe), data=data_of(recipe), given=digest)
 
@@ -80,12 +79,11 @@ def record_of(comparison: Comparison, cell: Cell) -> Record | None:
     try:
         record = Record.model_validate_json(path_of(comparison, cell).read_text(encoding="utf-8"))
         asked, recipe = Recipe.parse(record.recipe), recipe_of(comparison, cell)
+        alike = same(asked, recipe) and record.agrees(Sources.of(recipe, _given(comparison, cell, recipe)))
     except (OSError, ValidationError, PrunekitError):  # not there, or of another version of prunekit
         return None
     needed = comparison.needed(cell)
-    if not same(asked, recipe) or (needed is not None and record_of(comparison, needed) is None):
-        return None
-    return record if record.agrees(Sources.of(comparison, cell)) else None
+    return record if alike and (needed is None or record_of(comparison, needed) is not None) else None
 
 
 def keep(comparison: Comparison, cell: Cell) -> None:
@@ -93,7 +91,7 @@ def keep(comparison: Comparison, cell: Cell) -> None:
     place, recipe = place_of(comparison, cell), recipe_of(comparison, cell)
     report = Report.load(place / "report.json")
     record = Record(
-        **Sources.of(comparison, cell).model_dump(),
+        **sources_of(comparison, cell).model_dump(),
         recipe=recipe.model_dump(mode="json", exclude=PATHS),
         report=report,
         plan=dict(PruningPlan.load(place / "plan.json").kept),
@@ -102,13 +100,18 @@ def keep(comparison: Comparison, cell: Cell) -> None:
     write_text(path_of(comparison, cell), spelled(record))
 
 
-def _given(comparison: Comparison, cell: Cell) -> str | None:
+def sources_of(comparison: Comparison, cell: Cell) -> Sources:
+    """What a cell would start from now."""
+    recipe = recipe_of(comparison, cell)
+    return Sources.of(recipe, _given(comparison, cell, recipe))
+
+
+def _given(comparison: Comparison, cell: Cell, recipe: Recipe) -> str | None:
     """The plan that a cell is cut to, as `plan.json` spells it; None where a strategy is asked, or it is not here."""
     if (needed := comparison.needed(cell)) is not None:
         other = record_of(comparison, needed)
         return None if other is None else other.shape
-    plan = recipe_of(comparison, cell).plan
-    return PruningPlan.load(plan).to_json() if plan is not None and Path(plan).is_file() else None
+    return PruningPlan.load(recipe.plan).to_json() if recipe.plan is not None and Path(recipe.plan).is_file() else None
 
 
 def _scores(recipe: Recipe, report: Report, answers: Path) -> list[tuple[float, ...]] | None:

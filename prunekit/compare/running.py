@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pydantic import ValidationError
 
 from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, beside, place_of, recipe_of
-from prunekit.compare.records import Sources, data_of, keep, record_of, same, weights_of
+from prunekit.compare.records import Sources, data_of, keep, record_of, same, sources_of, weights_of
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
@@ -85,9 +85,9 @@ def _from_alike(comparison: Comparison, cell: Cell) -> bool:
     path = beside(comparison, cell, "sources.json")
     try:
         noted = Sources.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else Sources()
-    except ValidationError:
+        return noted.agrees(sources_of(comparison, cell))
+    except (ValidationError, PrunekitError):
         return False
-    return noted.agrees(Sources.of(comparison, cell))
 
 
 def _prepare(comparison: Comparison, progress: Progress | None) -> None:
@@ -148,7 +148,7 @@ def _begin(comparison: Comparison, cell: Cell) -> Recipe:
         raise PrunekitError(f"{str(place)!r} was made {unlike}; remove it to make it anew, or choose another output.")
     if not place.exists():
         write_text(asked, recipe.dump())
-        write_text(beside(comparison, cell, "sources.json"), Sources.of(comparison, cell).model_dump_json() + "\n")
+        write_text(beside(comparison, cell, "sources.json"), sources_of(comparison, cell).model_dump_json() + "\n")
     return Recipe.load(asked)
 
 
