@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from prunekit.compare.cells import FURTHER
 from prunekit.compare.figures import Figure, Gain, Row, Summary, Table
 from prunekit.measure.styles import count, factor, figure, percent
 from prunekit.recipe import BudgetSection, Workload
@@ -25,6 +26,7 @@ def columns(summary: Summary, table: Table) -> list[str]:
         *summary.dense.others,
         *(["loss per token"] if _have_losses(summary) else []),
         "kept" if summary.higher_is_better else "errors",
+        *([f"of {FURTHER}"] if _control(table) else []),
         *speeds,
         *sizes,
         f"{_clocks(table)[0]}-seconds" if len(_clocks(table)) == 1 else "seconds",
@@ -41,8 +43,14 @@ def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
         spent = [_seconds(row, table), count(round(row.examples))]
         others = [spread(row.others[name]) for name in summary.dense.others]
         losses = [nats(row.loss)] if row.loss is not None and _have_losses(summary) else []
-        left = [_left(row, summary), *speeds, *sizes, *spent, *_gain_cell(row, table)]
+        fair = [_share(row, control, summary)] if (control := _control(table)) else []
+        left = [_left(row, summary), *fair, *speeds, *sizes, *spent, *_gain_cell(row, table)]
         yield [named(row), spread(row.quality), *others, *losses, *left]
+
+
+def _control(table: Table) -> Row | None:
+    """The dense model trained at the same budget, where that was made."""
+    return next((row for row in table.rows if row.variant == FURTHER), None)
 
 
 def _have_losses(summary: Summary) -> bool:
@@ -56,8 +64,15 @@ def _left(row: Row, summary: Summary) -> str:
     """The share of the dense model's quality; of an error rate, how many times its errors."""
     if summary.higher_is_better:
         return "" if row.retained is None else percent(row.retained)
-    dense = summary.dense.quality.mean
-    return factor(row.quality.mean / dense) if dense else ""
+    return _share(row, summary.dense, summary)
+
+
+def _share(row: Row, of: Row, summary: Summary) -> str:
+    """A row's score in percent of another's, an error rate in times of it; nothing where that is 0."""
+    whole = of.quality.mean
+    if whole == 0:
+        return ""
+    return percent(row.quality.mean / whole) if summary.higher_is_better else factor(row.quality.mean / whole)
 
 
 def _clocks(table: Table) -> list[str]:
@@ -146,7 +161,7 @@ def notes(summary: Summary) -> list[str]:
     """How to read the tables, and where they come from."""
     seeds = len(summary.seeds)
     spent = " and ".join(f"{hours:.1f} {clock}-hours" for clock, hours in summary.hours.items())
-    sense, kept = "higher is better", "Kept: the share of the dense model's"
+    sense, kept = "higher is better", "Kept: the share of the dense model's as it is"
     if not summary.higher_is_better:
         sense, kept = "lower is better", "Errors: how many times the dense model's"
     return [

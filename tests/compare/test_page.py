@@ -86,6 +86,14 @@ def test_losses_stand_in_a_table_where_every_row_has_one(full):
     assert "loss per token" not in columns(without, without.tables[0])
 
 
+def test_scores_are_held_against_the_dense_model_trained_further_where_it_was(full):
+    rows = [row("nash", [0.63], 3.4), row("dense-further", [0.69, 0.71], 1.0)]
+    told = summary(rows)
+    place = columns(told, told.tables[0]).index("of dense-further")
+    assert [line[place] for line in cells(told, told.tables[0])] == ["96.0%", "90.0%", "100.0%"]
+    assert "of dense-further" not in columns(full, full.tables[0])
+
+
 def test_error_rates_are_told_by_how_many_more_errors_there_are(full):
     errors = summary([row("nash", [0.336], 3.4)]).model_copy(update={"metric": "wer", "higher_is_better": False})
     dense = errors.dense.model_copy(update={"quality": Figure.of([0.112])})
