@@ -24,6 +24,7 @@ from prunekit.learn.probe import price
 from prunekit.learn.spending import Ledger
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training import Teacher
+from prunekit.measure.curves import phases
 from prunekit.measure.equivalence import Equivalence, cut_checked
 from prunekit.measure.workload import check
 from prunekit.recipe import BudgetSection, Recipe
@@ -86,7 +87,6 @@ class Line:
         self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
         self.equivalence: Equivalence | None = None
         self.cache = TeacherCache()
-        self.benches: list[Bench] = []
         check(self.model, recipe.measure.workloads)
         self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
         self._read()
@@ -190,7 +190,7 @@ class Line:
             self.recipe = self.recipe.model_copy(update={"recovery": phase, "budget": BudgetSection()})
         with self.ledger.running():
             bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate, frozen_stacks=phase.frozen)
-        if self.strategy is not None and not any(bench.trainings for bench in self.benches if bench.phase != "teacher"):
+        if self.strategy is not None and not phases(self.place.journal) - {"teacher"}:
             log.warning(
                 "Nothing was trained, so nothing makes good what the cut took: give the recovery steps "
                 "(--set recovery.steps=1000) or a budget (--set budget.examples=100000)."
@@ -221,9 +221,7 @@ class Line:
 
     def _bench(self, phase: str, teacher: Teacher | None, around: Surroundings | None = None) -> Bench:
         groups = narrow(self.subject.graph.groups, self.done)
-        bench = Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
-        self.benches.append(bench)
-        return bench
+        return Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
 
     def _teacher(self) -> Teacher:
         """The dense model, with the layers and hidden dimensions of it that are still left in the live one."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,11 +15,11 @@ from prunekit.commands.console import ERR, OUT
 if TYPE_CHECKING:
     from prunekit.compare import Summary
 
-ENOUGH = 1000
-"""Letters that no line needs."""
-
 LEFT_OUT = ("sparsity", "examples", "loss per token")
 """Columns that would make the table too wide for a terminal, as those of further metrics; the files have them."""
+
+WIDTH = 1000
+"""Letters that no line needs: where a terminal has fewer, or where there is none, rather too long than cut off."""
 
 
 def compare(
@@ -77,9 +76,10 @@ def words(recipe: Path, output: str | None) -> str:
 
 
 def show(summary: "Summary") -> None:
-    """Every table, with what it says; where a terminal is too narrow its lines are rather too long than cut off."""
+    """Every table, with what it says."""
     from prunekit.compare.words import cells, columns, heading, verdict
 
+    wide = Console(file=OUT.file, width=max(OUT.width, WIDTH), highlight=False)
     for table in summary.tables:
         grid = Table(title=heading(table.limits), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
         names = columns(summary, table)
@@ -88,9 +88,7 @@ def show(summary: "Summary") -> None:
             grid.add_column(names[place], justify="right" if place else "left", header_style="dim", no_wrap=True)
         for row in cells(summary, table):
             grid.add_row(*(row[place] for place in told))
-        needed = Measurement.get(OUT, OUT.options.update(max_width=ENOUGH), grid).maximum
-        wide = Console(file=OUT.file, width=max(OUT.width, needed))
-        wide.print(grid, crop=False, highlight=False)
+        wide.print(grid, crop=False)
         for sentence in verdict(summary, table):
             OUT.print(sentence, markup=False, soft_wrap=True)
         OUT.print()

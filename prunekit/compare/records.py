@@ -79,11 +79,11 @@ def record_of(comparison: Comparison, cell: Cell) -> Record | None:
     try:
         record = Record.model_validate_json(path_of(comparison, cell).read_text(encoding="utf-8"))
         asked, recipe = Recipe.parse(record.recipe), recipe_of(comparison, cell)
-        alike = same(asked, recipe) and record.agrees(Sources.of(recipe, _given(comparison, cell, recipe)))
+        given = _given(comparison, cell, recipe)
+        alike = same(asked, recipe) and record.agrees(Sources.of(recipe, given))
     except (OSError, ValidationError, PrunekitError):  # not there, or of another version of prunekit
         return None
-    needed = comparison.needed(cell)
-    return record if alike and (needed is None or record_of(comparison, needed) is not None) else None
+    return record if alike and (given is not None or comparison.needed(cell) is None) else None
 
 
 def keep(comparison: Comparison, cell: Cell) -> None:
@@ -91,7 +91,7 @@ def keep(comparison: Comparison, cell: Cell) -> None:
     place, recipe = place_of(comparison, cell), recipe_of(comparison, cell)
     report = Report.load(place / "report.json")
     record = Record(
-        **sources_of(comparison, cell).model_dump(),
+        **Sources.of(recipe, _given(comparison, cell, recipe)).model_dump(),
         recipe=recipe.model_dump(mode="json", exclude=PATHS),
         report=report,
         plan=dict(PruningPlan.load(place / "plan.json").kept),

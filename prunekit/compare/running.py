@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pydantic import ValidationError
 
 from prunekit.compare.cells import ANSWERS, DENSE, UNCUT, Cell, Comparison, beside, place_of, recipe_of
-from prunekit.compare.records import Sources, data_of, keep, record_of, same, sources_of, weights_of
+from prunekit.compare.records import Sources, keep, record_of, same, sources_of
 from prunekit.errors import PrunekitError
 from prunekit.files import write_text
 from prunekit.find.units import PruningPlan
@@ -97,7 +97,7 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     if recipe.teacher.steps:
         return
     measured = recipe.model_dump(include={"model", "adapter", "task", "generation", "dtype", "device", "measure"})
-    measured |= {"weights": weights_of(recipe), "data": data_of(recipe)}
+    measured |= Sources.of(recipe, None).model_dump()
     asked, answers = json.dumps(measured, sort_keys=True), comparison.directory / ANSWERS
     note = answers.with_suffix(".asked.json")
     if answers.exists() and note.exists() and note.read_text(encoding="utf-8") == asked:

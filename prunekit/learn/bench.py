@@ -87,7 +87,7 @@ class Bench:
     ):
         self.model, self.around, self.judge, self.teacher = model, around, judge, teacher
         self.groups, self.phase = tuple(groups), phase
-        self.trainings = 0
+        self._trainings = 0
 
     def scores(
         self, groups: Sequence[PruningGroup], by: Criterion = "magnitude", batches: int = 16
@@ -150,11 +150,11 @@ class Bench:
         """
         if steps == 0:
             return
-        self.trainings += 1
+        self._trainings += 1
         around = self.around
         around.ledger.charge(around.pace.examples(steps))
         around.claim()
-        place = around.directory / f"{self.phase}-{self.trainings}"
+        place = around.directory / f"{self.phase}-{self._trainings}"
         done = place / "done.safetensors"
         if gates is not None:
             self.model.add_module(GATES, gates)

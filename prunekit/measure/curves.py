@@ -1,7 +1,7 @@
 """What a run's log says about its trainings: the losses and the sparsities, step by step."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,19 +39,22 @@ class Training:
 
 def trainings(journal: Path) -> list[Training]:
     """The trainings in a ``log.jsonl``, in their order; none where there is no such file."""
-    if not journal.is_file():
-        return []
     found: list[Training] = []
-    for entry in _entries(journal.read_text(encoding="utf-8").splitlines()):
+    for entry in _entries(journal):
         if not found or found[-1].ended or found[-1].phase != entry["phase"]:
             found.append(Training(entry["phase"]))
         found[-1].add(entry)
     return [training for training in found if training.entries]
 
 
-def _entries(lines: Iterable[str]) -> Iterator[Entry]:
-    """The lines that are whole; a run that was killed may have left half of one."""
-    for line in lines:
+def phases(journal: Path) -> set[str]:
+    """The phases of a run that trained anything, however little."""
+    return {entry["phase"] for entry in _entries(journal)}
+
+
+def _entries(journal: Path) -> Iterator[Entry]:
+    """The lines that are whole, of a log that is there; a run that was killed may have left half of one."""
+    for line in journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else ():
         try:
             entry = json.loads(line)
         except ValueError:

@@ -41,7 +41,16 @@ def test_a_pairing_is_much_sharper_than_two_samples():
 
 
 def test_seeds_are_averaged_and_rows_stay_paired():
-    """Seeds that all came to the same leave what two single runs have."""
+    ours, theirs = [right(0.6), right(0.64)], [right(0.62)]
+    found = compared(metric("exact_match"), ours, theirs)
+    assert found.gain == pytest.approx(0.0)
+    # the same row weighs +1/2 on one side of the middle and -1/2 on the other: +-0.5 for 2% of the rows each
+    error = math.sqrt(0.04 * 0.25 / ROWS)
+    assert found.high - found.low > 2 * 1.96 * error, "what the seeds differ in comes on top"
+    assert found.p > 0.5
+
+
+def test_seeds_that_came_to_the_same_leave_what_two_single_runs_have():
     found = compared(metric("exact_match"), [right(0.6)] * 3, [right(0.55)] * 2, resamples=4000)
     error = math.sqrt(0.05 * 0.95 / ROWS)
     assert found.gain == pytest.approx(0.05)
