@@ -14,9 +14,9 @@ from cases import T5_BASE, one_thread
 from transformers import T5Config, T5ForConditionalGeneration
 
 from prunekit import fast_generate
-from prunekit.measure.clocks import clock_for
-from prunekit.measure.styles import factor
-from prunekit.measure.turns import take_turns
+from prunekit.latency.clocks import clock_for
+from prunekit.latency.interleave import take_turns
+from prunekit.report.formatting import factor
 
 WORK = {"batch": 8, "source": 512, "beams": 4, "new-tokens": 16, "repeats": 3, "decoder-layers": 12}
 

@@ -18,10 +18,10 @@ from transformers import (
 )
 
 from prunekit import Adapter, PruningPlan, prune
-from prunekit.files import insert
-from prunekit.find.units import widths
-from prunekit.measure.workload import example_of
-from prunekit.process import settle
+from prunekit._support.atomic import insert
+from prunekit._support.runtime import settle
+from prunekit.find.groups import widths
+from prunekit.latency.workload import example_of
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5

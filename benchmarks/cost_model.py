@@ -23,11 +23,11 @@ from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedMode
 
 from prunekit import Adapter, discover
 from prunekit.find.graph import DependencyGraph
-from prunekit.measure.cost_model import calibrate, cut_copy
-from prunekit.measure.latency import speedups
-from prunekit.measure.workload import example_of
+from prunekit.latency.cost_model import calibrate, cut_copy
+from prunekit.latency.shapes import Shapes
+from prunekit.latency.timing import speedups
+from prunekit.latency.workload import example_of
 from prunekit.recipe import Workload
-from prunekit.shapes import Shapes
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5
 from prunekit_adapters.t5 import T5

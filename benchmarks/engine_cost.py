@@ -44,7 +44,7 @@ def surgery() -> None:
     """Cut a T5-base to 3 decoder layers, and half the encoder's heads and channels."""
     from prunekit import PruningPlan, discover
     from prunekit.cut.surgery import cut
-    from prunekit.find.units import widths
+    from prunekit.find.groups import widths
     from prunekit_adapters.t5 import T5
 
     torch.set_num_threads(1)

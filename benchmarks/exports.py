@@ -18,17 +18,17 @@ from cases import T5_BASE, one_thread, publish, script, words
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import Adapter, PruningPlan, discover, meet_evenly
-from prunekit.cut import ct2
+from prunekit.export import to_ctranslate2
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.units import widths
-from prunekit.measure.clocks import ProcessClock
-from prunekit.measure.cost_model import calibrate, cut_copy
+from prunekit.find.groups import widths
+from prunekit.latency.clocks import ProcessClock
+from prunekit.latency.cost_model import calibrate, cut_copy
+from prunekit.latency.interleave import take_turns
+from prunekit.latency.workload import generate, random_text
+from prunekit.loading.context import open_subject, resolve
 from prunekit.measure.quality import predict, score
-from prunekit.measure.styles import factor
-from prunekit.measure.turns import take_turns
-from prunekit.measure.workload import generate, random_text
 from prunekit.recipe import Recipe, Workload
-from prunekit.subject import open_subject, resolve
+from prunekit.report.formatting import factor
 from prunekit_adapters.mt5 import MT5
 from prunekit_adapters.t5 import T5
 
@@ -52,7 +52,7 @@ def translator(
     model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, place: Path, kind: str
 ) -> Callable[[], object]:
     """One generation by CTranslate2."""
-    names = ct2.write(model, adapter, graph, words(model.config.vocab_size), place, kind)
+    names = to_ctranslate2.write(model, adapter, graph, words(model.config.vocab_size), place, kind)
     engine = ctranslate2.Translator(str(place), device="cpu", inter_threads=1, intra_threads=1)
     row = [names[token] for token in random_text((model,), WORK, 0)["input_ids"][0].tolist()]
     length = {"min_decoding_length": WORK.new_tokens, "max_decoding_length": WORK.new_tokens}
@@ -93,7 +93,7 @@ def quality(place: Path) -> list[str]:
     said = {"transformers": predict(subject.model, subject.reader, rows, {}, 256)}
     sources = [subject.reader.rows(rows)[n]["source"] for n in range(EXAMPLES)]
     for kind in ("float32", "int8"):
-        names = ct2.write(subject.model, subject.adapter, subject.graph, tokenizer, place / kind, kind)
+        names = to_ctranslate2.write(subject.model, subject.adapter, subject.graph, tokenizer, place / kind, kind)
         engine = ctranslate2.Translator(str(place / kind), device="cpu", intra_threads=1)
         made = engine.translate_batch([[names[n] for n in row] for row in sources], beam_size=1, max_decoding_length=40)
         ids = [tokenizer.convert_tokens_to_ids(result.hypotheses[0]) for result in made]

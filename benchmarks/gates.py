@@ -16,14 +16,14 @@ from cases import T5_BASE, one_thread
 from transformers import T5Config
 
 from prunekit import Distillation, discover
-from prunekit.find.units import PruningPlan
-from prunekit.learn.masks import Masks
-from prunekit.learn.training import PruningTrainer, Teacher, arguments
-from prunekit.line import problem_of
-from prunekit.measure.clocks import Spent, clock_for
-from prunekit.measure.styles import factor
-from prunekit.measure.turns import Turns
+from prunekit.find.groups import PruningPlan
+from prunekit.latency.clocks import Spent, clock_for
+from prunekit.latency.interleave import Turns
+from prunekit.learn.masking.masks import Masks
+from prunekit.learn.training.trainer import PruningTrainer, Teacher, arguments
+from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe, TrainingSection
+from prunekit.report.formatting import factor
 from prunekit_adapters.t5 import T5
 from prunekit_strategies.cofi import CoFi
 from prunekit_strategies.nash import Nash

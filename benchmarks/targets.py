@@ -17,13 +17,13 @@ from transformers import PreTrainedModel, T5Config
 from prunekit import Adapter, discover
 from prunekit.data.g2p import MODEL
 from prunekit.errors import PrunekitError
-from prunekit.measure.cost_model import calibrate, cut_copy
-from prunekit.measure.latency import speedups
-from prunekit.measure.styles import factor
-from prunekit.pretrained import open_config, open_model
+from prunekit.latency.cost_model import calibrate, cut_copy
+from prunekit.latency.shapes import STEP, Shape, Shapes
+from prunekit.latency.timing import speedups
+from prunekit.loading.pretrained import open_config, open_model
+from prunekit.pipeline.target import settled
 from prunekit.recipe import Workload
-from prunekit.shapes import STEP, Shape, Shapes
-from prunekit.target import settled
+from prunekit.report.formatting import factor
 from prunekit_adapters.t5 import T5
 
 TARGETS = (2.0, 3.0, 4.0)

@@ -9,8 +9,8 @@ from cases import FAMILIES, told
 import prunekit
 from prunekit import PruningPlan, discover, prune
 from prunekit.cut import checkpoint
-from prunekit.find.units import Kind, widths
-from prunekit.learn.masks import masked
+from prunekit.find.groups import Kind, widths
+from prunekit.learn.masking.masks import masked
 
 ROUNDS = {"rounds": 3, "warmup_rounds": 1}
 

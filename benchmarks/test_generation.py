@@ -7,7 +7,7 @@ import torch
 from cases import FAMILIES, SHAPES, told, words
 
 from prunekit import fast_generate
-from prunekit.measure.workload import generate
+from prunekit.latency.workload import generate
 from prunekit.recipe import Workload
 
 WORKLOADS = (Workload(batch=1, source=64, new_tokens=16), Workload(batch=8, source=64, new_tokens=16))
@@ -50,7 +50,7 @@ def test_beams(benchmark, bench, family, way):
 def test_ctranslate2(benchmark, bench, engine, tmp_path):
     """Another engine on the same dense T5, and on the pruned one."""
     ctranslate2 = pytest.importorskip("ctranslate2")
-    from prunekit.cut import ct2
+    from prunekit.export import to_ctranslate2
 
     one, workload = bench("t5"), WORKLOADS[0]
     model, inputs = one.cut("nash" if "nash" in engine else "dense"), one.inputs(workload)
@@ -60,7 +60,7 @@ def test_ctranslate2(benchmark, bench, engine, tmp_path):
         benchmark.pedantic(generate, (model, inputs, workload), **ROUNDS)
         return
     kind = "int8" if "int8" in engine else "float32"
-    names = ct2.write(
+    names = to_ctranslate2.write(
         copy.deepcopy(model).cpu(), one.adapter, one.graph, words(one.config.vocab_size), tmp_path / "ct2", kind
     )
     translator = ctranslate2.Translator(str(tmp_path / "ct2"), intra_threads=1, compute_type=kind)

@@ -9,9 +9,9 @@ from cases import one_thread, told
 
 from prunekit import PruningPlan, prune
 from prunekit.compare.records import Record
-from prunekit.measure.workload import generate
+from prunekit.latency.workload import generate
+from prunekit.loading.context import open_subject, resolve
 from prunekit.recipe import Recipe, Workload
-from prunekit.subject import open_subject, resolve
 
 PLACE = Path(__file__).parents[1] / "examples/g2p/records"
 RECORDS = sorted(path for path in PLACE.glob("*-0.json"))

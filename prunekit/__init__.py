@@ -3,52 +3,52 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from prunekit.auto import make_known
+from prunekit.loading.registration import make_known
 
 if TYPE_CHECKING:
-    from prunekit.corpus import prune_vocabulary
     from prunekit.cut.checkpoint import from_pretrained
-    from prunekit.cut.onnx_model import from_onnx
     from prunekit.data.tasks import TaskPlugin
     from prunekit.errors import PrunekitError
+    from prunekit.export.onnx_model import from_onnx
     from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
     from prunekit.find.graph import DependencyGraph, discover
-    from prunekit.find.units import Kind, PruningGroup, PruningPlan
+    from prunekit.find.groups import Kind, PruningGroup, PruningPlan
     from prunekit.generation import fast_generate, shared_beams
     from prunekit.hookspecs import hookimpl
     from prunekit.learn.bench import Bench
-    from prunekit.learn.distill import Distillation
-    from prunekit.learn.gates import Constraint, HardConcreteGates, HardGates
-    from prunekit.learn.harden import harden
-    from prunekit.learn.layers import checked_layers, layers_by_loss
-    from prunekit.learn.schedule import SparsitySchedule
-    from prunekit.learn.select import evenly_spaced, meet, meet_evenly
+    from prunekit.learn.masking.gates import Constraint, HardConcreteGates, HardGates
+    from prunekit.learn.masking.harden import harden
+    from prunekit.learn.masking.schedule import SparsitySchedule
+    from prunekit.learn.selection.layer_search import checked_layers, layers_by_loss
+    from prunekit.learn.selection.size_search import evenly_spaced, meet, meet_evenly
     from prunekit.learn.strategy import Problem, Strategy
-    from prunekit.measure.report import Report
-    from prunekit.pipeline import prune, run
+    from prunekit.learn.training.distillation import Distillation
+    from prunekit.pipeline.run import prune, run
     from prunekit.recipe import Recipe
+    from prunekit.report.report import Report
+    from prunekit.vocabulary.pruning import prune_vocabulary
 
 _ROOMS = {
-    "prunekit.corpus": ("prune_vocabulary",),
+    "prunekit.vocabulary.pruning": ("prune_vocabulary",),
     "prunekit.cut.checkpoint": ("from_pretrained",),
-    "prunekit.cut.onnx_model": ("from_onnx",),
+    "prunekit.export.onnx_model": ("from_onnx",),
     "prunekit.data.tasks": ("TaskPlugin",),
     "prunekit.errors": ("PrunekitError",),
     "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
     "prunekit.find.graph": ("DependencyGraph", "discover"),
-    "prunekit.find.units": ("Kind", "PruningGroup", "PruningPlan"),
+    "prunekit.find.groups": ("Kind", "PruningGroup", "PruningPlan"),
     "prunekit.generation": ("fast_generate", "shared_beams"),
     "prunekit.hookspecs": ("hookimpl",),
     "prunekit.learn.bench": ("Bench",),
-    "prunekit.learn.distill": ("Distillation",),
-    "prunekit.learn.gates": ("Constraint", "HardConcreteGates", "HardGates"),
-    "prunekit.learn.harden": ("harden",),
-    "prunekit.learn.layers": ("checked_layers", "layers_by_loss"),
-    "prunekit.learn.schedule": ("SparsitySchedule",),
-    "prunekit.learn.select": ("evenly_spaced", "meet", "meet_evenly"),
+    "prunekit.learn.training.distillation": ("Distillation",),
+    "prunekit.learn.masking.gates": ("Constraint", "HardConcreteGates", "HardGates"),
+    "prunekit.learn.masking.harden": ("harden",),
+    "prunekit.learn.selection.layer_search": ("checked_layers", "layers_by_loss"),
+    "prunekit.learn.masking.schedule": ("SparsitySchedule",),
+    "prunekit.learn.selection.size_search": ("evenly_spaced", "meet", "meet_evenly"),
     "prunekit.learn.strategy": ("Problem", "Strategy"),
-    "prunekit.measure.report": ("Report",),
-    "prunekit.pipeline": ("prune", "run"),
+    "prunekit.report.report": ("Report",),
+    "prunekit.pipeline.run": ("prune", "run"),
     "prunekit.recipe": ("Recipe",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

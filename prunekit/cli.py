@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from prunekit._support.runtime import settle
 from prunekit.commands.check import check
 from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
@@ -21,7 +22,6 @@ from prunekit.commands.predict import predict
 from prunekit.commands.run import run
 from prunekit.commands.vocabulary import vocabulary
 from prunekit.errors import PrunekitError
-from prunekit.process import settle
 
 settle()
 

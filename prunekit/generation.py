@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import EncoderDecoderCache, PreTrainedModel
 
-from prunekit.patch import replaced
+from prunekit._support.patching import replaced
 
 
 class SharedCache(EncoderDecoderCache):

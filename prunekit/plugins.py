@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import pluggy
 
 from prunekit import hookspecs
-from prunekit.data.spelling import hint
+from prunekit._support.suggest import hint
 from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ class TrainingSection(Section):
 
 
 class DistillationSection(Section):
-    """Weights of the loss terms; a term with weight 0 is not computed. See `prunekit.learn.distill`."""
+    """Weights of the loss terms; a term with weight 0 is not computed. See `prunekit.learn.training.distillation`."""
 
     cross_entropy: float = Field(1.0, ge=0)
     logits: float = Field(0.5, ge=0)

@@ -21,34 +21,26 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 PLAIN, GROUND, MIDDLE, TOP, LINE, EDGE = range(6)
 FLOORS = {
+    "_support": PLAIN,
     "errors": PLAIN,
-    "files": PLAIN,
     "hookspecs": PLAIN,
-    "pages": PLAIN,
-    "patch": PLAIN,
-    "process": PLAIN,
     "recipe": PLAIN,
     "data": GROUND,
     "find": GROUND,
+    "generation": GROUND,
     "cut": MIDDLE,
     "learn": MIDDLE,
     "measure": TOP,
     "compare": LINE,
-    "conform": LINE,
-    "corpus": LINE,
-    "draft": LINE,
-    "auto": LINE,
-    "generation": LINE,
-    "heatmap": LINE,
-    "line": LINE,
+    "conformance": LINE,
+    "export": LINE,
+    "latency": LINE,
+    "loading": LINE,
     "pipeline": LINE,
     "plugins": LINE,
-    "pretrained": LINE,
-    "shapes": LINE,
-    "subject": LINE,
-    "target": LINE,
-    "verdict": LINE,
-    "workplace": LINE,
+    "report": LINE,
+    "scaffold": LINE,
+    "vocabulary": LINE,
     "__main__": EDGE,
     "cli": EDGE,
     "commands": EDGE,
@@ -98,7 +90,7 @@ def test_the_engine_imports_downward_only(path):
 
 
 def test_the_rule_sees_an_upward_import(tmp_path):
-    module = ROOT / "prunekit" / "find" / "units.py"
+    module = ROOT / "prunekit" / "find" / "groups.py"
     assert "measure" not in set(rooms_imported(module))
     guilty = tmp_path / "guilty.py"
     guilty.write_text("def f():\n    from prunekit.measure import report\n    from prunekit import cut, run\n")
@@ -113,7 +105,7 @@ def test_the_engine_imports_no_plugin(path):
 
 @pytest.mark.parametrize("path", ENGINE, ids=name_of)
 def test_only_the_subject_and_the_commands_touch_plugins(path):
-    if room_of(path) not in ("subject", "commands", "cli", "testing"):
+    if room_of(path) not in ("loading", "commands", "cli", "testing"):
         assert "plugins" not in set(rooms_imported(path))
 
 
@@ -128,12 +120,16 @@ def test_plugins_use_the_public_door_and_their_own_kin(path):
 
 
 def test_the_interpreter_of_layouts_needs_only_torch_and_transformers():
-    used = {module for name in ("layout.py", "quirks.py") for module, _ in imports(ROOT / "prunekit" / "cut" / name)}
-    roots = {module.split(".")[0] for module in used - {"prunekit.cut.quirks"}}
+    used = {
+        module
+        for name in ("layout.py", "module_overrides.py")
+        for module, _ in imports(ROOT / "prunekit" / "cut" / name)
+    }
+    roots = {module.split(".")[0] for module in used - {"prunekit.cut.module_overrides"}}
     assert roots - set(sys.stdlib_module_names) <= {"torch", "transformers"}
 
 
-@pytest.mark.parametrize("name", ["find/units.py", "cut/layout.py", "cut/quirks.py", "cut/surgery.py"])
+@pytest.mark.parametrize("name", ["find/groups.py", "cut/layout.py", "cut/module_overrides.py", "cut/surgery.py"])
 def test_the_core_names_no_model_family(name):
     tree = ast.parse((ROOT / "prunekit" / name).read_text())
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)

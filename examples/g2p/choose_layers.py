@@ -10,11 +10,11 @@ from itertools import combinations
 import torch
 
 from prunekit import PruningPlan
-from prunekit.data.readers import Collator
-from prunekit.data.rows import collated
-from prunekit.learn.loss import mean_loss
-from prunekit.learn.masks import masked
-from prunekit.subject import open_subject, resolve
+from prunekit.data.encoded import collated
+from prunekit.data.processors import Collator
+from prunekit.learn.masking.masks import masked
+from prunekit.learn.training.loss import mean_loss
+from prunekit.loading.context import open_subject, resolve
 
 EXAMPLES = 192
 

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from prunekit.data import g2p
-from prunekit.learn.optimizer import MuonAdamW, split_matrices
+from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
 
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 

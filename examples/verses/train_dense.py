@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from prunekit.learn.optimizer import MuonAdamW, split_matrices
+from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
 
 LONGEST = 96
 """Tokens to which sources and targets are cut; one verse in a thousand is longer."""

@@ -11,7 +11,7 @@ from prunekit.commands.console import OUT
 from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:
-    from prunekit.conform.examine import Finding
+    from prunekit.conformance.examine import Finding
 
 
 def check(
@@ -24,7 +24,7 @@ def check(
     Copies of it are cut to random plans; the model itself and its directory are left alone.
     """
     from prunekit.commands.progress import Display
-    from prunekit.conform.examine import TOYS, Verdict, examine, open_specimen
+    from prunekit.conformance.examine import TOYS, Verdict, examine, open_specimen
 
     with Display() as display:
         name, specimen = open_specimen(model, adapter)
@@ -51,7 +51,7 @@ def findings_table(findings: "list[Finding]") -> Table:
 
 
 def _cells(finding: "Finding") -> tuple[Text, str, Text]:
-    from prunekit.conform.examine import Verdict
+    from prunekit.conformance.examine import Verdict
 
     style = {Verdict.OK: "green", Verdict.SKIPPED: "dim", Verdict.FAILED: "bold red"}[finding.verdict]
     said = {

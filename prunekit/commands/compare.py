@@ -49,8 +49,8 @@ def compare(
     """
     from prunekit.commands.progress import Display
     from prunekit.compare import Comparison, compare
-    from prunekit.compare.page import insert
-    from prunekit.compare.running import failures
+    from prunekit.compare.execution import failures
+    from prunekit.compare.html import insert
 
     comparison = Comparison.load(recipe, output)
     cells = comparison.chosen(only or (), budget or ())
@@ -77,7 +77,7 @@ def words(recipe: Path, output: str | None) -> str:
 
 def show(summary: "Summary") -> None:
     """Every table, with what it says."""
-    from prunekit.compare.words import cells, columns, heading, verdict
+    from prunekit.compare.tables import cells, columns, heading, verdict
 
     wide = Console(file=OUT.file, width=max(OUT.width, WIDTH), highlight=False)
     for table in summary.tables:

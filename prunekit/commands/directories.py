@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prunekit._support.atomic import replacing
 from prunekit.errors import PrunekitError
-from prunekit.files import replacing
 
 if TYPE_CHECKING:
     import torch

@@ -38,8 +38,8 @@ def score(data: dict[str, Any]) -> None:
     """Print the metrics of the model in a recipe's keys, on its task's test rows."""
     from prunekit.commands.progress import Display
     from prunekit.data.tasks import for_evaluation
-    from prunekit.subject import open_subject, resolve
-    from prunekit.verdict import first, quality_of
+    from prunekit.loading.context import open_subject, resolve
+    from prunekit.pipeline.evaluation import first, quality_of
 
     recipe = resolve(data)
     with Display() as display:
@@ -55,7 +55,7 @@ def score(data: dict[str, Any]) -> None:
 
 def score_table(found: Mapping[str, float]) -> Table:
     """One row per metric."""
-    from prunekit.measure.styles import figure
+    from prunekit.report.formatting import figure
 
     table = Table.grid(padding=(0, 2))
     for name, value in found.items():

@@ -12,9 +12,9 @@ from prunekit.commands.console import OUT
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from prunekit.export.parity import Parity
     from prunekit.find.adapter import Adapter
     from prunekit.find.graph import DependencyGraph
-    from prunekit.measure.parity import Parity
 
 
 class Format(StrEnum):
@@ -53,8 +53,8 @@ def export(
 
     from prunekit.commands.progress import Display
     from prunekit.errors import PrunekitError
-    from prunekit.pretrained import graph_of, located, open_config, open_model
-    from prunekit.subject import adapter_for
+    from prunekit.loading.context import adapter_for
+    from prunekit.loading.pretrained import graph_of, located, open_config, open_model
 
     directories.refuse(output)
     directory = located(model)
@@ -76,8 +76,8 @@ def export(
 
 
 def _plain(model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path) -> "Parity":
-    from prunekit.cut.pad import padded
-    from prunekit.measure.parity import of_models
+    from prunekit.export.parity import of_models
+    from prunekit.export.to_plain import padded
 
     large = padded(model, adapter, graph)
     found = of_models(model, large, adapter)
@@ -93,13 +93,13 @@ def _ctranslate2(
     draft: Path,
     quantization: str,
 ) -> "Parity":
-    from prunekit.cut import ct2
-    from prunekit.measure.engine import of_engine
-    from prunekit.pretrained import open_tokenizer
+    from prunekit.export import to_ctranslate2
+    from prunekit.export.ctranslate2_parity import of_engine
+    from prunekit.loading.pretrained import open_tokenizer
 
     tokenizer = open_tokenizer(directory)
     for kind in dict.fromkeys(("float32", quantization)):  # rounded weights prove nothing, so exact ones come first
-        vocabulary = ct2.write(model, adapter, graph, tokenizer, draft, kind)
+        vocabulary = to_ctranslate2.write(model, adapter, graph, tokenizer, draft, kind)
         found = of_engine(model, adapter, draft, vocabulary, exact=kind == "float32")
     return found
 
@@ -107,8 +107,8 @@ def _ctranslate2(
 def _onnx(
     model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path, quantization: str
 ) -> "Parity":
-    from prunekit.cut import onnx_export
-    from prunekit.measure.graphs import of_graphs
+    from prunekit.export import to_onnx
+    from prunekit.export.onnx_parity import of_graphs
 
-    onnx_export.write(model, adapter, graph, draft, quantization)
+    to_onnx.write(model, adapter, graph, draft, quantization)
     return of_graphs(model, draft, exact=quantization == "float32")

@@ -9,8 +9,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from prunekit.find.graph import DependencyGraph
+    from prunekit.find.groups import PruningGroup
     from prunekit.find.size import Size
-    from prunekit.find.units import PruningGroup
 
 NAMES = 8
 """Modules that are named in a row; where there are more, their tensors are counted."""

@@ -13,7 +13,7 @@ from prunekit.commands.tree import model_tree
 
 if TYPE_CHECKING:
     from prunekit.find.graph import DependencyGraph
-    from prunekit.subject import Structure
+    from prunekit.loading.context import Structure
 
 
 def inspect(
@@ -31,8 +31,8 @@ def inspect(
 
     Only the config is read; no weights are loaded.
     """
-    from prunekit.find.export import check_format
-    from prunekit.subject import open_structure
+    from prunekit.find.graph_export import check_format
+    from prunekit.loading.context import open_structure
 
     if export is not None:
         check_format(export)
@@ -56,7 +56,7 @@ def show_table(structure: "Structure", every: bool) -> None:
 
 def write(graph: "DependencyGraph", file: Path) -> None:
     """Export the graph and say so."""
-    from prunekit.find.export import export
+    from prunekit.find.graph_export import export
 
     drawn = export(graph, file)
     counts = f"{drawn.number_of_nodes():,} dimensions of parameters, {drawn.number_of_edges():,} couplings"

@@ -11,9 +11,9 @@ from prunekit.commands.check import findings_table
 from prunekit.commands.console import ERR, OUT
 
 if TYPE_CHECKING:
-    from prunekit.conform.examine import Finding
-    from prunekit.draft.draft import Draft
-    from prunekit.draft.files import Files
+    from prunekit.conformance.examine import Finding
+    from prunekit.scaffold.draft import Draft
+    from prunekit.scaffold.files import Files
 
 
 def new_adapter(
@@ -28,9 +28,9 @@ def new_adapter(
     Says what was found and what is missing, and makes the checks of the test at once.
     """
     from prunekit.commands.progress import Display
-    from prunekit.draft.draft import draft
-    from prunekit.draft.files import examined, files_for, settled
-    from prunekit.draft.sizes import kind_of
+    from prunekit.scaffold.draft import draft
+    from prunekit.scaffold.files import examined, files_for, settled
+    from prunekit.scaffold.sizes import kind_of
 
     kind = kind_of(model_type)
     files = files_for(kind, output)
@@ -79,7 +79,7 @@ def found(draft: "Draft") -> dict[str, str]:
 
 def held(findings: "list[Finding]", files: "Files") -> None:
     """The checks that fail, with what to mend, those that do not apply, and where everything is."""
-    from prunekit.conform.examine import Verdict
+    from prunekit.conformance.examine import Verdict
 
     by = {verdict: [each for each in findings if each.verdict is verdict] for verdict in Verdict}
     failed, skipped = by[Verdict.FAILED], by[Verdict.SKIPPED]

@@ -12,7 +12,7 @@ from prunekit.commands.console import ERR, OUT
 from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:
-    from prunekit.shapes import Shape
+    from prunekit.latency.shapes import Shape
 
 SPARSITIES = "0,0.2,0.4,0.6,0.8"
 
@@ -39,8 +39,8 @@ def predict(
     A few small cuts of the model are timed; nothing is trained, and which layers stay does not matter to speed.
     """
     from prunekit.commands.progress import Display
+    from prunekit.latency.shapes import grid, offered_by
     from prunekit.recipe import Workload
-    from prunekit.shapes import grid, offered_by
 
     wanted = Workload.parse(options.parsed(workload) if workload else {})
     depths = numbers(layers, "--layers", int) if layers else None
@@ -53,7 +53,7 @@ def predict(
     OUT.print(sections(rows))
     ERR.print(Text(f"from timings that are good to {shapes.cost.noise:.1%}", style="dim"))
     if output is not None:
-        from prunekit.heatmap import write
+        from prunekit.report.heatmap import write
 
         write(rows, wanted, shapes.cost.noise, output)
         ERR.print(f"Written to {output}.", soft_wrap=True)

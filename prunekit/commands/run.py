@@ -113,8 +113,8 @@ def start(data: dict[str, Any]) -> None:
     """Run the recipe in `data`, show how it goes and what came of it."""
     from prunekit import run
     from prunekit.commands.progress import Display
-    from prunekit.measure.report import table
-    from prunekit.subject import resolve
+    from prunekit.loading.context import resolve
+    from prunekit.report.report import table
 
     recipe = resolve(data)
     with Display() as display:

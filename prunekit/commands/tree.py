@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from prunekit.commands.groups import loss_of, spans, tied, unit_of
-from prunekit.find.units import Kind, PruningGroup, Slice
+from prunekit.find.groups import Kind, PruningGroup, Slice
 
 if TYPE_CHECKING:
     from prunekit.find.graph import DependencyGraph

@@ -30,11 +30,11 @@ def vocabulary(
     tokens, like mT5, the output projection is most of what a step of generation costs.
     """
     from prunekit.commands.progress import Display
-    from prunekit.corpus import lines, prune_vocabulary
     from prunekit.cut import checkpoint
     from prunekit.errors import PrunekitError
-    from prunekit.pretrained import located, open_config, open_model, open_tokenizer
-    from prunekit.subject import adapter_for
+    from prunekit.loading.context import adapter_for
+    from prunekit.loading.pretrained import located, open_config, open_model, open_tokenizer
+    from prunekit.vocabulary.pruning import lines, prune_vocabulary
 
     directories.refuse(output)
     texts = lines(corpus)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from prunekit.compare.cells import Cell, Comparison
+from prunekit.compare.execution import run_cells
 from prunekit.compare.figures import Summary
-from prunekit.compare.page import write
+from prunekit.compare.html import write
 from prunekit.compare.records import record_of
-from prunekit.compare.running import run_cells
+from prunekit.compare.spec import Cell, Comparison
 from prunekit.compare.speeds import timed_together
 from prunekit.compare.summary import summarise
-from prunekit.line import Progress
+from prunekit.pipeline.stages import Progress
 
 __all__ = ["Comparison", "Summary", "compare"]
 

@@ -3,8 +3,8 @@
 import statistics
 from collections.abc import Sequence
 
-from prunekit.measure.sections import ReportSection
 from prunekit.recipe import BudgetSection, Workload
+from prunekit.report.sections import ReportSection
 
 
 class Figure(ReportSection):

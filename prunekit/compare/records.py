@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prunekit.compare.cells import Cell, Comparison, place_of, recipe_of
+from prunekit._support.atomic import write_text
+from prunekit.compare.spec import Cell, Comparison, place_of, recipe_of
 from prunekit.data.metrics import METRICS
 from prunekit.errors import PrunekitError
-from prunekit.files import write_text
-from prunekit.find.units import PruningPlan
+from prunekit.find.groups import PruningPlan
+from prunekit.loading.context import model_of, open_task
 from prunekit.measure.predictions import Predictions
-from prunekit.measure.report import Report
-from prunekit.measure.sections import ReportSection
 from prunekit.recipe import Recipe
-from prunekit.subject import model_of, open_task
+from prunekit.report.report import Report
+from prunekit.report.sections import ReportSection
 
 PATHS: Any = {"output": True, "plan": True, "measure": {"dense_predictions"}}
 """What of a cell's recipe only says where things lie, so that a finished comparison may be moved."""

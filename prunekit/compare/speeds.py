@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from prunekit.compare.cells import Comparison
+from prunekit._support.atomic import write_text
 from prunekit.compare.figures import Speed
 from prunekit.compare.records import weights_of
-from prunekit.files import write_text
-from prunekit.find.units import PruningPlan
-from prunekit.line import Progress, counting
-from prunekit.measure.cost_model import cut_copy
+from prunekit.compare.spec import Comparison
+from prunekit.find.groups import PruningPlan
+from prunekit.latency.cost_model import cut_copy
+from prunekit.latency.timing import speedups
+from prunekit.latency.workload import inputs_for
+from prunekit.loading.context import open_subject, resolve
 from prunekit.measure.environment import environment
-from prunekit.measure.latency import speedups
-from prunekit.measure.workload import inputs_for
+from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, over
-from prunekit.subject import open_subject, resolve
 
 SPEEDS = "speeds.json"
 """Beside the records: the speeds by digest of the plan, and what was timed."""

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from prunekit.compare.cells import DENSE, Cell, Comparison, label
+from prunekit.compare.execution import failure
 from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
 from prunekit.compare.records import Record
-from prunekit.compare.running import failure
+from prunekit.compare.spec import DENSE, Cell, Comparison, label
 from prunekit.compare.speeds import Speeds
 from prunekit.data.metrics import METRICS
 from prunekit.measure.bootstrap import compared
-from prunekit.measure.report import Report
 from prunekit.recipe import BudgetSection, Workload
+from prunekit.report.report import Report
 
 
 @dataclass(frozen=True)

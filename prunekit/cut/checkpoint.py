@@ -11,10 +11,10 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
+from prunekit._support.atomic import replacing
 from prunekit.cut.layout import FORMAT, Pruned, auto_map, pruned_class, pruned_config_class, stock_of
 from prunekit.errors import PrunekitError
-from prunekit.files import replacing
-from prunekit.find.units import PruningPlan
+from prunekit.find.groups import PruningPlan
 
 PREFIX = "prunekit-"
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}

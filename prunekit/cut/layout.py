@@ -15,7 +15,7 @@ import transformers
 from torch import nn
 from transformers import PretrainedConfig
 
-from prunekit.cut.quirks import QUIRKS, Quirk
+from prunekit.cut.module_overrides import QUIRKS, Quirk
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -243,9 +243,10 @@ def auto_map(stock: type[Any], config: type[Any]) -> dict[str, str]:
 def code_of(stock: type[Any], config: type[Any]) -> str:
     """The source of a checkpoint's module: this interpreter in one piece, and the classes of its kind."""
     own = Path(__file__).read_text(encoding="utf-8").partition(CLASSES)[0]
-    divided = "from prunekit.cut." + "quirks import QUIRKS, Quirk\n"
+    divided = "from prunekit.cut." + "module_overrides import QUIRKS, Quirk\n"
     if divided in own:
-        own = Path(__file__).with_name("quirks.py").read_text(encoding="utf-8") + "\n\n" + own.replace(divided, "")
+        overrides = Path(__file__).with_name("module_overrides.py").read_text(encoding="utf-8")
+        own = f"{overrides}\n\n{own.replace(divided, '')}"
     names = ", ".join(sorted({stock.__name__, config.__name__}))
     return (
         f"{own.rstrip()}\n\n\n{CLASSES}from transformers import {names}  # noqa: E402\n\n"

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.compile import aligned, compile_layout, cut_config, indices, layers_of
 from prunekit.cut.layout import FORMAT, Record, as_known, holders, install, pruned_class, put, stock_of, uninstall
-from prunekit.cut.plain import plain_keys
-from prunekit.cut.vocabulary import Renumbering
-from prunekit.cut.vocabulary import keys as token_keys
+from prunekit.cut.layout_compiler import aligned, compile_layout, cut_config, indices, layers_of
+from prunekit.cut.stock_shapes import plain_keys
+from prunekit.cut.token_ids import Renumbering
+from prunekit.cut.token_ids import keys as token_keys
 from prunekit.find.adapter import Adapter, Stack
+from prunekit.find.config_keys import get_key, set_key
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.keys import get_key, set_key
-from prunekit.find.units import PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import PruningGroup, PruningPlan, narrow
 
 
 def cut(

@@ -8,7 +8,7 @@ from typing import Any
 import jiwer
 import sacrebleu
 
-from prunekit.data.spelling import hint
+from prunekit._support.suggest import hint
 from prunekit.errors import PrunekitError
 
 Scorer = Callable[[Sequence[str], Sequence[Sequence[str]]], float]

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 
 from datasets import Dataset, Features, List, Value
 
-from prunekit.data import files
+from prunekit._support.suggest import hint
+from prunekit.data import row_files
 from prunekit.data.metrics import METRICS, Metric, metrics
-from prunekit.data.spelling import hint
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -114,7 +114,7 @@ def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:
     """The two text columns of `place` as rows of a task."""
     source, target = (_Column(role, getattr(section, role), place) for role in ("source", "target"))
     pairs: tuple[list[str], list[str]] = ([], [])
-    for number, row in enumerate(files.rows(place, splits), 1):
+    for number, row in enumerate(row_files.rows(place, splits), 1):
         for column, texts in zip((source, target), pairs, strict=True):
             texts.append(column.text(row, number))
     if not pairs[0]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from prunekit.find.keys import get_key, set_key
-from prunekit.find.units import Kind
+from prunekit.find.config_keys import get_key, set_key
+from prunekit.find.groups import Kind
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.find.adapter import Adapter, Stack
-from prunekit.find.claims import AdapterError, Component, all_roots, check_claims, check_paths, place
-from prunekit.find.keys import get_key
+from prunekit.find.config_keys import get_key
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, current_name, narrow, widths
+from prunekit.find.hidden_groups import slices_of, streams
 from prunekit.find.size import Size
-from prunekit.find.streams import slices_of, streams
 from prunekit.find.trace import Node, trace
-from prunekit.find.units import Kind, PruningGroup, PruningPlan, current_name, narrow, widths
+from prunekit.find.validation import AdapterError, Component, all_roots, check_claims, check_paths, place
 
 
 @dataclass(frozen=True)

@@ -13,24 +13,24 @@ from torch import Tensor
 from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
-from prunekit.data.readers import Collator, Reader
-from prunekit.data.rows import Rows, collated
-from prunekit.find.units import Kind, PruningGroup, PruningPlan
-from prunekit.learn import importance
-from prunekit.learn.bypass import Bypass
-from prunekit.learn.distill import Distillation
-from prunekit.learn.dropout import dropout_at
-from prunekit.learn.fold import fold
-from prunekit.learn.frozen import frozen
-from prunekit.learn.gates import Gates
-from prunekit.learn.importance import Criterion
-from prunekit.learn.loss import loss_of, mean_loss
-from prunekit.learn.masks import Masks, masked
-from prunekit.learn.memory import LIMIT, EncoderMemory
-from prunekit.learn.reconstruct import Reconstruction, reconstruction
-from prunekit.learn.saved import restore, store
-from prunekit.learn.spending import Bookkeeper, Ledger, Pace
-from prunekit.learn.training import GATES, Journal, Progress, PruningTrainer, Teacher, arguments
+from prunekit.data.encoded import Rows, collated
+from prunekit.data.processors import Collator, Reader
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.learn.masking.fold import fold
+from prunekit.learn.masking.gates import Gates
+from prunekit.learn.masking.masks import Masks, masked
+from prunekit.learn.selection import importance
+from prunekit.learn.selection.importance import Criterion
+from prunekit.learn.selection.reconstruction import Reconstruction, reconstruction
+from prunekit.learn.training.budget import Bookkeeper, Ledger, Pace
+from prunekit.learn.training.distillation import Distillation
+from prunekit.learn.training.dropout import dropout_at
+from prunekit.learn.training.encoder_cache import LIMIT, EncoderMemory
+from prunekit.learn.training.freezing import frozen
+from prunekit.learn.training.layer_skip import Bypass
+from prunekit.learn.training.loss import loss_of, mean_loss
+from prunekit.learn.training.phase_checkpoint import restore, store
+from prunekit.learn.training.trainer import GATES, Journal, Progress, PruningTrainer, Teacher, arguments
 from prunekit.recipe import TrainingSection
 
 LABELS = Distillation(logits=0.0, encoder_hidden=0.0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from prunekit.errors import PrunekitError
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, widths
 from prunekit.find.size import Size
-from prunekit.find.units import Kind, PruningGroup, PruningPlan, widths
 from prunekit.recipe import first_problem
 
 if TYPE_CHECKING:

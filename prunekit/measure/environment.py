@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from prunekit.process import huge_pages
+from prunekit._support.runtime import huge_pages
 
 PACKAGES = ("torch", "transformers", "prunekit")
 CPU_INFO = Path("/proc/cpuinfo")

@@ -9,12 +9,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.cut.surgery import cut
-from prunekit.cut.vocabulary import Renumbering
+from prunekit.cut.token_ids import Renumbering
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.units import PruningGroup, PruningPlan, narrow
-from prunekit.learn.masks import masked
+from prunekit.find.groups import PruningGroup, PruningPlan, narrow
+from prunekit.learn.masking.masks import masked
 
 TOLERANCE = 1e-5
 """Largest difference of a logit, relative to the largest logit, between models that compute the same (float32)."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset
 
+from prunekit._support.atomic import write_text
 from prunekit.errors import PrunekitError
-from prunekit.files import write_text
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from datasets import Dataset
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 
+from prunekit._support.suggest import hint
+from prunekit.data.encoded import placed
 from prunekit.data.metrics import Metric
-from prunekit.data.readers import Reader
-from prunekit.data.rows import placed
-from prunekit.data.spelling import hint
+from prunekit.data.processors import Reader
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 

@@ -3,7 +3,7 @@
 Needs `pytest` and `hypothesis`, which ``prunekit[dev]`` brings.
 """
 
-from prunekit.conform.specimen import enlarge
+from prunekit.conformance.model_under_test import enlarge
 from prunekit.testing.adapters import AdapterSuite
 from prunekit.testing.models import FAMILIES, VOCABULARY, Tiny, tiny, untie
 from prunekit.testing.plans import plans, units

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import PretrainedConfig
 
-from prunekit.conform import CHECKS, Check, Skip, Specimen
+from prunekit.conformance import CHECKS, Check, Skip, Specimen
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 

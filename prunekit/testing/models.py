@@ -7,7 +7,7 @@ from torch import nn
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import plugins
-from prunekit.conform.specimen import enlarge
+from prunekit.conformance.model_under_test import enlarge
 from prunekit.find.adapter import Adapter
 
 VOCABULARY = 60

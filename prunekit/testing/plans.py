@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
-from prunekit.conform.specimen import fitting
-from prunekit.find.units import Kind, PruningGroup, PruningPlan
+from prunekit.conformance.model_under_test import fitting
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 
 
 def units(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":

@@ -11,8 +11,8 @@ import pytest
 
 import prunekit
 from prunekit.errors import PrunekitError
+from prunekit.find.groups import Kind
 from prunekit.find.size import keep_values
-from prunekit.find.units import Kind
 from prunekit.learn.strategy import Strategy, build
 from prunekit.measure.equivalence import TOLERANCE
 from prunekit.testing.trials import Trial, try_out

@@ -11,15 +11,15 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from prunekit.cut.surgery import cut
-from prunekit.data.readers import Collator, TextReader
-from prunekit.data.rows import Flat, Rows, collated
+from prunekit.data.encoded import Flat, Rows, collated
+from prunekit.data.processors import Collator, TextReader
 from prunekit.find.graph import discover
-from prunekit.find.units import PruningPlan
+from prunekit.find.groups import PruningPlan
 from prunekit.learn.bench import Bench, Surroundings
 from prunekit.learn.strategy import Problem, Strategy
-from prunekit.learn.training import Teacher
-from prunekit.line import problem_of
+from prunekit.learn.training.trainer import Teacher
 from prunekit.measure.equivalence import Equivalence, cut_checked
+from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe, TaskSection, TrainingSection
 from prunekit.testing.models import VOCABULARY, tiny
 

@@ -8,10 +8,10 @@ import pytest
 from torch import nn
 
 from prunekit import Adapter, PruningPlan, Stack, heads, plugins
-from prunekit.conform import Specimen, failures
-from prunekit.conform.specimen import random_plan
-from prunekit.cut.compile import compile_layout
-from prunekit.find.units import Kind
+from prunekit.conformance import Specimen, failures
+from prunekit.conformance.model_under_test import random_plan
+from prunekit.cut.layout_compiler import compile_layout
+from prunekit.find.groups import Kind
 
 EQUIVALENT = {
     (

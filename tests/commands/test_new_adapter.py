@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from prunekit import plugins
-from prunekit.conform import CHECKS, Specimen, failures
-from prunekit.draft.draft import draft
-from prunekit.draft.files import files_for, settled
-from prunekit.draft.sizes import kind_of
+from prunekit.conformance import CHECKS, Specimen, failures
 from prunekit.find.graph import discover
+from prunekit.scaffold.draft import draft
+from prunekit.scaffold.files import files_for, settled
+from prunekit.scaffold.sizes import kind_of
 from prunekit.testing import AdapterSuite
 
 REGULAR = (

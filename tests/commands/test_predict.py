@@ -8,12 +8,11 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
 import prunekit
-from prunekit import shapes
 from prunekit.cli import app
 from prunekit.cut import checkpoint
-from prunekit.measure import cost_model, latency
-from prunekit.measure.clocks import Spent
-from prunekit.measure.turns import Turns
+from prunekit.latency import cost_model, shapes, timing
+from prunekit.latency.clocks import Spent
+from prunekit.latency.interleave import Turns
 from prunekit.recipe import Recipe
 from prunekit_adapters.t5 import T5
 
@@ -37,7 +36,7 @@ def measuring(monkeypatch):
                 {name: [Spent(speedup if name == first else 1.0)] for name in calls}, {name: [1.0] for name in calls}
             )
 
-        monkeypatch.setattr(latency, "take_turns", turns)
+        monkeypatch.setattr(timing, "take_turns", turns)
 
     return measures
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prunekit.compare import running
+from prunekit.compare import execution
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def comparison(t5_directory, pairs, tmp_path):
 def made(monkeypatch):
     """The names of the cells that are run, in order."""
     names = []
-    original = running.run
+    original = execution.run
 
     def noted(recipe, progress=None):
         names.append(Path(recipe.output).name)
         return original(recipe, progress)
 
-    monkeypatch.setattr(running, "run", noted)
+    monkeypatch.setattr(execution, "run", noted)
     return names

@@ -9,7 +9,7 @@ import torch
 
 import prunekit
 from prunekit import Report
-from prunekit.compare import Comparison, compare, running
+from prunekit.compare import Comparison, compare, execution
 from prunekit.compare.figures import Summary
 from prunekit.recipe import Recipe
 
@@ -109,7 +109,7 @@ def test_cells_in_processes_of_their_own_come_to_the_same(comparison, tmp_path, 
     assert set(summary.missing) == {"broken-24ex-0"}
     assert "rounds" in summary.missing["broken-24ex-0"]
     recipe = Recipe.load(tmp_path / "apart/cells/narrow-24ex-0/recipe.yaml")
-    running.run(recipe.model_copy(update={"output": str(tmp_path / "here")}))
+    execution.run(recipe.model_copy(update={"output": str(tmp_path / "here")}))
     one = prunekit.from_pretrained(tmp_path / "here/model").state_dict()
     other = prunekit.from_pretrained(tmp_path / "apart/cells/narrow-24ex-0/model").state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -9,9 +9,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import prunekit
-from prunekit.compare import Comparison, compare, records, running
-from prunekit.compare.cells import Cell, recipe_of
-from prunekit.find.units import PruningPlan
+from prunekit.compare import Comparison, compare, execution, records
+from prunekit.compare.spec import Cell, recipe_of
+from prunekit.find.groups import PruningPlan
 from prunekit.recipe import BudgetSection
 
 
@@ -74,14 +74,14 @@ def test_a_record_is_of_one_dense_model(small, tmp_path):
     found = Comparison.parse(small)
     cell = Cell("narrow", BudgetSection(examples=24), 0)
     compare(found, cells=[cell])
-    assert running.done(found, cell)
+    assert execution.done(found, cell)
     weights = load_file(model / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
     records.fingerprint.cache_clear()
-    assert not running.done(found, cell)
+    assert not execution.done(found, cell)
     model.rename(tmp_path / "elsewhere")
     records.fingerprint.cache_clear()
-    assert running.done(found, cell), "a model that is not here cannot contradict"
+    assert execution.done(found, cell), "a model that is not here cannot contradict"
 
 
 def test_a_record_knows_the_built_in_model(small):
@@ -105,4 +105,4 @@ def test_steps_that_give_way_to_a_budget_are_not_asked_for(small):
     compare(Comparison.parse(small), cells=[cell])
     for recovery, done in (({"steps": 7}, True), ({"steps": 7, "learning_rate": 0.02}, False)):
         changed = small | {"base": small["base"] | {"recovery": recovery}}
-        assert running.done(Comparison.parse(changed), cell) is done
+        assert execution.done(Comparison.parse(changed), cell) is done

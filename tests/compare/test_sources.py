@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 from safetensors.torch import load_file, save_file
 
-from prunekit.compare import Comparison, compare, records, running, speeds
-from prunekit.compare.cells import Cell
+from prunekit.compare import Comparison, compare, execution, records, speeds
+from prunekit.compare.spec import Cell
 from prunekit.data.asr import after, normaliser
 from prunekit.data.metrics import METRICS
-from prunekit.find.units import PruningPlan
+from prunekit.find.groups import PruningPlan
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import BudgetSection, Recipe
 
@@ -42,7 +42,7 @@ def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path,
     made.clear()
     assert compare(Comparison.parse(small)) is None
     assert not made
-    why = running.failure(Comparison.parse(small), NARROW)
+    why = execution.failure(Comparison.parse(small), NARROW)
     assert "was made from another model, plan or data; remove it" in why
     assert answers.read_bytes() != before, "the new dense model answers for itself"
     shutil.rmtree(tmp_path / "out/cells")
@@ -57,7 +57,7 @@ def test_other_rows_are_other_runs(small, tmp_path, made):
     train = tmp_path / "train.jsonl"
     train.write_text(train.read_text() + train.read_text().splitlines()[0] + "\n")
     records.fingerprint.cache_clear()
-    assert not running.done(Comparison.parse(small), NARROW)
+    assert not execution.done(Comparison.parse(small), NARROW)
     shutil.rmtree(tmp_path / "out/cells")
     made.clear()
     assert compare(Comparison.parse(small)).missing == {}
@@ -69,7 +69,7 @@ def test_a_shape_that_was_taken_is_taken_anew_when_it_changes(small, tmp_path, m
     compare(Comparison.parse(small))
     small["variants"]["narrow"] = {"options": {"encoder_sparsity": 0.2}}
     found = Comparison.parse(small)
-    assert not running.done(found, Cell("fresh", NARROW.budget, 0))
+    assert not execution.done(found, Cell("fresh", NARROW.budget, 0))
     shutil.rmtree(tmp_path / "out/cells")
     made.clear()
     summary = compare(found)
@@ -95,9 +95,9 @@ def test_a_plan_of_ones_own_that_changes_makes_its_run_anew(small, tmp_path):
     cell = Cell("given", NARROW.budget, 0)
     found = Comparison.parse(small)
     compare(found, cells=[cell])
-    assert running.done(found, cell)
+    assert execution.done(found, cell)
     plan.write_text(PruningPlan({"decoder.layers": (0,)}).to_json())
-    assert not running.done(found, cell)
+    assert not execution.done(found, cell)
 
 
 def test_speeds_are_of_one_model_and_one_precision(small, tmp_path, monkeypatch):
@@ -136,11 +136,11 @@ def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, kno
 
 def test_a_run_that_died_before_its_record_is_tidied_up(small, tmp_path, made, monkeypatch):
     found = Comparison.parse(small)
-    finish = running._finish
-    monkeypatch.setattr(running, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    finish = execution._finish
+    monkeypatch.setattr(execution, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         compare(found, cells=[NARROW])
-    monkeypatch.setattr(running, "_finish", finish)
+    monkeypatch.setattr(execution, "_finish", finish)
     assert (tmp_path / "out/cells/narrow-24ex-0/model").exists()
     compare(found, cells=[NARROW])
     assert made == ["narrow-24ex-0"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from prunekit.compare import Comparison, compare, speeds
-from prunekit.measure.latency import Ratio
+from prunekit.latency.timing import Ratio
 from prunekit.recipe import Workload
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from prunekit.cut import checkpoint
-from prunekit.find.units import PruningPlan
-from prunekit.learn.masks import masked
+from prunekit.find.groups import PruningPlan
+from prunekit.learn.masking.masks import masked
 
 PLAN = PruningPlan({"decoder.layers": (1, 2, 3), "decoder.2.cross.heads": (), "decoder.3.cross.heads": (1, 3)})
 PAIRS = [[0, 1], [1, 0], [2, 3], [3, 3], [3, 2], [3, 1]]

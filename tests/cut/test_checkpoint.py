@@ -15,7 +15,7 @@ from transformers import T5ForConditionalGeneration
 
 from prunekit import PrunekitError
 from prunekit.cut import checkpoint
-from prunekit.find.units import Kind, PruningPlan
+from prunekit.find.groups import Kind, PruningPlan
 from prunekit.testing import FAMILIES
 
 PLAN = PruningPlan(

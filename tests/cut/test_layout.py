@@ -9,9 +9,9 @@ import sys
 import pytest
 import torch
 
-from prunekit.cut.compile import compile_layout, cut_config
 from prunekit.cut.layout import Layout, install, pruned_class, pruned_config_class, uninstall
-from prunekit.find.units import Kind, PruningPlan
+from prunekit.cut.layout_compiler import compile_layout, cut_config
+from prunekit.find.groups import Kind, PruningPlan
 from prunekit.testing import untie
 
 PLAN = PruningPlan(

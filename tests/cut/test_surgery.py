@@ -10,8 +10,8 @@ from torch import nn
 
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.surgery import cut
-from prunekit.find.units import PlanError, PruningPlan, narrow
-from prunekit.learn.masks import masked
+from prunekit.find.groups import PlanError, PruningPlan, narrow
+from prunekit.learn.masking.masks import masked
 from prunekit.testing import plans
 
 PLAN = PruningPlan(

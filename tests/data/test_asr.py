@@ -7,8 +7,8 @@ import pytest
 from prunekit.data.asr import ASR, normaliser
 from prunekit.data.metrics import metric
 from prunekit.errors import PrunekitError
+from prunekit.loading.context import open_task, resolve
 from prunekit.recipe import TaskSection
-from prunekit.subject import open_task, resolve
 
 
 @pytest.fixture

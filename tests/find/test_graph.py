@@ -9,11 +9,11 @@ from torch import nn
 from transformers import BartConfig, MT5Config, T5Config
 
 from prunekit.find.adapter import Stack, ffn, heads
-from prunekit.find.claims import AdapterError
 from prunekit.find.graph import discover
+from prunekit.find.groups import Kind, PlanError, PruningPlan
 from prunekit.find.trace import trace
-from prunekit.find.units import Kind, PlanError, PruningPlan
-from prunekit.learn.masks import masked
+from prunekit.find.validation import AdapterError
+from prunekit.learn.masking.masks import masked
 from prunekit.learn.strategy import Problem
 
 _DEPTH = {"num_layers": 12, "num_decoder_layers": 12}

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from prunekit.data.readers import TextReader
+from prunekit.data.processors import TextReader
 from prunekit.data.tasks import from_files
 from prunekit.learn.bench import Bench, Surroundings
-from prunekit.learn.training import Teacher
+from prunekit.learn.training.trainer import Teacher
 from prunekit.recipe import TaskSection, TrainingSection
 
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from prunekit import PruningPlan
-from prunekit.data.readers import TextReader
+from prunekit.data.processors import TextReader
 from prunekit.data.tasks import from_files
-from prunekit.find.units import narrow
-from prunekit.learn import probe
+from prunekit.find.groups import narrow
 from prunekit.learn.bench import LABELS, Bench
-from prunekit.learn.distill import Distillation
-from prunekit.learn.probe import TIMED, WARM_UP, price, spread
+from prunekit.learn.training import step_cost
+from prunekit.learn.training.distillation import Distillation
+from prunekit.learn.training.step_cost import TIMED, WARM_UP, price, spread
 from prunekit.recipe import TaskSection
 
 KINDS = {"heads", "ffn", "layers"}
@@ -71,7 +71,7 @@ def test_a_price_is_found_on_a_copy(bench, logits, tmp_path):
 def test_a_price_watched_for_longer_does_not_hang_on_a_bad_moment(bench, monkeypatch, seconds, expected):
     """Steps take two seconds while a neighbour works, for as long as the first look lasts, and one second after."""
     times = itertools.accumulate(itertools.chain([0.0], [2.0] * (WARM_UP + TIMED), itertools.repeat(1.0)))
-    monkeypatch.setattr(probe, "clock", lambda device: next(times))
+    monkeypatch.setattr(step_cost, "clock", lambda device: next(times))
     assert price(bench, LABELS, seconds=seconds).fresh == pytest.approx(expected)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from prunekit.data.metrics import Metric, metric
-from prunekit.data.readers import TextReader
+from prunekit.data.processors import TextReader
 from prunekit.data.tasks import dataset
 from prunekit.errors import PrunekitError
 from prunekit.measure.quality import evaluate, evaluating, predict

@@ -6,7 +6,7 @@ import torch
 import prunekit
 from prunekit import Recipe
 from prunekit.cut import checkpoint
-from prunekit.pipeline import run
+from prunekit.pipeline.run import run
 
 FAMILIES = ("t5", "mt5", "bart")
 GATES = {"steps": 10, "gate_learning_rate": 0.5}

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from prunekit.errors import PrunekitError
-from prunekit.find.units import Kind, PruningGroup, PruningPlan
-from prunekit.learn.masks import Masks
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.learn.masking.masks import Masks
 from prunekit.learn.strategy import Problem, build
-from prunekit.line import problem_of
+from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe
 from prunekit.testing import try_out
 from prunekit_strategies.cofi import CoFi

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from prunekit.learn.gates import HardGates
+from prunekit.learn.masking.gates import HardGates
 from prunekit.testing import tiny, try_out
 from prunekit_strategies.uniform import Uniform
 

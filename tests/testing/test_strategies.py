@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from prunekit import PruningPlan, Strategy, checked_layers, meet_evenly
-from prunekit.find.units import PlanError
+from prunekit.find.groups import PlanError
 from prunekit.testing import StrategySuite
 from prunekit.testing.strategies import imported, public, tried
 
@@ -116,7 +116,7 @@ ON_TRIAL = [
     (Mute, "test_it_is_documented"),
     (Sloppy, "test_unknown_options_are_refused"),
     (Forgetful, "test_options_survive_json"),
-    (Halves, "test_it_stays_on_the_public_door"),  # this file imports `prunekit.find.units`
+    (Halves, "test_it_stays_on_the_public_door"),  # this file imports `prunekit.find.groups`
     (Hooked, "test_it_leaves_no_traces"),
     (Frozen, "test_it_leaves_no_traces"),
     (Greedy, "test_other_stacks_lose_nothing"),
@@ -152,8 +152,8 @@ def test_every_check_says_what_it_is_about():
 
 
 def test_what_a_file_imports_from_prunekit():
-    source = "import torch\nfrom prunekit import Strategy, hookimpl\nimport prunekit.learn.gates\n"
+    source = "import torch\nfrom prunekit import Strategy, hookimpl\nimport prunekit.learn.masking.gates\n"
     source += "def f():\n    from prunekit.cut import surgery\n"
     found = imported(source)
-    assert found == ["prunekit.Strategy", "prunekit.hookimpl", "prunekit.learn.gates", "prunekit.cut.surgery"]
+    assert found == ["prunekit.Strategy", "prunekit.hookimpl", "prunekit.learn.masking.gates", "prunekit.cut.surgery"]
     assert [public(name) for name in found] == [True, True, False, False]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, SeamlessM4TConfig
 
-from prunekit.conform import CHECKS
+from prunekit.conformance import CHECKS
 
 PROJECT = Path(__file__).parents[3] / "examples/plugin"
 FLAGS = {

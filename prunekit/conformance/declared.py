@@ -1,0 +1,127 @@
+"""Checks of a declaration by itself: against the traced couplings, and against the modules that it names."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import networkx as nx
+from torch import nn
+
+from prunekit.conformance.checks import Failure, check
+from prunekit.conformance.model_under_test import Specimen
+from prunekit.find.adapter import FirstOwned, Root, Stack
+from prunekit.find.config_keys import get_key
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.trace import Node
+from prunekit.find.validation import first_only, place
+
+STACKS = {"encoder", "decoder"}
+
+
+@check("trace", "name the roots that tracing asks for; say `keep` of what must stay whole and `cuts` where it must")
+def declaration_and_trace(specimen: Specimen) -> None:
+    """The declaration and the traced couplings agree, both ways, in an encoder and a decoder."""
+    graph = specimen.graph
+    stacks = specimen.adapter.stacks(specimen.config)
+    if missing := STACKS - {stack.name for stack in stacks}:
+        raise Failure(f"no stack is called {' or '.join(sorted(missing))}")
+    for stack in stacks:
+        if not any(group.stack == stack.name and group.prunable for group in graph.groups):
+            raise Failure(f"nothing in the stack {stack.name!r} can be pruned")
+
+
+@check("names", "correct the attributes that `heads` and `FirstOwned` name, and `head_size`; a config's are `config.x`")
+def attributes_are_there(specimen: Specimen) -> None:
+    """Attributes that the adapter names exist, and say how many heads there are and which layer is the first."""
+    for stack in specimen.adapter.stacks(specimen.config):
+        layers = list(specimen.model.get_submodule(stack.path).children())
+        for number, layer in enumerate(layers):
+            for root, heads in _heads(specimen, stack, number):
+                _attention(f"{stack.path}.{number}.{root.owner}", layer.get_submodule(root.owner), root, len(heads))
+            if stack.first is not None:
+                _flag(f"{stack.path}.{number}", layer, stack.first, number == 0)
+        _only_first(stack, layers)
+
+
+def _heads(specimen: Specimen, stack: Stack, number: int) -> Iterator[tuple[Root, PruningGroup]]:
+    """The roots of a layer's attentions, each with its group."""
+    groups = {group.name: group for group in specimen.graph.groups}
+    attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
+    for root, label in zip(attentions, ("self", "cross"), strict=False):
+        yield root, groups[f"{stack.name}.{number}.{label}.heads"]
+
+
+def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:
+    """What a root says of its attention."""
+    rows = attention.get_parameter(f"{root.module.rpartition('.')[2]}.weight").shape[0]
+    figures = {root.count: heads, **dict.fromkeys(root.broadcast, heads), **({root.width: rows} if root.width else {})}
+    for attribute, real in figures.items():
+        if (said := get_key(attention, attribute)) != real:
+            raise Failure(f"{path}.{attribute} is {said}, where {real} was expected of {root.module!r}")
+    if root.shared is not None:
+        if root.shared.argument not in inspect.signature(attention.forward).parameters:
+            raise Failure(f"{path} takes no {root.shared.argument!r}")
+        if not callable(getattr(attention, root.shared.maker, None)):
+            raise Failure(f"{path} has no method {root.shared.maker!r}")
+
+
+def _flag(path: str, layer: nn.Module, first: FirstOwned, owns: bool) -> None:
+    """The flag is up in the first layer, and in no other one."""
+    if getattr(layer.get_submodule(first.module), first.flag, None) is not owns:
+        raise Failure(f"{path}.{first.module}.{first.flag} is not {owns}")
+
+
+def _only_first(stack: Stack, layers: list[nn.Module]) -> None:
+    """What is in the first layer and in no other one is declared, and nothing else."""
+    own = first_only(layers)
+    said = {f"{stack.first.module}.{name}" for name in stack.first.names} if stack.first else set()
+    if wrong := sorted(said.symmetric_difference(own)):
+        raise Failure(f"{stack.path}.0 and no other layer has {own}, but `first` names {sorted(said)}: {wrong}")
+
+
+@check("results", "say `results=` with the number of values that the attention returns")
+def attentions_return_as_many(specimen: Specimen) -> None:
+    """Attentions return as many values as the adapter says."""
+    expected = {
+        f"{stack.path}.{heads.layer}.{root.owner}": root.results
+        for stack in specimen.adapter.stacks(specimen.config)
+        for number in range(len(list(specimen.model.get_submodule(stack.path).children())))
+        for root, heads in _heads(specimen, stack, number)
+        if heads.prunable
+    }
+    for path, found in specimen.returned(expected).items():
+        if found != expected[path]:
+            raise Failure(f"{path} returns {found} values, not {expected[path]}")
+
+
+@check("gathers", "name the table under `gathers`, or under none if it is looked up in another way")
+def streams_hang_on_tables(specimen: Specimen) -> None:
+    """A stack whose hidden dimensions hang on another's by a tied table alone can be narrowed by itself."""
+    graph = specimen.graph
+    stacks = specimen.adapter.stacks(specimen.config)
+    traced = nx.Graph((one, other) for one, other, kind in graph.graph.edges(data="kind") if kind == "traced")
+    tables = {name for name, module in specimen.model.named_modules() if isinstance(module, nn.Embedding)}
+    for group in (g for g in graph.groups if g.kind is Kind.HIDDEN):
+        mine = {(piece.parameter, piece.dim) for piece in group.slices}
+        parts = [part for part in nx.connected_components(traced) if part & mine]
+        for part in parts if len(parts) > 1 else ():
+            tied = [name for name, _ in part if name in graph.ties]
+            if _layered(part, stacks[:1]) and tied and {name.removesuffix(".weight") for name in tied} <= tables:
+                raise Failure(f"the stack {stacks[0].name!r} hangs on {group.name!r} by {tied[0]!r} alone")
+
+
+def _layered(part: set[Node], stacks: tuple[Stack, ...]) -> bool:
+    """Whether any of the parameters lies in a layer of these stacks."""
+    return any(place(name, stacks) is not None for name, _ in part)
+
+
+@check("parts", "name the module that holds all of the stack as its `owner`")
+def parts_are_owned(specimen: Specimen) -> None:
+    """Parameters of the encoder count as encoder or embedding, and those of the decoder as its own."""
+    model: Any = specimen.model
+    paths = {id(module): path for path, module in model.named_modules()}
+    for stack in specimen.adapter.stacks(specimen.config):
+        inner = model.get_encoder() if stack.name == "encoder" else model.get_decoder()
+        for name, part in specimen.graph.parts.items():
+            if name.startswith(f"{paths[id(inner)]}.") and part not in (stack.name, "embedding"):
+                raise Failure(f"{name!r} lies in the {stack.name} but counts as {part}")

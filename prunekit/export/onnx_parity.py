@@ -1,0 +1,82 @@
+"""Does ONNX Runtime say what the pruned model says? Scores and tokens of both, on texts of several lengths."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from prunekit.errors import PrunekitError, told
+from prunekit.export.onnx_model import from_onnx
+from prunekit.export.parity import APART, Parity, refused
+from prunekit.latency.workload import random_text
+from prunekit.measure.equivalence import compare, observe
+from prunekit.recipe import Workload
+
+LENGTH = 12
+"""Tokens that are given to the decoder, and the length of most texts."""
+
+TEXTS = ((1, 800), (1, 1), (4, 5), (10, LENGTH))
+"""Rows and longest length of batches so unlike that no graph passes that took a length, or a way to attend that depends
+on it, for a constant. The long one comes first: some models change their ways for good after a short one."""
+
+
+def of_graphs(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
+    """A model of transformers and its export to ONNX, on texts of several lengths, some of them padded.
+
+    Log-probabilities of given targets are compared, and those by which both write the same. Raises `PrunekitError`
+    where it is to be `exact` and they differ by more than `APART`, or greedy tokens do.
+    """
+    batches = [_texts(model, rows, min(length, _longest(model))) for rows, length in TEXTS]
+    one = observe(model, batches)
+    try:
+        other = observe(from_onnx(directory, torch.get_num_threads()), batches)
+    except Exception as error:  # ONNX Runtime's errors share no ancestor
+        raise PrunekitError(
+            "ONNX Runtime cannot run what was exported, so nothing was written; export the model with --to plain "
+            f"({told(error)[:300]})."
+        ) from error
+    same = [_equal(*both) for both in zip(one.tokens, other.tokens, strict=True)]
+    pairs = [*zip(one.logits, other.logits, strict=True)]
+    pairs += [(a[rows], b[rows]) for a, b, rows in zip(one.scores, other.scores, same, strict=True) if rows.any()]
+    difference = max(_apart(a.log_softmax(-1), b.log_softmax(-1)) for a, b in pairs)
+    agreed = compare(one, other).tokens_equal
+    if exact and not (difference <= APART and agreed):
+        raise refused(f"log-probabilities by {difference:.1e}", agreed)
+    return Parity(difference, sum(int(rows.sum()) for rows in same), sum(len(rows) for rows in same))
+
+
+def _texts(model: PreTrainedModel, rows: int, length: int) -> dict[str, Tensor]:
+    """So many texts, the first one of full `length`, each of the next a token shorter, and random targets."""
+    drawn = [random_text((model,), Workload(batch=rows, source=length), seed)["input_ids"] for seed in (0, 1)]
+    mask = torch.arange(length) < length - torch.arange(rows)[:, None] % length
+    padded = drawn[0].where(mask, cast(Any, model.config).pad_token_id or 0)
+    return {"input_ids": padded, "attention_mask": mask.long(), "decoder_input_ids": drawn[1][:, :LENGTH]}
+
+
+def _longest(model: PreTrainedModel) -> int:
+    """Tokens that surely fit into the model's input: a table may keep some of its positions to itself."""
+    return min(_positions(model.config.to_dict()), default=1024) * 7 // 8
+
+
+def _positions(config: Mapping[str, Any]) -> Iterator[int]:
+    """What a config and those inside it say of positions."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _positions(value)
+        elif str(key).startswith("max_") and "position" in key and isinstance(value, int):
+            yield value
+
+
+def _equal(one: Tensor, other: Tensor) -> Tensor:
+    """Which rows [rows] of two tables of tokens are the same."""
+    if one.shape != other.shape:
+        return torch.zeros(len(one), dtype=torch.bool)
+    return (one == other).all(dim=1)
+
+
+def _apart(expected: Tensor, found: Tensor) -> float:
+    """The largest difference, as a share of the largest value where that is above 1."""
+    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1))

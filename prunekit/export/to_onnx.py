@@ -1,0 +1,259 @@
+"""A pruned model for ONNX Runtime: one graph that reads an input, once, and one that says the next tokens.
+
+The graphs have the shapes of the cut model, layer by layer, so nothing is padded. They are traced by torch's
+TorchScript exporter: it takes a second where the newer one (``dynamo=True``) takes a minute, names the dimensions, and
+does not stumble over guards on the lengths of a cache. A trace can take a length for a constant, so an export counts
+only once it was compared with the model at several lengths (`prunekit.export.onnx_parity`).
+"""
+
+import copy
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+from transformers.modeling_outputs import BaseModelOutput
+
+from prunekit.cut.checkpoint import dense_config, plan_of
+from prunekit.cut.layout import Pruned, stock_of
+from prunekit.cut.layout_compiler import cut_config
+from prunekit.errors import PrunekitError, told
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph
+from prunekit.find.groups import PruningPlan
+
+OPSET = 17
+QUANTIZATIONS = ("float32", "int8")
+ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
+
+TOKENS = torch.tensor([[3, 4, 5], [5, 4, 3]])
+"""What a decoder is shown: words in every vocabulary."""
+
+AXES: Mapping[str, dict[int, str]] = {
+    "input_ids": {0: "batch", 1: "source"},
+    "attention_mask": {0: "batch", 1: "source"},
+    "last_hidden_state": {0: "batch", 1: "source"},
+    "decoder_input_ids": {0: "batch", 1: "tokens"},
+    "logits": {0: "batch", 1: "tokens"},
+    "cross": {0: "batch", 2: "source"},
+    "past": {0: "batch", 2: "past"},
+    "present": {0: "batch", 2: "present"},
+}
+"""Which dimensions of inputs and outputs vary, by the first part of their names."""
+
+
+def write(
+    model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path, quantization: str = "float32"
+) -> None:
+    """Write the graphs and configs of `model`, in float32; `graph` describes the original.
+
+    ``encoder.onnx`` makes of `input_ids` and `attention_mask` [batch, source] the hidden states and, for every decoder
+    layer that has any, ``cross.N.key`` and ``cross.N.value`` [batch, heads, source, head size]. ``decoder.onnx`` makes
+    of these, the mask, `decoder_input_ids` [batch, tokens] and ``past.N.key`` and ``past.N.value`` [batch, heads, past,
+    head size], with a past of 0 at first, the `logits` and as many ``present`` tensors, which are the next step's past.
+
+    With the `quantization` ``int8`` matrices have weights of one byte. Raises `PrunekitError` for another one, for
+    models that read no text, and for what torch cannot trace.
+    """
+    library()
+    if quantization not in QUANTIZATIONS:
+        raise PrunekitError(f"An export to ONNX has no quantization {quantization!r}; take float32 or int8.")
+    if model.main_input_name != "input_ids":
+        raise PrunekitError(
+            f"Only models that read text are exported to ONNX, and a {type(model).__name__} reads "
+            f"{model.main_input_name}; export it with --to plain."
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    traced = _eager(model)
+    try:
+        example = adapter.encoder_inputs(model.config, 2)
+        inputs = {key: example[key] for key in ("input_ids", "attention_mask")}
+        found = _observe(traced, inputs)
+        given = {"decoder_input_ids": TOKENS, "attention_mask": inputs["attention_mask"]}
+        given |= dict(zip([*found.names("cross"), *found.names("past")], found.tensors, strict=True))
+        outputs = [["last_hidden_state", *found.names("cross")], ["logits", *found.names("present")]]
+        _trace(_Encoding(traced), inputs, outputs[0], directory / ENCODER, quantization)
+        _trace(_Decoding(traced, found), given, outputs[1], directory / DECODER, quantization)
+    except Exception as error:  # whatever a model raises that was not made to be traced
+        raise PrunekitError(
+            f"A {type(model).__name__} cannot be traced for ONNX ({told(error)[:300]}); export it with --to plain."
+        ) from error
+    _configs(model, adapter, graph, directory)
+
+
+def library() -> Any:
+    """The package onnx, or one sentence on how to get it and ONNX Runtime."""
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise PrunekitError("This export needs onnx and onnxruntime; install 'prunekit[onnx]'.") from error
+    return onnx
+
+
+def _eager(model: Any) -> Any:
+    """A copy in float32 whose attention is written out in plain operations."""
+    copied = copy.deepcopy(model).float().eval()
+    for module in copied.modules():
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "eager"
+    return copied
+
+
+@dataclass(frozen=True)
+class _Cached:
+    """What a decoder keeps: the layers whose attentions have keys and values, an example of these, the encoder's width.
+
+    Example: with ``cross=(0, 2)`` layer 1 has no cross-attention left.
+    """
+
+    cross: tuple[int, ...]
+    own: tuple[int, ...]
+    tensors: tuple[Tensor, ...]
+    width: int
+
+    def names(self, kind: str) -> list[str]:
+        """``["past.0.key", "past.0.value", ...]`` for ``past``."""
+        layers = self.cross if kind == "cross" else self.own
+        return [f"{kind}.{layer}.{part}" for layer in layers for part in ("key", "value")]
+
+
+def _observe(model: Any, inputs: Mapping[str, Tensor]) -> _Cached:
+    """Run the model on two tokens of each input and see what it keeps."""
+    cache = _empty()
+    with torch.no_grad():
+        encoded = model.get_encoder()(**inputs)
+        mask = inputs["attention_mask"]
+        model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=TOKENS[:, 1:], past_key_values=cache)
+    caches = (cache.cross_attention_cache, cache.self_attention_cache)
+    cross, own = (tuple(n for n, layer in enumerate(each.layers) if layer.is_initialized) for each in caches)
+    return _Cached(cross, own, tuple(tensor for each in caches for tensor in _tensors(each)), encoded[0].shape[-1])
+
+
+class _Encoding(nn.Module):
+    """The encoder, and the keys and values of its states: what the decoder would compute at its first step."""
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """The rest of the decoder's run leads to no output, so the exporter leaves it out."""
+        model, cache = cast(Any, self.model), _empty()
+        encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+        start = {"decoder_input_ids": torch.full_like(input_ids[:, :1], 3), "past_key_values": cache}
+        model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **start)
+        return (encoded[0], *_tensors(cache.cross_attention_cache))
+
+
+class _Decoding(nn.Module):
+    """Some tokens after a past. What stands for the encoder's states has only their shape: their keys are there."""
+
+    def __init__(self, model: Any, cached: _Cached):
+        super().__init__()
+        self.model, self.cached = model, cached
+
+    def forward(self, decoder_input_ids: Tensor, attention_mask: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+        """Logits, and keys and values of past and new tokens."""
+        model, cache, count = cast(Any, self.model), _empty(), 2 * len(self.cached.cross)
+        _fill(cache.cross_attention_cache, self.cached.cross, kept[:count])
+        _fill(cache.self_attention_cache, self.cached.own, kept[count:])
+        cache.is_updated = dict.fromkeys(self.cached.cross, True)
+        states: Any = attention_mask[..., None].to(torch.float32).expand(-1, -1, self.cached.width)
+        encoded = BaseModelOutput(last_hidden_state=states)
+        given = {"decoder_input_ids": decoder_input_ids, "past_key_values": cache}
+        output = model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **given)
+        return (output.logits, *_tensors(cache.self_attention_cache))
+
+
+def _empty() -> Any:
+    return EncoderDecoderCache(DynamicCache(), DynamicCache())
+
+
+def _tensors(cache: Any) -> Iterator[Tensor]:
+    """Keys and values of one layer after the other."""
+    return (tensor for layer in cache.layers if layer.is_initialized for tensor in (layer.keys, layer.values))
+
+
+def _fill(cache: Any, places: Sequence[int], tensors: Sequence[Tensor]) -> None:
+    """Put keys and values where the layers at these places look for them."""
+    for _ in range(max(places, default=-1) + 1):
+        cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
+    for place, keys, values in zip(places, tensors[::2], tensors[1::2], strict=True):
+        layer = cache.layers[place]
+        layer.keys, layer.values, layer.is_initialized = keys, values, True
+        layer.dtype, layer.device = keys.dtype, keys.device
+
+
+def _trace(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path, quantization: str
+) -> None:
+    """Export `module` to `path`, and have the result checked."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch, _quiet(), torch.no_grad():
+        file = Path(scratch) / path.name
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            str(file),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: AXES[name.partition(".")[0]] for name in [*inputs, *outputs]},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        if quantization == "int8":
+            _quantize(file)
+        _gather(file, path)
+    library().checker.check_model(str(path), full_check=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of the exporter, which knows only that a trace might be wrong; here it is compared."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _quantize(file: Path) -> None:
+    """Give the matrices of a graph weights of one byte, each column with a scale of its own.
+
+    Unsigned ones: products with signed ones overflow on processors without instructions for them.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    large = len(list(file.parent.iterdir())) > 1
+    kinds = {"op_types_to_quantize": ["MatMul"], "weight_type": QuantType.QUInt8}
+    logging.disable(logging.WARNING)  # it recommends a preparation that a traced graph does not need
+    try:
+        quantize_dynamic(file, file, per_channel=True, use_external_data_format=large, **kinds)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _gather(file: Path, target: Path) -> None:
+    """Move a graph to `target`; one of over two gigabytes has its weights in other files, which become a single one."""
+    if len(list(file.parent.iterdir())) == 1:
+        shutil.move(file, target)
+    else:
+        onnx, weights = library(), target.with_name(f"{target.name}.data")
+        onnx.save_model(onnx.load(file), target, save_as_external_data=True, location=weights.name)
+        shutil.copymode(target, weights)  # onnx hides it from everybody else
+
+
+def _configs(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path) -> None:
+    """What `generate` asks of a model: the stock config, with the layers that are left, and how to generate."""
+    config = cut_config(adapter, dense_config(model.config), graph.groups, plan_of(model) or PruningPlan())
+    config.architectures = [(stock_of(type(model)) if isinstance(model, Pruned) else type(model)).__name__]
+    config.dtype = torch.float32
+    config.save_pretrained(directory)
+    cast(Any, model).generation_config.save_pretrained(directory)

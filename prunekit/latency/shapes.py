@@ -1,0 +1,210 @@
+"""What can be had of a model: every depth of the decoder and width of the encoder, with the speed it will have."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from transformers import PreTrainedModel
+
+from prunekit.cut.checkpoint import plan_of
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
+from prunekit.find.graph import DependencyGraph
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, widths
+from prunekit.latency.cost_model import CostModel, calibrate
+from prunekit.latency.timing import threads_of
+from prunekit.latency.workload import Inputs, check, example_of, inputs_for
+from prunekit.learn.selection.size_search import meet_evenly
+from prunekit.loading.context import Subject, adapter_for, device_of
+from prunekit.loading.pretrained import graph_of, located, open_config, open_model
+from prunekit.pipeline.stages import Progress, counting
+from prunekit.recipe import Recipe, Workload
+from prunekit.vocabulary.pruning import plan_for, wanted
+
+SPARSEST = 0.8
+"""The largest share of the encoder's heads and channels that is offered; beyond it nothing is left to read with."""
+
+STEP = 0.05
+"""Of the encoder's sparsity: a step less is the next shape that is offered."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """So many decoder layers and so much of the encoder; `seconds` by section as the cost model foretells them."""
+
+    decoder_layers: int
+    encoder_sparsity: float
+    plan: PruningPlan
+    speedup: float
+    parameters: int
+    seconds: dict[str, float] = field(compare=False)
+
+    @property
+    def spelled(self) -> str:
+        """``3 decoder layers and 30% off the encoder``"""
+        layers = "1 decoder layer" if self.decoder_layers == 1 else f"{self.decoder_layers} decoder layers"
+        return f"{layers} and {self.encoder_sparsity:.0%} off the encoder"
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What can be had of a model, and what it costs. `base` goes in any case, as tokens do that a corpus lacks.
+
+    Example: T5-base offers 12 x 17 shapes.
+    """
+
+    cost: CostModel
+    graph: DependencyGraph
+    round_to: int = 8
+    base: PruningPlan = field(default_factory=PruningPlan)
+
+    def shape(self, decoder_layers: int, encoder_sparsity: float) -> Shape:
+        """The shape with so many decoder layers, any of them, and the same share of every width of the encoder.
+
+        Raises `PrunekitError` for more layers than there are, and for a share that is none.
+        """
+        refuse(self.graph, [decoder_layers], [encoder_sparsity])
+        stack = stack_of(self.graph)
+        plan = self.base.then(PruningPlan({stack.name: stack.ids[:decoder_layers]}) if stack else PruningPlan())
+        if encoder_sparsity:
+            size = self.graph.prunable_size("encoder")
+            scores = {group.name: torch.zeros(len(group)) for group in self._widths()}
+            plan = plan.then(
+                meet_evenly(self._widths(), scores, size, size.whole * (1 - encoder_sparsity), self.round_to)
+            )
+        seconds = self.cost.seconds(plan)
+        speedup = self.cost.total(PruningPlan()) / sum(seconds.values())
+        return Shape(decoder_layers, encoder_sparsity, plan, speedup, self.graph.size.of(plan), seconds)
+
+    @property
+    def depths(self) -> list[int]:
+        """How many decoder layers may stay, most first."""
+        return depths_of(self.graph)
+
+    @property
+    def sparsities(self) -> list[float]:
+        """The shares of the encoder that may go, least first; only 0 where it cannot be narrowed."""
+        return [round(STEP * n, 2) for n in range(round(SPARSEST / STEP) + 1)] if self._widths() else [0.0]
+
+    def least(self, speedup: float, sparsities: Sequence[float] | None = None) -> Shape:
+        """The shape with most parameters among those that are as fast as that; of all sparsities, or of these.
+
+        Of each depth the least sparsity counts that reaches it, so that neither a layer more nor a step of sparsity
+        less would. Raises `PrunekitError` where none does, with the most that is possible and what limits it.
+        """
+        choices = sparsities or self.sparsities
+        found = [shape for depth in self.depths if (shape := self._narrowest(depth, speedup, choices)) is not None]
+        if not found:
+            most = self.fastest(sparsities)
+            raise PrunekitError(self.limit(speedup, most, most.speedup))
+        return max(found, key=lambda shape: (shape.parameters, shape.decoder_layers))
+
+    def fastest(self, sparsities: Sequence[float] | None = None) -> Shape:
+        """What is left when as much goes as may; of all sparsities, or of these."""
+        return self.shape(self.depths[-1], (sparsities or self.sparsities)[-1])
+
+    def _narrowest(self, depth: int, speedup: float, choices: Sequence[float]) -> Shape | None:
+        """The least sparsity with which so many layers are fast enough; None if none is."""
+        if self.shape(depth, choices[-1]).speedup < speedup:
+            return None
+        low, high = 0, len(choices) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.shape(depth, choices[middle]).speedup >= speedup else (middle + 1, high)
+        return self.shape(depth, choices[low])
+
+    def limit(self, speedup: float, most: Shape, factor: float) -> str:
+        """One sentence: that a speed cannot be had, that `most` is `factor` times as fast, and what limits it."""
+        share = {name: seconds / sum(most.seconds.values()) for name, seconds in most.seconds.items()}
+        name = max(share, key=lambda name: share[name])
+        advice = {
+            "head": "the output projection, which fewer tokens make faster (--vocabulary)",
+            "encoder": "the encoder, which a shorter source or fewer encoder layers make faster",
+            "decoder": "the last decoder layer",
+            "loop": "the loop of generate and its dispatch, which no pruning makes faster",
+        }[name]
+        return (
+            f"{speedup:g} times the speed cannot be had on this workload: {math.floor(factor * 10) / 10:g} is the "
+            f"most, with {most.spelled}; {share[name]:.0%} of the time is then {advice}."
+        )
+
+    def _widths(self) -> list[PruningGroup]:
+        return widths(self.graph.groups, "encoder")
+
+
+def stack_of(graph: DependencyGraph) -> PruningGroup | None:
+    """The decoder's layers; None where they cannot be pruned."""
+    stacks = (g for g in graph.groups if g.kind is Kind.LAYERS and g.stack == "decoder" and g.prunable)
+    return next(stacks, None)
+
+
+def depths_of(graph: DependencyGraph) -> list[int]:
+    """How many decoder layers may stay, most first."""
+    stack = stack_of(graph)
+    return list(range(len(stack), 0, -1)) if stack else [0]
+
+
+def refuse(graph: DependencyGraph, depths: Sequence[int], sparsities: Sequence[float]) -> None:
+    """Raise `PrunekitError` for more decoder layers than there are, and for a sparsity that is none."""
+    offered = depths_of(graph)
+    for depth in depths:
+        if depth not in offered:
+            raise PrunekitError(f"The decoder has {offered[0]} layers; {depth} of them cannot be kept.")
+    for sparsity in sparsities:
+        if not 0 <= sparsity < 1:
+            raise PrunekitError(f"A sparsity is a share from 0 to below 1, not {sparsity:g}.")
+
+
+def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> Iterator[list[Shape]]:
+    """The shapes of every depth, a row at a time."""
+    for depth in depths:
+        yield [shapes.shape(depth, sparsity) for sparsity in sparsities]
+
+
+def offered(subject: Subject, recipe: Recipe, progress: Progress | None = None) -> Shapes:
+    """The shapes of a run's model, priced on this machine for the target's workload."""
+    sources, threads = inputs_for(subject.reader), recipe.measure.threads
+    shapes = _priced(subject.model, subject.adapter, subject.graph, recipe.target.workload, threads, sources, progress)
+    corpus = recipe.vocabulary.corpus is not None
+    base = plan_for(shapes.graph, wanted(subject, recipe.vocabulary)) if corpus else PruningPlan()
+    return replace(shapes, round_to=recipe.round_to, base=base)
+
+
+def offered_by(
+    place: str,
+    workload: Workload,
+    adapter: str | None,
+    device: str,
+    threads: int,
+    progress: Progress | None = None,
+    asked: tuple[Sequence[int], Sequence[float]] = ((), ()),
+) -> Shapes:
+    """The shapes of the model in a directory or on the hub; a model of sounds or pictures reads as much as it takes.
+
+    Raises `PrunekitError` for depths and sparsities that are `asked` for and cannot be had, before anything is timed.
+    """
+    directory = located(place)
+    config = open_config(directory)
+    _, known = adapter_for(config, adapter)
+    model = open_model(directory, config, known, torch.float32, device_of(device))
+    graph = graph_of(model, known)
+    refuse(graph.after(plan_of(model) or PruningPlan()), *asked)
+    return _priced(model, known, graph, workload, threads, example_of(known), progress)
+
+
+def _priced(
+    model: PreTrainedModel,
+    adapter: Adapter,
+    graph: DependencyGraph,
+    workload: Workload,
+    threads: int,
+    sources: Inputs,
+    progress: Progress | None,
+) -> Shapes:
+    """The live model's shapes; `graph` describes it as it was before any pruning."""
+    check(model, [workload])
+    with threads_of(threads):
+        tell = counting(progress, "what speed costs")
+        cost = calibrate(model, adapter, graph, workload, sources=sources, progress=tell)
+    return Shapes(cost, graph.after(plan_of(model) or PruningPlan()))

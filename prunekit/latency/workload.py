@@ -1,0 +1,110 @@
+"""A fixed amount of generation: random source tokens or sounds in, exactly so many new tokens out, on any device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
+
+from prunekit.data.audio import SpeechReader
+from prunekit.data.encoded import placed
+from prunekit.data.processors import Reader
+from prunekit.errors import PrunekitError
+from prunekit.find.adapter import Adapter
+from prunekit.measure.quality import generating
+from prunekit.recipe import Workload
+
+Inputs = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
+"""Makes what all of some models read, for a workload and a seed."""
+
+
+def check(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
+    """Raise `PrunekitError` for a workload with more tokens than the model has learned positions for."""
+    config, reads = model.config, getattr(model, "main_input_name", "input_ids")
+    places = getattr(config, "max_position_embeddings", getattr(config, "max_target_positions", None))
+    for workload in workloads:
+        longest = max(workload.source if reads == "input_ids" else 0, workload.new_tokens)
+        if places is not None and longest > places:
+            raise PrunekitError(
+                f"A workload has {longest} tokens, but the model has positions for {places}; "
+                "shorten it with measure.workloads."
+            )
+
+
+def random_text(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
+    """Random `input_ids` [batch, source] that all models know and none treats specially, with nothing masked."""
+    plain = torch.tensor(plain_tokens(models))
+    drawn = torch.randint(len(plain), (workload.batch, workload.source), generator=torch.Generator().manual_seed(seed))
+    return {"input_ids": plain[drawn], "attention_mask": torch.ones_like(drawn)}
+
+
+def example_of(adapter: Adapter) -> Inputs:
+    """Random tokens, or for models of sounds and pictures the adapter's own example, which is as long as they take."""
+
+    def made(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
+        if getattr(models[0], "main_input_name", "input_ids") == "input_ids":
+            return random_text(models, workload, seed)
+        return dict(adapter.encoder_inputs(models[0].config, workload.batch))
+
+    return made
+
+
+def made_for(models: Sequence[PreTrainedModel], sources: Inputs, workload: Workload, seed: int) -> dict[str, Tensor]:
+    """What the models read, on their device before any clock runs."""
+    return placed(sources(models, workload, seed), models[0])
+
+
+def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
+    """Every id that all models know and none treats specially."""
+    tables: list[Any] = [model.get_input_embeddings() for model in models]
+    special = {token for model in models for token in _special_ids(model)}
+    return [token for token in range(min(len(table.weight) for table in tables)) if token not in special]
+
+
+def inputs_for(reader: Reader) -> Inputs:
+    """What a workload is made of, for models that read as this reader does: tokens, or hundredths of a second."""
+    if isinstance(reader, SpeechReader):
+        return lambda models, workload, seed: reader.noise(workload.batch, workload.source, seed)
+    return random_text
+
+
+def _special_ids(model: PreTrainedModel) -> Iterator[int]:
+    """Every id that a config names: padding, beginning, end, forced and suppressed tokens."""
+    for config in (model.config, model.generation_config):
+        for key, value in config.to_dict().items():
+            if key.endswith(("_token_id", "_tokens")):
+                listed = value if isinstance(value, list) else [value]
+                yield from (token for token in listed if isinstance(token, int))
+
+
+def generate(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> Tensor:
+    """Exactly ``workload.new_tokens`` new tokens for every row: no end of sequence, nothing forced; synchronised."""
+    generator: Any = GenerationMixin.generate  # Whisper's own cuts what it has made
+    synchronise(model.device)
+    with generating(model, _config(model, workload)):
+        answers: Tensor = generator(model, **inputs)
+    synchronise(model.device)
+    return answers
+
+
+def _config(model: PreTrainedModel, workload: Workload) -> GenerationConfig:
+    """The workload and the model's start tokens, nothing else of its own config."""
+    own: Any = model.generation_config
+    return GenerationConfig.from_dict(
+        {
+            "max_new_tokens": workload.new_tokens,
+            "min_new_tokens": workload.new_tokens,
+            "num_beams": workload.beams,
+            "do_sample": False,
+            "pad_token_id": own.pad_token_id or 0,
+            "bos_token_id": own.bos_token_id,
+            "decoder_start_token_id": own.decoder_start_token_id,
+        }
+    )
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until an accelerator has finished; a CPU always has."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

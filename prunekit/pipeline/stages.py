@@ -1,0 +1,234 @@
+"""A run in progress: what each stage does to the live model, and what has been found out on the way."""
+
+import copy
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from prunekit.cut import checkpoint
+from prunekit.cut.surgery import cut
+from prunekit.cut.token_ids import Renumbering, tokens
+from prunekit.data.encoded import collated
+from prunekit.data.processors import Collator
+from prunekit.errors import PrunekitError
+from prunekit.find.graph import DependencyGraph
+from prunekit.find.groups import PruningPlan, narrow
+from prunekit.latency.workload import check
+from prunekit.learn.bench import Bench, Surroundings
+from prunekit.learn.strategy import Problem, Strategy
+from prunekit.learn.training.budget import Ledger
+from prunekit.learn.training.distillation import Distillation, TeacherCache
+from prunekit.learn.training.step_cost import price
+from prunekit.learn.training.trainer import Teacher
+from prunekit.loading.context import Subject
+from prunekit.measure.equivalence import Equivalence, cut_checked
+from prunekit.pipeline.evaluation import first, quality_of
+from prunekit.pipeline.run_directory import Workplace
+from prunekit.recipe import BudgetSection, Recipe
+from prunekit.report.training_log import phases
+from prunekit.vocabulary.pruning import narrowed, plan_for, wanted
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int, Mapping[str, float]], None]
+"""Told the stage, how much of it is done, of how much, and the latest figures."""
+
+FRESH = 1_000_003
+"""Added to the seed of random weights, so that they are not by chance those from which the dense model was trained."""
+
+WATCHED = 0.03
+"""For what share of a budget in seconds steps are timed, on a copy, to find how many the budget allows for."""
+
+PROOFS = 16
+"""Dev rows on which every cut is proved, in batches of half as many."""
+
+
+def problem_of(graph: DependencyGraph, recipe: Recipe, before: PruningPlan) -> Problem:
+    """What a strategy is asked about the model that `before` left of the original behind `graph`."""
+
+    def sizes(of: DependencyGraph) -> dict[str, Any]:
+        stacks = {stack: of.prunable_size(stack) for stack in ("encoder", "decoder")}
+        return {**stacks, "non_embedding": of.size_of("encoder", "decoder"), "total": of.size}
+
+    live = graph.after(before)
+    whole = {part: size.whole for part, size in sizes(graph).items()}
+    return Problem(live.groups, sizes(live), whole, recipe.round_to, recipe.seed)
+
+
+def counting(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    """Tells `progress` of a stage that counts only how much is done; None where nobody listens."""
+    return None if progress is None else lambda done, total: progress(stage, done, total, {})
+
+
+class Line:
+    """A run in progress: the live model, what has been cut of it so far, and the dense one to compare with.
+
+    `live` is the subject as the live model reads it, and `lesson` the dense model with the tokens that are left.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        subject: Subject,
+        strategy: Strategy | None,
+        place: Workplace,
+        progress: Progress | None,
+    ):
+        self.recipe, self.subject, self.strategy = recipe, subject, strategy
+        self.given = PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan()
+        self.place, self.progress = place, progress
+        self.model = self.dense = self.lesson = subject.model
+        self.live = subject
+        self.original = copy.deepcopy(checkpoint.dense_config(self.model.config))
+        self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
+        self.equivalence: Equivalence | None = None
+        self.cache = TeacherCache()
+        check(self.model, recipe.measure.workloads)
+        self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
+        self._read()
+
+    def _read(self) -> None:
+        """Encode the task's rows as the live model reads them."""
+        task, reader, recipe, place = self.subject.task, self.live.reader, self.recipe, self.place
+        self.around = Surroundings(
+            reader=reader,
+            rows=reader.rows(task.train),
+            dev=reader.rows(first(task.dev, recipe.measure.dev_examples)),
+            section=recipe.training,
+            directory=place.work,
+            journal=place.journal,
+            seed=recipe.seed,
+            device=self.subject.device,
+            dev_batch=recipe.measure.batch,
+            progress=self.progress,
+            claim=place.open,
+            ledger=self.ledger,
+        )
+        proofs, collate = reader.rows(first(task.dev, PROOFS)), Collator(reader, self.model)
+        self.proofs = list(collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model))
+
+    def check(self) -> None:
+        """Raise `PrunekitError` for a given plan that does not fit the model."""
+        self._fitting(self.given)
+
+    def upfront(self) -> PruningPlan:
+        """What goes before any training: the given plan, or the strategy's first answer."""
+        if self.strategy is None:
+            return self.given
+        problem = problem_of(self.subject.graph, self.recipe, self.done)
+        with self.ledger.running():
+            return self._fitting(self.strategy.upfront(problem, self._bench("upfront", self._teacher())))
+
+    def _fitting(self, plan: PruningPlan) -> PruningPlan:
+        self.done.then(plan).validate(self.subject.graph.groups)
+        return plan
+
+    def teach(self) -> None:
+        """Train the dense model on the task if the recipe asks for it; refuse one that cannot do the task at all."""
+        losses, phase = Distillation(**self.recipe.teacher.distillation.model_dump()), self.recipe.teacher
+        bench = self._bench("teacher", None, dataclasses.replace(self.around, ledger=Ledger()))
+        bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
+        metric, quality = self.subject.task.metrics[0], self._judge(self.model)
+        if (quality if metric.higher_is_better else 1 - quality) < self.recipe.measure.least_quality:
+            raise PrunekitError(
+                f"The dense model's {metric.name} on the dev set is {quality:.3f}: it has not learned the task; give a "
+                "model that was fine-tuned on it, or let prunekit train it with --set teacher.steps=N."
+            )
+        self.dense = self.lesson = copy.deepcopy(self.model)
+        self.dense.train(False)
+
+    def thin(self) -> None:
+        """Take the tokens that the recipe's corpus, or the given plan, can do without; teacher and rows follow."""
+        graph = self.subject.graph.after(self.done)
+        if self.recipe.vocabulary.corpus is not None:
+            ids = wanted(self.subject, self.recipe.vocabulary)
+        elif (words := tokens(graph.groups)) is not None and words.name in self.given.kept:
+            ids = words.positions(self.given.of(words))
+        else:
+            return
+        plan, subject = plan_for(graph, ids), self.subject
+        renumbered = Renumbering.of(graph.groups, plan)
+        spoken = subject.generation if renumbered is None else renumbered.settings(subject.generation)
+        self.live = dataclasses.replace(subject, reader=narrowed(subject.reader, ids), generation=spoken)
+        self._read()
+        back = Renumbering(dict(enumerate(ids)), len(ids))
+        self.cut(plan, [back.batch(batch) for batch in self.proofs])  # as the model still reads them
+        self.start, self.lesson = self.done, copy.deepcopy(self.model)
+
+    def cut(self, plan: PruningPlan, proofs: Sequence[dict[str, Any]] | None = None) -> None:
+        """Cut the live model and prove it against the masked one, on `proofs` or the first dev rows."""
+        total = self.done.then(plan)
+        if total == self.done:
+            return
+        graph, adapter = self.subject.graph, self.subject.adapter
+        found = cut_checked(self.model, plan, adapter, graph, self.original, self.done, proofs or self.proofs)
+        self.equivalence = found if self.equivalence is None else self.equivalence.worse(found)
+        self.done = total
+
+    def learn(self) -> PruningPlan:
+        """The strategy's second answer, for the model that is left."""
+        if self.strategy is None:
+            return PruningPlan()
+        problem = problem_of(self.subject.graph, self.recipe, self.done)
+        with self.ledger.running():
+            return self.strategy.plan(problem, self._bench("learn", self._teacher()))
+
+    def recover(self) -> None:
+        """Fine-tune what is left, for as many steps as the recipe asks for or as its budget has left."""
+        phase = self.recipe.recovery
+        if phase.weights == "random":
+            self._forget()
+        losses = Distillation(**phase.distillation.model_dump())
+        bench = self._bench("recover", self._teacher())
+        if self.recipe.budget.limited:
+            steps = self.place.once("recovery_steps", lambda: self._affordable(bench, losses))
+            phase = phase.model_copy(update={"steps": steps})
+            self.recipe = self.recipe.model_copy(update={"recovery": phase, "budget": BudgetSection()})
+        with self.ledger.running():
+            bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate, frozen_stacks=phase.frozen)
+        if self.strategy is not None and not phases(self.place.journal) - {"teacher"}:
+            log.warning(
+                "Nothing was trained, so nothing makes good what the cut took: give the recovery steps "
+                "(--set recovery.steps=1000) or a budget (--set budget.examples=100000)."
+            )
+
+    def _affordable(self, bench: Bench, losses: Distillation) -> int:
+        """The steps of recovery that the budget has left; with two limits, those of the tighter one."""
+        budget, limits = self.recipe.budget, []
+        if budget.examples is not None:
+            limits.append(self.around.pace.steps(budget.examples - self.ledger.examples))
+        if budget.cpu_seconds is not None:
+            still = self.recipe.recovery.frozen
+            found = price(bench, losses, still, WATCHED * budget.cpu_seconds)
+            limits.append(found.steps(budget.cpu_seconds - self.ledger.seconds))
+        return min(limits)
+
+    def _forget(self) -> None:
+        """Random weights in the pruned shape, where training from scratch starts."""
+        torch.manual_seed(FRESH + self.recipe.seed)
+        fresh = self.subject.adapter.fresh(copy.deepcopy(self.original))
+        if self.done != PruningPlan():
+            fresh = cut(fresh, self.done, self.subject.adapter, self.subject.graph, copy.deepcopy(self.original))
+        self.model.load_state_dict(fresh.state_dict())
+
+    def listener(self, stage: str) -> Callable[[int, int], None] | None:
+        """The progress display, for a stage that counts only how much is done."""
+        return counting(self.progress, stage)
+
+    def _bench(self, phase: str, teacher: Teacher | None, around: Surroundings | None = None) -> Bench:
+        groups = narrow(self.subject.graph.groups, self.done)
+        return Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
+
+    def _teacher(self) -> Teacher:
+        """The dense model, with the layers and hidden dimensions of it that are still left in the live one."""
+        return Teacher.of(self.lesson, narrow(self.subject.graph.groups, self.start), self.done, self.cache)
+
+    def _judge(self, model: PreTrainedModel) -> float:
+        """The headline metric on the first dev rows."""
+        task = self.subject.task
+        rows = first(task.dev, self.recipe.measure.dev_examples)
+        return quality_of(model, self.live, self.recipe, rows).scores[task.metrics[0].name]

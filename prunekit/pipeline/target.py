@@ -1,0 +1,139 @@
+"""Speed as the target: the strategy's options are chosen so that a workload gets that fast with as little removed."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prunekit.cut.checkpoint import plan_of
+from prunekit.errors import PrunekitError
+from prunekit.find.groups import PruningPlan, narrow
+from prunekit.latency.cost_model import CostModel, cut_copy
+from prunekit.latency.shapes import Shape, Shapes, offered
+from prunekit.latency.timing import speedups
+from prunekit.latency.workload import inputs_for
+from prunekit.learn.strategy import Strategy
+from prunekit.loading.context import Subject
+from prunekit.pipeline.run_directory import Workplace
+from prunekit.pipeline.stages import Progress, counting
+from prunekit.recipe import Recipe, TargetSection
+from prunekit.report.report import Report
+
+log = logging.getLogger(__name__)
+
+TRIES = 4
+"""Shapes that are cut and timed for a target at most."""
+
+SLACK = 0.02
+"""So much less than the target is as good as the target, since that is what measurements are good to."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A run's target: the recipe with the options that were chosen for it, and the cost model that chose them."""
+
+    recipe: Recipe
+    speedup: float
+    cost: CostModel
+
+    def told(self, report: Report, plan: PruningPlan) -> Report:
+        """The report with the speed that was predicted for `plan`, beside the measured one; a miss is said aloud."""
+        latency, predicted = report.latency, self.cost.speedup(plan)
+        if latency is None:
+            return report
+        if latency.speedup < 0.95 * self.speedup:
+            log.warning(
+                "The model is %.2f times as fast, not %g times; %.2f was predicted. The machine may have been busy: "
+                "measure again, or aim a little higher.",
+                latency.speedup,
+                self.speedup,
+                predicted,
+            )
+        first, *others = latency.workloads
+        known = {"predicted_speedup": predicted}
+        changed = latency.model_copy(update={**known, "workloads": [first.model_copy(update=known), *others]})
+        return report.model_copy(update={"latency": changed})
+
+
+def aimed(
+    recipe: Recipe, subject: Subject, strategy: Strategy | None, place: Workplace, progress: Progress | None = None
+) -> Aim | None:
+    """Choose the strategy's options for the recipe's target; None where it has none.
+
+    Decided once: a run that is resumed goes on with the same shape. The workload becomes the first that is measured.
+    Raises `PrunekitError` for a strategy that cannot be told how many layers to keep, and for a target out of reach.
+    """
+    target = recipe.target
+    if target.speedup is None:
+        return None
+    fields = type(strategy).model_fields if strategy else {}
+    if "decoder_layers" not in fields:
+        what = "A given plan" if strategy is None else f"The strategy {recipe.strategy!r}"
+        raise PrunekitError(
+            f"{what} says itself what stays, so it cannot aim at a speed; take a strategy with the option "
+            "decoder_layers, such as nash, or leave out target.speedup."
+        )
+    found = place.once("target", lambda: _found(recipe, subject, "encoder_sparsity" in fields, progress))
+    live = narrow(subject.graph.groups, plan_of(subject.model) or PruningPlan())
+    cost = CostModel(target.workload, found["prices"], live, found["noise"])
+    others = tuple(workload for workload in recipe.measure.workloads if workload != target.workload)
+    changed = {
+        "options": {**recipe.options, **found["options"]},
+        "target": TargetSection(),
+        "measure": recipe.measure.model_copy(update={"workloads": (target.workload, *others)}),
+    }
+    return Aim(recipe.model_copy(update=changed), target.speedup, cost)
+
+
+def settled(
+    shapes: Shapes, speedup: float, measured: Callable[[Shape], float], sparsities: Sequence[float] | None = None
+) -> tuple[Shape, float]:
+    """The largest shape that is as fast as that by measurement, and how fast it is.
+
+    The cost model proposes, `measured` says how fast the proposal is, and what the model had overlooked corrects the
+    next proposal. Raises `PrunekitError` where even the smallest shape is too slow.
+    """
+    tried: dict[Shape, float] = {}
+    aim = speedup
+    while len(tried) < TRIES:
+        try:
+            shape = shapes.least(aim, sparsities)
+        except PrunekitError:
+            if not tried:
+                raise
+            shape = shapes.fastest(sparsities)
+        if shape in tried:
+            break
+        tried[shape] = measured(shape)
+        aim = speedup * shape.speedup / tried[shape]
+    enough = [shape for shape, found in tried.items() if found >= (1 - SLACK) * speedup]
+    if not enough:
+        most = max(tried, key=lambda shape: tried[shape])
+        raise PrunekitError(shapes.limit(speedup, most, tried[most]))
+    shape = max(enough, key=lambda shape: shape.parameters)
+    return shape, tried[shape]
+
+
+def _found(recipe: Recipe, subject: Subject, narrows: bool, progress: Progress | None) -> dict[str, object]:
+    """The options, with the prices behind them, for the run to keep."""
+    target, measure = recipe.target, recipe.measure
+    assert target.speedup is not None
+    shapes, inputs = offered(subject, recipe, progress), inputs_for(subject.reader)
+
+    def measured(shape: Shape) -> float:
+        tell = counting(progress, f"timing {shape.spelled}")
+        small = {"pruned": cut_copy(subject.model, shape.plan, subject.adapter, subject.graph)}
+        work = (target.workload, measure.repeats, measure.threads, recipe.seed, tell, inputs)
+        return speedups(subject.model, small, *work)["pruned"].speedup
+
+    shape, found = settled(shapes, target.speedup, measured, None if narrows else [0.0])
+    options: dict[str, object] = {"decoder_layers": shape.decoder_layers}
+    if narrows:
+        options["encoder_sparsity"] = shape.encoder_sparsity
+    log.info(
+        "%g times the speed: %s, by prediction %.2f times, by measurement %.2f.",
+        target.speedup,
+        shape.spelled,
+        shape.speedup,
+        found,
+    )
+    return {"options": options, "prices": shapes.cost.prices, "noise": shapes.cost.noise}

@@ -1,0 +1,49 @@
+"""How figures are spelled for people, in the terminal, on pages and in model cards."""
+
+from prunekit.data.audio import FRAME
+from prunekit.report.sections import QualitySection, TimingSection
+
+
+def workload(timing: TimingSection) -> str:
+    """``batch 1, 9+9 tokens``, with beams where there are several; of sound, ``batch 1, 5 s + 20 tokens``."""
+    work = timing.workload
+    beams = f", {work.beams} beams" if work.beams > 1 else ""
+    source = f"{work.source * FRAME:g} s + " if timing.real_time else f"{work.source}+"
+    return f"batch {work.batch}, {source}{work.new_tokens} tokens{beams}"
+
+
+def count(number: int) -> str:
+    """1,234,567"""
+    return f"{number:,}"
+
+
+def percent(share: float) -> str:
+    """0.912 as 91.2%"""
+    return f"{100 * share:.1f}%"
+
+
+def figure(score: float) -> str:
+    """A metric's fraction as a percentage with two digits."""
+    return f"{100 * score:.2f}%"
+
+
+def against(quality: QualitySection) -> str:
+    """``97.5% kept`` of a score, ``2.90x the errors`` of an error rate; nothing where the dense model has none."""
+    if quality.higher_is_better:
+        return "" if quality.retained is None else f"{percent(quality.retained)} kept"
+    return f"{factor(quality.pruned / quality.dense)} the errors" if quality.dense else ""
+
+
+def span(bounds: tuple[float, float]) -> str:
+    """Two fractions as 3.1-8.7%"""
+    return f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
+
+
+def factor(ratio: float, error: float | None = None) -> str:
+    """3.04x, or 3.04x ± 0.05 with a standard error."""
+    return f"{ratio:.2f}x" + ("" if error is None else f" ± {error:.2f}")
+
+
+def seconds(value: float) -> str:
+    """Milliseconds below a second."""
+    return f"{1000 * value:.1f} ms" if value < 1 else f"{value:.2f} s"

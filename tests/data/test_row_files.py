@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import datasets
+import pytest
+
+from prunekit.data.row_files import rows
+from prunekit.errors import PrunekitError
+
+WRITTEN = [{"a": "2020-05-01", "b": "null"}, {"a": "007", "b": 'say "é", \tplease'}]
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def jsonl(path: Path) -> str:
+    return write(path, "\n\n".join(json.dumps(row) for row in WRITTEN) + "\n")
+
+
+def json_list(path: Path) -> str:
+    return write(path, "\ufeff" + json.dumps(WRITTEN, indent=1))
+
+
+def separated(path: Path, separator: str = ",") -> str:
+    quoted = (['"' + value.replace('"', '""') + '"' for value in row.values()] for row in WRITTEN)
+    return write(path, "\n".join(separator.join(line) for line in (["a", "b"], *quoted)))
+
+
+def tsv(path: Path) -> str:
+    return separated(path, "\t")
+
+
+def parquet(path: Path) -> str:
+    datasets.Dataset.from_list(WRITTEN).to_parquet(path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("x.jsonl", jsonl),
+        ("x.json", jsonl),
+        ("x.JSON", json_list),
+        ("x.csv", separated),
+        ("x.tsv", tsv),
+        ("x.parquet", parquet),
+    ],
+)
+def test_every_format_gives_the_same_text_and_leaves_nothing_behind(tmp_path, monkeypatch, name, make):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    place = make(tmp_path / name)
+    assert [dict(row) for row in rows(place, ())] == WRITTEN
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("x.jsonl", '{"a": "1"}\n{"a": \n', "Line 2 of .*x.jsonl' is not valid JSON: Expecting value"),
+        ("x.jsonl", '{"a": "1"}\n["a"]\n', "Line 2 of .* is not a JSON object"),
+        ("x.json", '[{"a": "1"}, 3]', "Line 1 of .* is not a JSON object"),
+        ("x.csv", "a,b\n1,2\n1,2,3\n", "Line 3 of .* is malformed: .*2 fields"),
+        ("x.csv", "a,b\n1\n", "Line 2 of .* is malformed: .*2 fields"),
+        ("x.tsv", 'a\tb\n"1\t2\n', "Line 2 of .* is malformed: unexpected end of data"),
+        ("x.parquet", "PAR1 no", "is not a readable Parquet file"),
+        ("x.txt", "hello", "not a file of a known kind; name a file that ends in .csv, .json"),
+    ],
+)
+def test_a_malformed_file_gets_one_sentence(tmp_path, name, text, sentence):
+    with pytest.raises(PrunekitError, match=sentence) as caught:
+        list(rows(write(tmp_path / name, text), ()))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_bytes("a,b\ncaf\xe9,1\n".encode("latin-1"))
+    with pytest.raises(PrunekitError, match="is not UTF-8 text"):
+        list(rows(str(tmp_path / "x.csv"), ()))
+
+
+def test_a_directory_is_refused(tmp_path):
+    with pytest.raises(PrunekitError, match="is a directory; name a file"):
+        list(rows(str(tmp_path), ()))
+
+
+@pytest.mark.parametrize("place", ["nowhere.jsonl", "./no/where", "a/b/c"])
+def test_a_path_to_nothing_is_no_data_set_id(monkeypatch, place):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: pytest.fail("the hub was asked for a path"))
+    with pytest.raises(PrunekitError, match="There is no file"):
+        rows(place, ())
+
+
+def test_a_data_set_that_cannot_be_reached_gets_one_sentence(monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(PrunekitError, match="'some/set' is neither a file here nor a data set that can be loaded: "):
+        rows("some/set", ("train",))
+
+
+class TestDataSetIds:
+    @pytest.fixture(autouse=True)
+    def hub(self, monkeypatch):
+        self.asked = []
+
+        def load(name, config):
+            self.asked.append((name, config))
+            split = lambda word: datasets.Dataset.from_list([{"pair": {"en": word}}])  # noqa: E731
+            return datasets.DatasetDict({"train": split("t"), "validation": split("v")})
+
+        monkeypatch.setattr(datasets, "load_dataset", load)
+
+    def test_the_first_present_split_is_taken_and_columns_are_flat(self):
+        assert list(rows("some/set", ("dev", "validation"))) == [{"pair.en": "v"}]
+        assert self.asked == [("some/set", None)]
+
+    def test_configuration_and_split_may_be_named(self):
+        assert list(rows("set:ro-en:train", ("validation",))) == [{"pair.en": "t"}]
+        assert self.asked == [("set", "ro-en")]
+
+    def test_a_split_that_is_not_there_gets_a_hint(self):
+        with pytest.raises(PrunekitError, match="no split 'valdation'; did you mean 'validation'"):
+            rows("set:x:valdation", ("train",))

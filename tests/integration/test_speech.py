@@ -1,0 +1,166 @@
+"""Whole runs on recordings: a window of fixed length (Whisper), sounds of any length behind a mask (Speech2Text)."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import transformers
+from transformers import (
+    AutoTokenizer,
+    Speech2TextConfig,
+    Speech2TextFeatureExtractor,
+    Speech2TextForConditionalGeneration,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
+
+import prunekit
+from prunekit import PrunekitError, Recipe
+from prunekit.loading.context import open_subject, resolve
+from prunekit.pipeline.run import run
+
+SIZES = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
+SIZES |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_target_positions": 40, "vocab_size": 32}
+TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 2}
+LETTERS = {"suppress_tokens": [0, 1, 2], "begin_suppress_tokens": None, "init_std": 0.5}
+
+
+@pytest.fixture(scope="session")
+def whisper_directory(tmp_path_factory, letters):
+    """A Whisper that hears one second, with its tokenizer and feature extractor."""
+    torch.manual_seed(0)
+    config = WhisperConfig(**SIZES, **TOKENS, **LETTERS, num_mel_bins=8, max_source_positions=50)
+    extractor = WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+    return saved(tmp_path_factory.mktemp("whisper"), WhisperForConditionalGeneration(config), letters, extractor)
+
+
+@pytest.fixture(scope="session")
+def speech2text_directory(tmp_path_factory, letters):
+    """A Speech2Text, which hears sounds as long as they are."""
+    torch.manual_seed(0)
+    config = Speech2TextConfig(**SIZES, **TOKENS, init_std=0.5, input_feat_per_channel=8, conv_channels=16)
+    extractor = Speech2TextFeatureExtractor(feature_size=8, num_mel_bins=8)
+    return saved(tmp_path_factory.mktemp("s2t"), Speech2TextForConditionalGeneration(config), letters, extractor)
+
+
+def saved(directory, model, *others):
+    for one in (model, *others):
+        one.save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Eight tones of different pitch and length, beside the rows that name them."""
+    rows = []
+    for number, text in enumerate(["a b c", "d e", "f", "g h i", "a c", "b d f", "e", "h a b"]):
+        samples = np.sin(np.arange(6000 + 500 * number) * (0.05 + 0.02 * number)).astype(np.float32)
+        soundfile.write(tmp_path / f"{number}.wav", samples, 16_000)
+        rows.append(json.dumps({"audio": f"{number}.wav", "text": text}) + "\n")
+    (tmp_path / "rows.jsonl").write_text("".join(rows))
+    return tmp_path / "rows.jsonl"
+
+
+def recipe(directory, sounds, **more):
+    base = {
+        "model": str(directory),
+        "output": str(sounds.parent / "run"),
+        "task": {"name": "asr", "train": str(sounds), "eval": str(sounds), "metric": "exact_match", "target_length": 8},
+        "training": {"batch": 4, "learning_rate": 0.01, "precision": "fp32"},
+        "measure": {"batch": 3, "repeats": 1, "least_quality": 0, "workloads": [{"source": 60, "new_tokens": 3}]},
+        "options": {"decoder_layers": 2, "encoder_sparsity": 0.3, "steps": 4, "encoder_hidden": 0.1},
+        "recovery": {"steps": 3, "distillation": {"logits": 0.5, "encoder_hidden": 0.1}},
+    }
+    return Recipe.parse({**base, "device": "cpu", "round_to": 1, **more})
+
+
+@pytest.mark.parametrize("family", ["whisper", "speech2text"])
+def test_a_speech_model_is_pruned_saved_and_understood(request, sounds, family):
+    """The written model says about every recording what a stock pipeline makes of it, whoever batches it."""
+    report = run(recipe(request.getfixturevalue(f"{family}_directory"), sounds))
+    assert report.equivalence is not None
+    assert report.equivalence.max_rel_diff <= 1e-4
+    assert report.layers.decoder_dense - len(report.layers.decoder_kept) == 1
+    assert report.sparsity.encoder >= 0.3
+    place = sounds.parent / "run"
+    model, tokenizer = prunekit.from_pretrained(place / "model"), AutoTokenizer.from_pretrained(place / "model")
+    assert "from transformers import AutoModelForSpeechSeq2Seq" in (place / "model/README.md").read_text()
+    extractor = {"whisper": WhisperFeatureExtractor, "speech2text": Speech2TextFeatureExtractor}[family]
+    extractor = extractor.from_pretrained(place / "model")
+    said = [json.loads(line)["pruned"] for line in (place / "predictions.jsonl").read_text().splitlines()]
+    for number, expected in enumerate(said):
+        samples, rate = soundfile.read(sounds.parent / f"{number}.wav", dtype="float32")
+        inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")
+        answer = model.generate(**inputs, max_new_tokens=8)
+        assert tokenizer.decode(answer[0], skip_special_tokens=True).strip() == expected
+    assert len(set(said)) > 1, "a model that says the same of every sound proves nothing"
+
+
+def test_the_report_tells_the_real_time_factor_and_the_loss(whisper_directory, sounds):
+    report = run(recipe(whisper_directory, sounds, recovery={"steps": 0}))
+    assert report.latency is not None
+    assert report.latency.real_time is not None
+    assert report.latency.real_time.pruned == pytest.approx(report.latency.pruned_s / 0.6)
+    assert report.quality is not None
+    assert report.quality.loss is not None
+    model = WhisperForConditionalGeneration.from_pretrained(whisper_directory)
+    assert report.quality.loss.dense == pytest.approx(by_hand(model, whisper_directory, sounds), rel=1e-5)
+    page = (sounds.parent / "run/report.html").read_text()
+    assert "batch 1, 0.6 s + 3 tokens" in page
+    assert "real-time factor" in page
+
+
+def by_hand(model, directory, sounds):
+    """Every recording alone, token by token."""
+    extractor, tokenizer = WhisperFeatureExtractor.from_pretrained(directory), AutoTokenizer.from_pretrained(directory)
+    losses = []
+    for line in sounds.read_text().splitlines():
+        row = json.loads(line)
+        samples, rate = soundfile.read(sounds.parent / row["audio"], dtype="float32")
+        inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")
+        ids = tokenizer(row["text"])["input_ids"]
+        with torch.no_grad():
+            logits = model(**inputs, decoder_input_ids=torch.tensor([[2, *ids[:-1]]])).logits[0]
+        losses += [-float(logits.log_softmax(-1)[place, token]) for place, token in enumerate(ids)]
+    return sum(losses) / len(losses)
+
+
+def test_sixteen_bits_hear_too(whisper_directory, sounds):
+    report = run(recipe(whisper_directory, sounds, dtype="bfloat16", options={"decoder_layers": 2, "steps": 2}))
+    assert report.quality is not None
+
+
+def test_only_new_tokens_count_against_a_speech_models_positions(whisper_directory, sounds):
+    work = {"repeats": 1, "least_quality": 0, "workloads": [{"source": 60, "new_tokens": 41}]}
+    with pytest.raises(PrunekitError, match="has 41 tokens, but the model has positions for 40"):
+        run(recipe(whisper_directory, sounds, measure=work))
+
+
+def test_texts_for_a_model_that_hears_and_sounds_for_one_that_reads(whisper_directory, t5_directory, sounds, pairs):
+    task = {"train": str(pairs), "eval": str(pairs), "source": "a", "target": "b", "metric": "wer"}
+    with pytest.raises(PrunekitError, match=r"'whisper' reads sound, but the task 'pairs' gives text; .* --task asr"):
+        open_subject(resolve({"model": str(whisper_directory), "task": task}))
+    task = {"name": "asr", "train": str(sounds), "eval": str(sounds)}
+    with pytest.raises(PrunekitError, match="'t5' reads text, but the task 'asr' gives sound"):
+        open_subject(resolve({"model": str(t5_directory), "task": task}))
+
+
+def test_a_speech_model_without_its_feature_extractor(whisper_directory, sounds, tmp_path):
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "bare").mkdir(exist_ok=True)
+        (tmp_path / "bare" / name).write_bytes((whisper_directory / name).read_bytes())
+    with pytest.raises(PrunekitError, match="holds no feature extractor that can be used"):
+        open_subject(resolve(recipe(tmp_path / "bare", sounds).model_dump(exclude_unset=True)))
+
+
+def test_the_pipeline_of_transformers_knows_a_pruned_whisper_for_one(whisper_directory, sounds):
+    """It branches on the type that the config says."""
+    run(recipe(whisper_directory, sounds, generation={"max_new_tokens": 6}))
+    place = str(sounds.parent / "run/model")
+    ask = transformers.pipeline("automatic-speech-recognition", model=place, trust_remote_code=True)
+    assert ask.type == "seq2seq_whisper"
+    ask.model.save_pretrained(sounds.parent / "again")
+    assert json.loads((sounds.parent / "again/config.json").read_text())["model_type"] == "prunekit-whisper"

@@ -1,0 +1,76 @@
+"""Memory of an encoder's states: the same as running it, up to a limit, and only where nothing changes."""
+
+import copy
+
+import pytest
+import torch
+
+from prunekit.learn.training.encoder_cache import EncoderMemory, lengths_of
+
+
+def encoded(model, batch):
+    mask = batch["attention_mask"]
+    with torch.no_grad():
+        states = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
+    return states * mask[..., None]
+
+
+@pytest.fixture
+def model(every):
+    return copy.deepcopy(every.model)
+
+
+def test_states_that_are_remembered_are_the_encoders_own_whatever_the_batch(model, batch):
+    batch = {
+        **batch,
+        "attention_mask": torch.tensor([1] * batch["input_ids"].shape[1]).repeat(len(batch["input_ids"]), 1),
+    }
+    batch["attention_mask"][1, 4:] = 0  # padded on the right
+    expected, memory = encoded(model, batch), EncoderMemory()
+    with memory.of(model.get_encoder()):
+        memory.rows = list(range(len(expected)))
+        assert torch.equal(encoded(model, batch), expected)
+        for parameter in model.get_encoder().parameters():
+            parameter.data.zero_()  # whoever ran now would give something else
+        assert torch.equal(encoded(model, batch), expected)
+        memory.rows = [1, 0]
+        turned = {key: batch[key][[1, 0]] for key in ("input_ids", "attention_mask")}
+        assert torch.equal(encoded(model, turned), expected[[1, 0]])
+        memory.rows = [1]
+        alone = {key: batch[key][[1], :6] for key in ("input_ids", "attention_mask")}
+        assert torch.equal(encoded(model, alone), expected[[1], :6])
+        memory.rows = None
+        assert not torch.equal(encoded(model, batch), expected)
+    assert "forward" not in vars(model.get_encoder())
+
+
+def test_loss_and_decoder_gradients_are_the_same_with_a_memory(model, batch):
+    memory = EncoderMemory()
+    for parameter in model.get_encoder().parameters():
+        parameter.requires_grad_(False)
+    gradients = []
+    with memory.of(model.get_encoder()):
+        for rows in (None, [0, 1, 2, 3], [0, 1, 2, 3]):
+            memory.rows = None if rows is None else rows[: len(batch["labels"])]
+            model.zero_grad()
+            model(**batch, use_cache=False).loss.backward()
+            gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0]
+    for found in gradients[1:]:
+        assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in gradients[0].items())
+
+
+def test_a_full_memory_takes_nothing_more(model, batch):
+    memory = EncoderMemory(limit=0)
+    with memory.of(model.get_encoder()):
+        memory.rows = list(range(len(batch["input_ids"])))
+        encoded(model, batch)
+        first = memory.bytes
+        memory.rows = [row + 100 for row in memory.rows]
+        encoded(model, batch)
+    assert 0 < memory.bytes == first
+
+
+def test_a_row_is_as_long_as_its_last_real_place():
+    mask = torch.tensor([[1, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]])
+    assert lengths_of(mask) == lengths_of(mask.bool()) == [2, 4, 0, 4]
