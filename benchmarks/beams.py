@@ -15,7 +15,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from prunekit import fast_generate
 from prunekit.latency.clocks import clock_for
-from prunekit.latency.interleave import take_turns
+from prunekit.latency.interleave import interleave
 from prunekit.report.formatting import factor
 
 WORK = {"batch": 8, "source": 512, "beams": 4, "new-tokens": 16, "repeats": 3, "decoder-layers": 12}
@@ -40,7 +40,7 @@ def main() -> None:
     calls = {"stock": partial(model.generate, **work), "shared": partial(fast_generate, model, **work)}
     same = "equal" if torch.equal(*(call() for call in calls.values())) else "DIFFERENT"
     with clock_for(model.device, 1) as clock:
-        turns = take_turns(calls, asked.repeats, clock)
+        turns = interleave(calls, asked.repeats, clock)
     stock, shared = (f"{name} {turns.seconds(name):.1f} CPU-s" for name in calls)
     speedup = factor(turns.ratio("stock", "shared"), turns.error("stock", "shared"))
     print(f"{stock}, {shared}: {speedup}; tokens {same}")

@@ -18,9 +18,9 @@ from transformers import (
 )
 
 from prunekit import Adapter, PruningPlan, prune
-from prunekit._support.atomic import insert
-from prunekit._support.runtime import settle
-from prunekit.find.groups import widths
+from prunekit._support.atomic import insert_between
+from prunekit._support.runtime import configure_runtime
+from prunekit.find.groups import width_groups
 from prunekit.latency.workload import example_of
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
@@ -75,7 +75,7 @@ class Bench:
         """``dense``, ``depth`` with two of six decoder layers, or ``nash``, which halves the encoder too."""
         plan = PruningPlan() if shape == "dense" else PruningPlan({"decoder.layers": (0, 5)})
         if shape == "nash":
-            plan = plan.then(PruningPlan({g.name: g.ids[::2] for g in widths(self.graph.groups, "encoder")}))
+            plan = plan.then(PruningPlan({g.name: g.ids[::2] for g in width_groups(self.graph.groups, "encoder")}))
         return plan
 
     def cut(self, shape: str) -> Any:
@@ -96,7 +96,7 @@ def words(count: int) -> PreTrainedTokenizerFast:
 
 def one_thread() -> None:
     """As the command line measures, but on one thread. To be called before anything is computed."""
-    settle()
+    configure_runtime()
     torch.set_num_threads(1)
 
 
@@ -113,7 +113,7 @@ def publish(lines: list[str], name: str, document: Path | None) -> None:
     text = "\n".join(lines)
     print(text)
     if document is not None:
-        insert(document, name, text)
+        insert_between(document, name, text)
 
 
 def told(benchmark: Any, model: Any, shape: str, **more: Any) -> None:

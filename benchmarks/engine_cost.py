@@ -44,7 +44,7 @@ def surgery() -> None:
     """Cut a T5-base to 3 decoder layers, and half the encoder's heads and channels."""
     from prunekit import PruningPlan, discover
     from prunekit.cut.surgery import cut
-    from prunekit.find.groups import widths
+    from prunekit.find.groups import width_groups
     from prunekit_adapters.t5 import T5
 
     torch.set_num_threads(1)
@@ -53,7 +53,7 @@ def surgery() -> None:
     for parameter in model.parameters():
         parameter.data.fill_(0.01)  # memory counts once it has been written to
     graph = discover(adapter, config, model)
-    kept = {g.name: g.ids[::2] for g in widths(graph.groups, "encoder")}
+    kept = {g.name: g.ids[::2] for g in width_groups(graph.groups, "encoder")}
     plan = PruningPlan({**kept, "decoder.layers": (0, 5, 11)})
     before, start = megabytes(), time.process_time()
     cut(model, plan, adapter, graph, config)

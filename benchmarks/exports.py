@@ -17,16 +17,16 @@ import torch
 from cases import T5_BASE, one_thread, publish, script, words
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
-from prunekit import Adapter, PruningPlan, discover, meet_evenly
+from prunekit import Adapter, PruningPlan, discover, prune_to_size_uniform
 from prunekit.export import to_ctranslate2
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import widths
+from prunekit.find.groups import width_groups
 from prunekit.latency.clocks import ProcessClock
 from prunekit.latency.cost_model import calibrate, cut_copy
-from prunekit.latency.interleave import take_turns
-from prunekit.latency.workload import generate, random_text
-from prunekit.loading.context import open_subject, resolve
-from prunekit.measure.quality import predict, score
+from prunekit.latency.interleave import interleave
+from prunekit.latency.workload import generate_fixed, random_text
+from prunekit.loading.context import open_run_context, resolve
+from prunekit.measure.quality import generate_answers, score_answers
 from prunekit.recipe import Recipe, Workload
 from prunekit.report.formatting import factor
 from prunekit_adapters.mt5 import MT5
@@ -41,10 +41,10 @@ def plan_of(graph: DependencyGraph, tokens: int | None, cut: bool = True) -> Pru
     plan = PruningPlan({"vocabulary": tuple(range(tokens))} if tokens else {})
     if not cut:
         return plan
-    groups = widths(graph.groups, "encoder")
+    groups = width_groups(graph.groups, "encoder")
     size, chance = graph.prunable_size("encoder"), torch.Generator().manual_seed(0)
     scores = {g.name: torch.rand(len(g), generator=chance) for g in groups}
-    half = meet_evenly(groups, scores, size, size.whole / 2, round_to=8)
+    half = prune_to_size_uniform(groups, scores, size, size.whole / 2, round_to=8)
     return plan.then(PruningPlan({"decoder.layers": (0, 5, 11)})).then(half)
 
 
@@ -52,7 +52,7 @@ def translator(
     model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, place: Path, kind: str
 ) -> Callable[[], object]:
     """One generation by CTranslate2."""
-    names = to_ctranslate2.write(model, adapter, graph, words(model.config.vocab_size), place, kind)
+    names = to_ctranslate2.export_ctranslate2(model, adapter, graph, words(model.config.vocab_size), place, kind)
     engine = ctranslate2.Translator(str(place), device="cpu", inter_threads=1, intra_threads=1)
     row = [names[token] for token in random_text((model,), WORK, 0)["input_ids"][0].tolist()]
     length = {"min_decoding_length": WORK.new_tokens, "max_decoding_length": WORK.new_tokens}
@@ -78,7 +78,7 @@ def ways(
     for shape, plan in shapes.items():
         small = cut_copy(dense, plan, adapter, graph)
         inputs = random_text((small,), WORK, 0)
-        found[f"{shape} | transformers"] = lambda small=small, inputs=inputs: generate(small, inputs, WORK)
+        found[f"{shape} | transformers"] = lambda small=small, inputs=inputs: generate_fixed(small, inputs, WORK)
         for kind in ("float32", "int8") if engines else ():
             directory = place / f"{len(found)}"
             found[f"{shape} | CTranslate2 {kind}"] = translator(small, adapter, graph, directory, kind)
@@ -87,19 +87,21 @@ def ways(
 
 def quality(place: Path) -> list[str]:
     """The built-in example's words right, in transformers and by CTranslate2 in both precisions."""
-    subject = open_subject(resolve(Recipe().model_dump(exclude_unset=True)))
-    rows = subject.task.test.select(range(EXAMPLES))
-    tokenizer, metrics = subject.reader.tokenizer, subject.task.metrics
-    said = {"transformers": predict(subject.model, subject.reader, rows, {}, 256)}
-    sources = [subject.reader.rows(rows)[n]["source"] for n in range(EXAMPLES)]
+    context = open_run_context(resolve(Recipe().model_dump(exclude_unset=True)))
+    rows = context.task.test.select(range(EXAMPLES))
+    tokenizer, metrics = context.processor.tokenizer, context.task.metrics
+    said = {"transformers": generate_answers(context.model, context.processor, rows, {}, 256)}
+    sources = [context.processor.encode(rows)[n]["source"] for n in range(EXAMPLES)]
     for kind in ("float32", "int8"):
-        names = to_ctranslate2.write(subject.model, subject.adapter, subject.graph, tokenizer, place / kind, kind)
+        names = to_ctranslate2.export_ctranslate2(
+            context.model, context.adapter, context.graph, tokenizer, place / kind, kind
+        )
         engine = ctranslate2.Translator(str(place / kind), device="cpu", intra_threads=1)
         made = engine.translate_batch([[names[n] for n in row] for row in sources], beam_size=1, max_decoding_length=40)
         ids = [tokenizer.convert_tokens_to_ids(result.hypotheses[0]) for result in made]
         said[f"CTranslate2 {kind}"] = [tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
     head = metrics[0].name
-    return [f"| {name} | {score(answers, rows, metrics).scores[head]:.1%} |" for name, answers in said.items()]
+    return [f"| {name} | {score_answers(answers, rows, metrics).scores[head]:.1%} |" for name, answers in said.items()]
 
 
 def main() -> None:
@@ -113,7 +115,7 @@ def main() -> None:
             found, foretold = ways(adapter, config, tokens, engines, Path(place))
             for way in found.values():
                 way()  # warms up
-            turns = take_turns(found, asked.repeats, ProcessClock())  # CTranslate2 works on threads of its own
+            turns = interleave(found, asked.repeats, ProcessClock())  # CTranslate2 works on threads of its own
         lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed | foretold |", "|---|---|---:|---:|---:|"]
         first = next(iter(found))
         for name in found:

@@ -18,9 +18,9 @@ from transformers import T5Config
 from prunekit import Distillation, discover
 from prunekit.find.groups import PruningPlan
 from prunekit.latency.clocks import Spent, clock_for
-from prunekit.latency.interleave import Turns
+from prunekit.latency.interleave import InterleavedTimes
 from prunekit.learn.masking.masks import Masks
-from prunekit.learn.training.trainer import PruningTrainer, Teacher, arguments
+from prunekit.learn.training.trainer import PruningTrainer, Teacher, training_arguments
 from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe, TrainingSection
 from prunekit.report.formatting import factor
@@ -53,7 +53,7 @@ def main() -> None:
     section = TrainingSection(batch=args.rows)
     losses = Distillation(cross_entropy=0.5, logits=0.5, encoder_hidden=0.0)
     with tempfile.TemporaryDirectory() as place, clock_for(model.device, 1) as clock:
-        settings = arguments(section, Path(place), 10, RATE, 0, "cpu")
+        settings = training_arguments(section, Path(place), 10, RATE, 0, "cpu")
         for turn in range(args.turns + 1):
             for name in sorted(gates, reverse=bool(turn % 2)):
                 own = gates[name]
@@ -68,7 +68,7 @@ def main() -> None:
                 model.zero_grad()
                 if masks is not None:
                     masks.remove()
-    turns = Turns(spent, {})
+    turns = InterleavedTimes(spent, {})
     for name in gates:
         share = (
             "" if name == PLAIN else f", {factor(turns.ratio(name, PLAIN), turns.error(name, PLAIN))} of a step without"

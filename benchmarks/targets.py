@@ -21,7 +21,7 @@ from prunekit.latency.cost_model import calibrate, cut_copy
 from prunekit.latency.shapes import STEP, Shape, Shapes
 from prunekit.latency.timing import speedups
 from prunekit.loading.pretrained import open_config, open_model
-from prunekit.pipeline.target import settled
+from prunekit.pipeline.target import search_shape
 from prunekit.recipe import Workload
 from prunekit.report.formatting import factor
 from prunekit_adapters.t5 import T5
@@ -42,7 +42,7 @@ def choices(shapes: Shapes, measured: Callable[[Shape], float]) -> Iterator[Choi
     """The shape for every target, with its neighbours; what cannot be had is said."""
     for target in TARGETS:
         try:
-            chosen, _ = settled(shapes, target, measured)
+            chosen, _ = search_shape(shapes, target, measured)
         except PrunekitError as sentence:
             print(sentence)
             continue

@@ -9,7 +9,7 @@ from cases import FAMILIES, told
 import prunekit
 from prunekit import PruningPlan, discover, prune
 from prunekit.cut import checkpoint
-from prunekit.find.groups import Kind, widths
+from prunekit.find.groups import Kind, width_groups
 from prunekit.learn.masking.masks import masked
 
 ROUNDS = {"rounds": 3, "warmup_rounds": 1}
@@ -42,7 +42,7 @@ def test_masks(benchmark, bench, family, way):
     """A forward pass with and without masks over half of the encoder."""
     one = bench(family)
     inputs = dict(one.adapter.encoder_inputs(one.config, 8)) | {"labels": torch.randint(3, 4000, (8, 32))}
-    kept = {g.name: g.ids[::2] for g in widths(one.graph.groups, "encoder")} if way == "masked" else {}
+    kept = {g.name: g.ids[::2] for g in width_groups(one.graph.groups, "encoder")} if way == "masked" else {}
     benchmark.group = f"masks {family}"
     with masked(one.model, one.graph.groups, PruningPlan(kept)), torch.inference_mode():
         benchmark.pedantic(lambda: one.model(**inputs), **ROUNDS)
@@ -74,7 +74,7 @@ def test_peers(benchmark, bench, way):
     benchmark.group = "half of the encoder's channels"
     ids = torch.randint(3, 4000, (1, 8))
     example = {"input_ids": ids, "decoder_input_ids": ids}
-    channels = [g for g in widths(one.graph.groups, "encoder") if g.kind is Kind.FFN]
+    channels = [g for g in width_groups(one.graph.groups, "encoder") if g.kind is Kind.FFN]
 
     def theirs(model):
         firsts = {block.layer[-1].DenseReluDense.wi: 0.5 for block in model.encoder.block}

@@ -1,4 +1,4 @@
-"""`generate` of dense and pruned models side by side, and the other ways to make it fast."""
+"""`generate_fixed` of dense and pruned models side by side, and the other ways to make it fast."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 from cases import FAMILIES, SHAPES, told, words
 
 from prunekit import fast_generate
-from prunekit.latency.workload import generate
+from prunekit.latency.workload import generate_fixed
 from prunekit.recipe import Workload
 
 WORKLOADS = (Workload(batch=1, source=64, new_tokens=16), Workload(batch=8, source=64, new_tokens=16))
@@ -21,7 +21,7 @@ def test_generate(benchmark, bench, family, workload, shape):
     one = bench(family)
     model, inputs = one.cut(shape), one.inputs(workload)
     benchmark.group = f"generate {family}, {workload.spelled}"
-    tokens = benchmark.pedantic(generate, (model, inputs, workload), **ROUNDS)  # ends when the device has
+    tokens = benchmark.pedantic(generate_fixed, (model, inputs, workload), **ROUNDS)  # ends when the device has
     assert tokens.shape == (workload.batch, workload.new_tokens + 1)
     told(benchmark, model, shape, tokens=workload.batch * workload.new_tokens)
 
@@ -57,10 +57,10 @@ def test_ctranslate2(benchmark, bench, engine, tmp_path):
     benchmark.group = f"engines t5, {workload.spelled}"
     told(benchmark, model, engine)
     if engine == "dense":
-        benchmark.pedantic(generate, (model, inputs, workload), **ROUNDS)
+        benchmark.pedantic(generate_fixed, (model, inputs, workload), **ROUNDS)
         return
     kind = "int8" if "int8" in engine else "float32"
-    names = to_ctranslate2.write(
+    names = to_ctranslate2.export_ctranslate2(
         copy.deepcopy(model).cpu(), one.adapter, one.graph, words(one.config.vocab_size), tmp_path / "ct2", kind
     )
     translator = ctranslate2.Translator(str(tmp_path / "ct2"), intra_threads=1, compute_type=kind)

@@ -9,8 +9,8 @@ from cases import one_thread, told
 
 from prunekit import PruningPlan, prune
 from prunekit.compare.records import Record
-from prunekit.latency.workload import generate
-from prunekit.loading.context import open_subject, resolve
+from prunekit.latency.workload import generate_fixed
+from prunekit.loading.context import open_run_context, resolve
 from prunekit.recipe import Recipe, Workload
 
 PLACE = Path(__file__).parents[1] / "examples/g2p/records"
@@ -19,20 +19,20 @@ WORK = Workload(batch=1, source=9, new_tokens=9)
 
 
 @pytest.fixture(scope="module")
-def subject():
+def context():
     one_thread()
-    return open_subject(resolve(Recipe().model_dump(exclude_unset=True)))
+    return open_run_context(resolve(Recipe().model_dump(exclude_unset=True)))
 
 
 @pytest.mark.skipif(not RECORDS, reason="no run of examples/g2p/compare.yaml is recorded")
 @pytest.mark.parametrize("path", [None, *RECORDS], ids=lambda path: path.stem if path else "dense")
-def test_quality(benchmark, subject, path):
+def test_quality(benchmark, context, path):
     record = Record.model_validate_json(path.read_text()) if path else None
     plan = PruningPlan(record.plan) if record else PruningPlan()
-    model = prune(copy.deepcopy(subject.model), plan, subject.adapter).eval()
+    model = prune(copy.deepcopy(context.model), plan, context.adapter).eval()
     ids = torch.randint(3, 30, (1, WORK.source))
     benchmark.group = f"what a comparison found on g2p, {WORK.spelled}"
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    benchmark.pedantic(generate, (model, inputs, WORK), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(generate_fixed, (model, inputs, WORK), rounds=5, warmup_rounds=1)
     quality = record.report.quality if record else None
     told(benchmark, model, path.stem if path else "dense", quality=quality.pruned if quality else None)

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from prunekit.loading.registration import make_known
+from prunekit.loading.registration import register_on_import
 
 if TYPE_CHECKING:
     from prunekit.cut.checkpoint import from_pretrained
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from prunekit.learn.masking.harden import harden
     from prunekit.learn.masking.schedule import SparsitySchedule
     from prunekit.learn.selection.layer_search import checked_layers, layers_by_loss
-    from prunekit.learn.selection.size_search import evenly_spaced, meet, meet_evenly
+    from prunekit.learn.selection.size_search import evenly_spaced, prune_to_size, prune_to_size_uniform
     from prunekit.learn.strategy import Problem, Strategy
     from prunekit.learn.training.distillation import Distillation
     from prunekit.pipeline.run import prune, run
@@ -45,7 +45,7 @@ _ROOMS = {
     "prunekit.learn.masking.harden": ("harden",),
     "prunekit.learn.selection.layer_search": ("checked_layers", "layers_by_loss"),
     "prunekit.learn.masking.schedule": ("SparsitySchedule",),
-    "prunekit.learn.selection.size_search": ("evenly_spaced", "meet", "meet_evenly"),
+    "prunekit.learn.selection.size_search": ("evenly_spaced", "prune_to_size", "prune_to_size_uniform"),
     "prunekit.learn.strategy": ("Problem", "Strategy"),
     "prunekit.report.report": ("Report",),
     "prunekit.pipeline.run": ("prune", "run"),
@@ -85,9 +85,9 @@ __all__ = [
     "heads",
     "hookimpl",
     "layers_by_loss",
-    "meet",
-    "meet_evenly",
     "prune",
+    "prune_to_size",
+    "prune_to_size_uniform",
     "prune_vocabulary",
     "run",
     "shared_beams",
@@ -103,4 +103,4 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-make_known()
+register_on_import()

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from prunekit._support.runtime import settle
+from prunekit._support.runtime import configure_runtime
 from prunekit.commands.check import check
 from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
@@ -23,7 +23,7 @@ from prunekit.commands.run import run
 from prunekit.commands.vocabulary import vocabulary
 from prunekit.errors import PrunekitError
 
-settle()
+configure_runtime()
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -45,7 +45,7 @@ class Boundary(TyperGroup):
             ERR.print(Text(f"\ninterrupted{resumes}.", style="bold red"), soft_wrap=True)
             raise typer.Exit(130) from None
         except Exception as error:
-            if (sentence := sentence_for(error)) is None:
+            if (sentence := error_sentence(error)) is None:
                 raise
             if ctx.meta.get("prunekit.debug"):
                 traceback.print_exception(error)
@@ -53,7 +53,7 @@ class Boundary(TyperGroup):
             raise typer.Exit(1) from error
 
 
-def sentence_for(error: Exception) -> str | None:
+def error_sentence(error: Exception) -> str | None:
     """What to tell the user about an error; None for what Typer itself deals with."""
     text = " ".join(str(error).split())
     if isinstance(error, PrunekitError):

@@ -5,6 +5,6 @@ class PrunekitError(Exception):
     """Something the user gave cannot work; the message is one sentence: what was given, what is allowed, what to do."""
 
 
-def told(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """``ValueError: what it says``, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import EncoderDecoderCache, PreTrainedModel
 
-from prunekit._support.patching import replaced
+from prunekit._support.patching import patched
 
 
 class SharedCache(EncoderDecoderCache):
@@ -34,7 +34,7 @@ def shared_beams(model: PreTrainedModel) -> Iterator[None]:
             given["past_key_values"].__class__ = SharedCache
         return result
 
-    with replaced(whole, "_prepare_cache_for_generation", prepare):
+    with patched(whole, "_prepare_cache_for_generation", prepare):
         yield
 
 

@@ -10,24 +10,25 @@ from itertools import combinations
 import torch
 
 from prunekit import PruningPlan
-from prunekit.data.encoded import collated
+from prunekit.data.encoded import collate_batches
 from prunekit.data.processors import Collator
 from prunekit.learn.masking.masks import masked
 from prunekit.learn.training.loss import mean_loss
-from prunekit.loading.context import open_subject, resolve
+from prunekit.loading.context import open_run_context, resolve
 
 EXAMPLES = 192
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    subject = open_subject(resolve({"adapter": "t5"}))
-    rows = subject.reader.rows(subject.task.dev.select(range(EXAMPLES)))
-    batches = list(collated(rows, range(len(rows)), EXAMPLES, Collator(subject.reader, subject.model), subject.model))
+    context = open_run_context(resolve({"adapter": "t5"}))
+    rows = context.processor.encode(context.task.dev.select(range(EXAMPLES)))
+    collate = Collator(context.processor, context.model)
+    batches = list(collate_batches(rows, range(len(rows)), EXAMPLES, collate, context.model))
 
     def loss(layers: tuple[int, ...]) -> float:
-        with masked(subject.model, subject.graph.groups, PruningPlan({"decoder.layers": layers})):
-            return mean_loss(subject.model, batches)
+        with masked(context.model, context.graph.groups, PruningPlan({"decoder.layers": layers})):
+            return mean_loss(context.model, batches)
 
     print(f"all twelve layers: {loss(tuple(range(12))):.3f}")
     losses = {pair: loss(pair) for pair in combinations(range(12), 2)}

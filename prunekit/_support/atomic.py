@@ -11,7 +11,7 @@ from prunekit.errors import PrunekitError
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """A temporary path beside `target`, for a file or a directory; it takes `target`'s place if the block succeeds."""
     target.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -33,11 +33,11 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def write_text(target: Path, text: str) -> None:
     """Write `text` to `target` in one step."""
-    with replacing(target) as draft:
+    with atomic_write(target) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
-def insert(document: Path, name: str, text: str) -> None:
+def insert_between(document: Path, name: str, text: str) -> None:
     """Put `text` between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in a document.
 
     What stands between the two is replaced, all else stays. Raises `PrunekitError` where they are missing.

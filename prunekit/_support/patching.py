@@ -6,7 +6,7 @@ from typing import Any
 
 
 @contextmanager
-def replaced(thing: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+def patched(thing: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
     """Let `thing` have `method` of its own inside the block; afterwards what it had, be it its class's or its own."""
     own = vars(thing).get(name)
     setattr(thing, name, method)

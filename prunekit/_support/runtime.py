@@ -13,13 +13,13 @@ SETTINGS = {"OMP_WAIT_POLICY": "passive", HUGE_PAGES: "1"}
 KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-def settle() -> None:
+def configure_runtime() -> None:
     """Set what the user has not. To be called before the process makes its first tensor."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
-def huge_pages() -> bool:
+def use_huge_pages() -> bool:
     """Whether large tensors lie on huge pages: the kernel gives them always, never, or to those who ask."""
     policy = KERNEL.read_text(encoding="ascii") if KERNEL.exists() else "[never]"
     return "[always]" in policy or ("[madvise]" in policy and os.environ.get(HUGE_PAGES) == "1")

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 
-def rendered(package: str, template: str, values: Mapping[str, Any], styles: Sequence[Callable[..., str]] = ()) -> str:
+def render(package: str, template: str, values: Mapping[str, Any], styles: Sequence[Callable[..., str]] = ()) -> str:
     """A template filled in, and whatever it imports from its package; all text is escaped.
 
     `styles` are filters by their own names. An undefined value is an error.

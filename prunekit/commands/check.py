@@ -24,13 +24,13 @@ def check(
     Copies of it are cut to random plans; the model itself and its directory are left alone.
     """
     from prunekit.commands.progress import Display
-    from prunekit.conformance.examine import TOYS, Verdict, examine, open_specimen
+    from prunekit.conformance.examine import TOYS, Outcome, examine, open_model_under_test
 
     with Display() as display:
-        name, specimen = open_specimen(model, adapter)
+        name, specimen = open_model_under_test(model, adapter)
         findings = examine(specimen, TOYS, lambda done, total: display("check", done, total, {}))
     OUT.print(findings_table(findings))
-    if failed := [finding.check.id for finding in findings if finding.verdict is Verdict.FAILED]:
+    if failed := [finding.check.id for finding in findings if finding.verdict is Outcome.FAILED]:
         kind = type(specimen.adapter).__name__
         raise PrunekitError(
             f"The adapter {name!r} ({kind}) does not fit {model!r}: {len(failed)} of {len(findings)} checks "
@@ -51,13 +51,13 @@ def findings_table(findings: "list[Finding]") -> Table:
 
 
 def _cells(finding: "Finding") -> tuple[Text, str, Text]:
-    from prunekit.conformance.examine import Verdict
+    from prunekit.conformance.examine import Outcome
 
-    style = {Verdict.OK: "green", Verdict.SKIPPED: "dim", Verdict.FAILED: "bold red"}[finding.verdict]
+    style = {Outcome.OK: "green", Outcome.SKIPPED: "dim", Outcome.FAILED: "bold red"}[finding.verdict]
     said = {
-        Verdict.OK: Text(finding.check.holds, style="dim"),
-        Verdict.SKIPPED: Text(finding.why, style="dim"),
-        Verdict.FAILED: Text.assemble((finding.why, "red"), f"\nTo mend it, {finding.check.mend}."),
+        Outcome.OK: Text(finding.check.holds, style="dim"),
+        Outcome.SKIPPED: Text(finding.why, style="dim"),
+        Outcome.FAILED: Text.assemble((finding.why, "red"), f"\nTo mend it, {finding.check.mend}."),
     }[finding.verdict]
-    seconds = "" if finding.verdict is Verdict.SKIPPED else f"{finding.seconds:.1f}"
+    seconds = "" if finding.verdict is Outcome.SKIPPED else f"{finding.seconds:.1f}"
     return Text(finding.verdict.value, style=style), seconds, said

@@ -49,8 +49,8 @@ def compare(
     """
     from prunekit.commands.progress import Display
     from prunekit.compare import Comparison, compare
-    from prunekit.compare.execution import failures
-    from prunekit.compare.html import insert
+    from prunekit.compare.execution import failed_trials
+    from prunekit.compare.html import insert_tables
 
     comparison = Comparison.load(recipe, output)
     cells = comparison.chosen(only or (), budget or ())
@@ -60,8 +60,8 @@ def compare(
         show(summary)
         ERR.print(f"\nWritten to {comparison.output}: the picture in comparison.html.", soft_wrap=True)
         if write is not None:
-            insert(summary, write)
-    failed = failures(comparison, cells)
+            insert_tables(summary, write)
+    failed = failed_trials(comparison, cells)
     for name, why in failed.items():
         ERR.print(Text.assemble(("error: ", "bold red"), (f"{name}: {why}", "red")), soft_wrap=True)
     if failed:
@@ -77,11 +77,13 @@ def words(recipe: Path, output: str | None) -> str:
 
 def show(summary: "Summary") -> None:
     """Every table, with what it says."""
-    from prunekit.compare.tables import cells, columns, heading, verdict
+    from prunekit.compare.tables import cells, column_heading, columns, recommendation
 
     wide = Console(file=OUT.file, width=max(OUT.width, WIDTH), highlight=False)
     for table in summary.tables:
-        grid = Table(title=heading(table.limits), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        grid = Table(
+            title=column_heading(table.limits), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+        )
         names = columns(summary, table)
         told = [place for place, name in enumerate(names) if name not in (*LEFT_OUT, *summary.dense.others)]
         for place in told:
@@ -89,6 +91,6 @@ def show(summary: "Summary") -> None:
         for row in cells(summary, table):
             grid.add_row(*(row[place] for place in told))
         wide.print(grid, crop=False)
-        for sentence in verdict(summary, table):
+        for sentence in recommendation(summary, table):
             OUT.print(sentence, markup=False, soft_wrap=True)
         OUT.print()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunekit._support.atomic import replacing
+from prunekit._support.atomic import atomic_write
 from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ WEIGHTS = (".safetensors", ".bin", ".index.json", ".h5", ".msgpack")
 """Files of a model's directory that belong to its weights; what else lies there goes along."""
 
 
-def refuse(output: Path) -> None:
+def check_output(output: Path) -> None:
     """Raise `PrunekitError` where something lies already."""
     if output.exists():
         raise PrunekitError(f"{str(output)!r} exists already; choose another --output, or remove it.")
@@ -30,7 +30,7 @@ def written(source: Path, output: Path, replaced: tuple[str, ...] = ()) -> Itera
 
     Files that the draft has, and those whose names begin as `replaced` say, do not go along.
     """
-    with replacing(output) as draft:
+    with atomic_write(output) as draft:
         yield draft
         for file in source.iterdir():
             beside = file.is_file() and file.name not in OWN and not file.name.endswith(WEIGHTS)

@@ -38,16 +38,16 @@ def score(data: dict[str, Any]) -> None:
     """Print the metrics of the model in a recipe's keys, on its task's test rows."""
     from prunekit.commands.progress import Display
     from prunekit.data.tasks import for_evaluation
-    from prunekit.loading.context import open_subject, resolve
-    from prunekit.pipeline.evaluation import first, quality_of
+    from prunekit.loading.context import open_run_context, resolve
+    from prunekit.pipeline.evaluation import first_rows, quality_of
 
     recipe = resolve(data)
     with Display() as display:
-        subject = open_subject(recipe, for_evaluation)
-        task = subject.task
-        rows = first(task.test, recipe.measure.eval_examples)
+        context = open_run_context(recipe, for_evaluation)
+        task = context.task
+        rows = first_rows(task.test, recipe.measure.eval_examples)
         found = quality_of(
-            subject.model, subject, recipe, rows, lambda done, total: display(task.name, done, total, {})
+            context.model, context, recipe, rows, lambda done, total: display(task.name, done, total, {})
         )
     OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)
     OUT.print(score_table(found.scores))

@@ -56,7 +56,7 @@ def export(
     from prunekit.loading.context import adapter_for
     from prunekit.loading.pretrained import graph_of, located, open_config, open_model
 
-    directories.refuse(output)
+    directories.check_output(output)
     directory = located(model)
     config = open_config(directory)
     if to is Format.PLAIN and not getattr(config, "prunekit", None):
@@ -76,11 +76,11 @@ def export(
 
 
 def _plain(model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path) -> "Parity":
-    from prunekit.export.parity import of_models
-    from prunekit.export.to_plain import padded
+    from prunekit.export.parity import check_parity
+    from prunekit.export.to_plain import padded_model
 
-    large = padded(model, adapter, graph)
-    found = of_models(model, large, adapter)
+    large = padded_model(model, adapter, graph)
+    found = check_parity(model, large, adapter)
     large.save_pretrained(draft)
     return found
 
@@ -94,13 +94,13 @@ def _ctranslate2(
     quantization: str,
 ) -> "Parity":
     from prunekit.export import to_ctranslate2
-    from prunekit.export.ctranslate2_parity import of_engine
+    from prunekit.export.ctranslate2_parity import check_ctranslate2
     from prunekit.loading.pretrained import open_tokenizer
 
     tokenizer = open_tokenizer(directory)
     for kind in dict.fromkeys(("float32", quantization)):  # rounded weights prove nothing, so exact ones come first
-        vocabulary = to_ctranslate2.write(model, adapter, graph, tokenizer, draft, kind)
-        found = of_engine(model, adapter, draft, vocabulary, exact=kind == "float32")
+        vocabulary = to_ctranslate2.export_ctranslate2(model, adapter, graph, tokenizer, draft, kind)
+        found = check_ctranslate2(model, adapter, draft, vocabulary, exact=kind == "float32")
     return found
 
 
@@ -108,7 +108,7 @@ def _onnx(
     model: "PreTrainedModel", adapter: "Adapter", graph: "DependencyGraph", draft: Path, quantization: str
 ) -> "Parity":
     from prunekit.export import to_onnx
-    from prunekit.export.onnx_parity import of_graphs
+    from prunekit.export.onnx_parity import check_onnx
 
-    to_onnx.write(model, adapter, graph, draft, quantization)
-    return of_graphs(model, draft, exact=quantization == "float32")
+    to_onnx.export_onnx(model, adapter, graph, draft, quantization)
+    return check_onnx(model, draft, exact=quantization == "float32")

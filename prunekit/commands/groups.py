@@ -17,7 +17,7 @@ NAMES = 8
 
 
 @dataclass(frozen=True)
-class Row:
+class GroupRow:
     """Groups that look the same, layer by layer. Example: 12 times 12 heads of 196,608 parameters each."""
 
     label: str
@@ -49,14 +49,14 @@ def groups_table(graph: "DependencyGraph", every: bool) -> Table:
     return table
 
 
-def rows_of(groups: Iterable["PruningGroup"], size: "Size", every: bool) -> list[Row]:
+def rows_of(groups: Iterable["PruningGroup"], size: "Size", every: bool) -> list[GroupRow]:
     """The rows in the order of the groups."""
     alike: dict[tuple[str, int, str, str], list[PruningGroup]] = defaultdict(list)
     for group in groups:
         key = (group.name if every else label_of(group), len(group), unit_of(group, size), couplings_of(group))
         alike[key].append(group)
     return [
-        Row(label, tuple(same), unit, sum(weight_of(group, size) for group in same), couplings)
+        GroupRow(label, tuple(same), unit, sum(weight_of(group, size) for group in same), couplings)
         for (label, _, unit, couplings), same in alike.items()
     ]
 
@@ -74,11 +74,11 @@ def weight_of(group: "PruningGroup", size: "Size") -> int:
 def unit_of(group: "PruningGroup", size: "Size") -> str:
     """The parameters that one unit takes with it, from the lightest to the heaviest where units differ."""
     positions = range(len(group)) if group.covers else range(min(1, len(group)))
-    weights = {loss_of(group, at, size) for at in positions}
+    weights = {parameters_lost(group, at, size) for at in positions}
     return " to ".join(f"{weight:,}" for weight in sorted({min(weights), max(weights)})) if weights else "0"
 
 
-def loss_of(group: "PruningGroup", at: int, size: "Size") -> int:
+def parameters_lost(group: "PruningGroup", at: int, size: "Size") -> int:
     """The parameters that go with the unit at a position."""
     return int(size.whole - size({group.name: [int(i != at) for i in range(len(group))]}))
 
@@ -87,13 +87,13 @@ def couplings_of(group: "PruningGroup") -> str:
     """``k q v | o``: the modules that lose rows, then those that lose columns; where they are many, their number."""
     if group.covers:
         return "whole layers"
-    rows, columns = (dict.fromkeys(short(s.parameter) for s in group.slices if s.dim == dim) for dim in (0, 1))
+    rows, columns = (dict.fromkeys(shortened(s.parameter) for s in group.slices if s.dim == dim) for dim in (0, 1))
     if len(rows) + len(columns) > NAMES:
         return f"{len(group.slices)} tensors"
     return " | ".join(" ".join(side) for side in (rows, columns) if side)
 
 
-def short(parameter: str) -> str:
+def shortened(parameter: str) -> str:
     """``q`` for ``encoder.block.0.layer.0.SelfAttention.q.weight`` and for its bias."""
     return parameter.rpartition(".")[0].rpartition(".")[2]
 

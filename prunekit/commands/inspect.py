@@ -13,7 +13,7 @@ from prunekit.commands.tree import model_tree
 
 if TYPE_CHECKING:
     from prunekit.find.graph import DependencyGraph
-    from prunekit.loading.context import Structure
+    from prunekit.loading.context import ModelStructure
 
 
 def inspect(
@@ -45,7 +45,7 @@ def inspect(
         write(structure.graph, export)
 
 
-def show_table(structure: "Structure", every: bool) -> None:
+def show_table(structure: "ModelStructure", every: bool) -> None:
     """One row per group, between the model's parts and its ties."""
     OUT.print(heading(structure), soft_wrap=True)
     OUT.print(groups_table(structure.graph, every))
@@ -56,20 +56,20 @@ def show_table(structure: "Structure", every: bool) -> None:
 
 def write(graph: "DependencyGraph", file: Path) -> None:
     """Export the graph and say so."""
-    from prunekit.find.graph_export import export
+    from prunekit.find.graph_export import export_graph
 
-    drawn = export(graph, file)
+    drawn = export_graph(graph, file)
     counts = f"{drawn.number_of_nodes():,} dimensions of parameters, {drawn.number_of_edges():,} couplings"
     ERR.print(Text(f"Written to {file}: {counts}."), soft_wrap=True)
 
 
-def title(structure: "Structure") -> str:
+def title(structure: "ModelStructure") -> str:
     """Type, adapter and parameters."""
     name = f"{structure.model_type} ({type(structure.adapter).__name__}, adapter {structure.name})"
     return f"{name}: {structure.graph.size.whole:,} parameters"
 
 
-def heading(structure: "Structure") -> Text:
+def heading(structure: "ModelStructure") -> Text:
     """The title, with the parameters by part."""
     graph = structure.graph
     parts = ", ".join(

@@ -13,7 +13,7 @@ from prunekit.commands.console import ERR, OUT
 if TYPE_CHECKING:
     from prunekit.conformance.examine import Finding
     from prunekit.scaffold.draft import Draft
-    from prunekit.scaffold.files import Files
+    from prunekit.scaffold.files import DraftFiles
 
 
 def new_adapter(
@@ -29,20 +29,20 @@ def new_adapter(
     """
     from prunekit.commands.progress import Display
     from prunekit.scaffold.draft import draft
-    from prunekit.scaffold.files import examined, files_for, settled
+    from prunekit.scaffold.files import examined, files_for, resolve_by_trial
     from prunekit.scaffold.sizes import kind_of
 
     kind = kind_of(model_type)
     files = files_for(kind, output)
     with Display() as display:
-        drafted = settled(draft(kind))
+        drafted = resolve_by_trial(draft(kind))
         files.write(drafted)
         told(drafted, files)
         findings = examined(drafted, lambda done, total: display("check", done, total, {}))
     held(findings, files)
 
 
-def told(draft: "Draft", files: "Files") -> None:
+def told(draft: "Draft", files: "DraftFiles") -> None:
     """What was found, what is missing, and what to put into ``pyproject.toml``."""
     OUT.print(Text(f"found in {draft.model}", style="bold cyan"))
     for name, what in found(draft).items():
@@ -77,15 +77,15 @@ def found(draft: "Draft") -> dict[str, str]:
     return {**stacks, **draft.facts}
 
 
-def held(findings: "list[Finding]", files: "Files") -> None:
+def held(findings: "list[Finding]", files: "DraftFiles") -> None:
     """The checks that fail, with what to mend, those that do not apply, and where everything is."""
-    from prunekit.conformance.examine import Verdict
+    from prunekit.conformance.examine import Outcome
 
-    by = {verdict: [each for each in findings if each.verdict is verdict] for verdict in Verdict}
-    failed, skipped = by[Verdict.FAILED], by[Verdict.SKIPPED]
+    by = {verdict: [each for each in findings if each.verdict is verdict] for verdict in Outcome}
+    failed, skipped = by[Outcome.FAILED], by[Outcome.SKIPPED]
     if rows := failed if findings[0] in failed else failed + skipped:  # without groups, nothing else could be checked
         OUT.print(findings_table(rows))
-    OUT.print(f"{len(by[Verdict.OK])} checks hold, {len(failed)} fail, {len(skipped)} were skipped.", markup=False)
+    OUT.print(f"{len(by[Outcome.OK])} checks hold, {len(failed)} fail, {len(skipped)} were skipped.", markup=False)
     todo = "mend it, then run" if failed else "run"
     ERR.print(
         f"\nWritten to {files.adapter} and {files.suite}: {todo} `pytest {files.suite}`, and `prunekit check DIR` on a "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from rich.tree import Tree
 
-from prunekit.commands.groups import loss_of, spans, tied, unit_of
+from prunekit.commands.groups import parameters_lost, spans, tied, unit_of
 from prunekit.find.groups import Kind, PruningGroup, Slice
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ def add_layers(branch: Tree, stack: PruningGroup, graph: "DependencyGraph", ever
     size = graph.size
     alike: dict[tuple[int | None, int, Contents], list[int]] = defaultdict(list)
     for position, number in enumerate(stack.ids):
-        key = (number if every else None, loss_of(stack, position, size), contents(stack, position, graph, size))
+        key = (
+            number if every else None,
+            parameters_lost(stack, position, size),
+            contents(stack, position, graph, size),
+        )
         alike[key].append(position)
     for (_, weight, below), positions in alike.items():
         numbers = spans([stack.ids[position] for position in positions])

@@ -34,10 +34,10 @@ def vocabulary(
     from prunekit.errors import PrunekitError
     from prunekit.loading.context import adapter_for
     from prunekit.loading.pretrained import located, open_config, open_model, open_tokenizer
-    from prunekit.vocabulary.pruning import lines, prune_vocabulary
+    from prunekit.vocabulary.pruning import prune_vocabulary, text_lines
 
-    directories.refuse(output)
-    texts = lines(corpus)
+    directories.check_output(output)
+    texts = text_lines(corpus)
     if not any(texts):
         raise PrunekitError(f"The corpus {str(corpus)!r} holds no text.")
     directory = located(model)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from prunekit.compare.execution import run_cells
+from prunekit.compare.execution import run_trials
 from prunekit.compare.figures import Summary
-from prunekit.compare.html import write
-from prunekit.compare.records import record_of
-from prunekit.compare.spec import Cell, Comparison
+from prunekit.compare.html import write_comparison
+from prunekit.compare.records import read_record
+from prunekit.compare.spec import Comparison, Trial
 from prunekit.compare.speeds import timed_together
 from prunekit.compare.summary import summarise
 from prunekit.pipeline.stages import Progress
@@ -17,7 +17,7 @@ __all__ = ["Comparison", "Summary", "compare"]
 def compare(
     comparison: Comparison,
     command: str = "prunekit compare",
-    cells: Sequence[Cell] | None = None,
+    cells: Sequence[Trial] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Summary | None:
@@ -31,11 +31,11 @@ def compare(
     `cells` are made where they are given, and as many at a time as there are `jobs`; `command` stands beside the
     figures.
     """
-    run_cells(comparison, comparison.cells() if cells is None else cells, jobs, progress)
-    found = {cell: record for cell in comparison.cells() if (record := record_of(comparison, cell)) is not None}
+    run_trials(comparison, comparison.cells() if cells is None else cells, jobs, progress)
+    found = {cell: record for cell in comparison.cells() if (record := read_record(comparison, cell)) is not None}
     if not found:
         return None
     speeds = timed_together(comparison, [record.shape for record in found.values()], progress)
     summary = summarise(comparison, command, found, speeds)
-    write(summary, comparison.directory)
+    write_comparison(summary, comparison.directory)
     return summary

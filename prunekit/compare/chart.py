@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from prunekit.compare.figures import Row, Summary, Table
-from prunekit.compare.tables import named, spread
-from prunekit.report.axes import Scale, Tick, short
+from prunekit.compare.figures import Summary, Table, TableRow
+from prunekit.compare.tables import mean_and_spread, variant_name
+from prunekit.report.axes import Scale, Tick, short_number
 from prunekit.report.formatting import factor
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#3f97cc")
@@ -23,7 +23,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 14, 16, 44
 
 
 @dataclass(frozen=True)
-class Mark:
+class VariantPoint:
     """A variant in the picture: its place, the ends of its spread, its label with the place of that."""
 
     x: float
@@ -45,12 +45,12 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Picture:
+class QualityChart:
     """Coordinates of one picture, `width` by `height` pixels. `dense_y` is the line of the dense model's quality."""
 
     width: int
     height: int
-    marks: list[Mark]
+    marks: list[VariantPoint]
     across: list[Tick]
     up: list[Tick]
     dense_y: float
@@ -60,7 +60,7 @@ class Picture:
     left, right, top, bottom = LEFT, RIGHT, TOP, BOTTOM
 
 
-def picture(summary: Summary, table: Table, width: int, height: int) -> Picture | None:
+def quality_chart(summary: Summary, table: Table, width: int, height: int) -> QualityChart | None:
     """Every variant of a table by its quality and its speed-up on the first workload; None without timings."""
     rows = [summary.dense, *table.rows]
     if not all(row.speeds for row in rows):
@@ -70,32 +70,32 @@ def picture(summary: Summary, table: Table, width: int, height: int) -> Picture 
     x = Scale.around([1.0, *speeds], LEFT, width - RIGHT)
     y = Scale.around([100 * end for end in ends], height - BOTTOM, TOP)
     names = [row.variant for row in rows]
-    boxes = Boxes(width, height, [(x(row.speeds[0].speedup), y(100 * row.quality.mean)) for row in rows])
+    boxes = LabelBoxes(width, height, [(x(row.speeds[0].speedup), y(100 * row.quality.mean)) for row in rows])
     marks = [
         _mark(row, names.index(row.variant) - 1, x, y, boxes) for row in sorted(rows, key=lambda row: -row.quality.mean)
     ]
     dense_y = y(100 * summary.dense.quality.mean)
     first = summary.dense.speeds[0].workload
     axis_x = f"speed-up of generate, batch {first.batch}"
-    return Picture(
+    return QualityChart(
         width,
         height,
         marks,
-        x.ticks(lambda value: f"{short(value)}x"),
-        y.ticks(short),
+        x.ticks(lambda value: f"{short_number(value)}x"),
+        y.ticks(short_number),
         dense_y,
         axis_x,
         f"{summary.metric}, %",
     )
 
 
-def _mark(row: Row, number: int, x: Scale, y: Scale, boxes: "Boxes") -> Mark:
+def _mark(row: TableRow, number: int, x: Scale, y: Scale, boxes: "LabelBoxes") -> VariantPoint:
     """The mark of the variant with this number; the dense model's is -1."""
     at_x, at_y = x(row.speeds[0].speedup), y(100 * row.quality.mean)
     deviation = 100 * (row.quality.deviation or 0)
     colour, shape = (COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]) if number >= 0 else PLAIN
     label_x, label_y = boxes.place(at_x, at_y, row.variant)
-    return Mark(
+    return VariantPoint(
         x=at_x,
         y=at_y,
         high=y(100 * row.quality.mean + deviation),
@@ -106,11 +106,11 @@ def _mark(row: Row, number: int, x: Scale, y: Scale, boxes: "Boxes") -> Mark:
         label=row.variant,
         label_x=label_x,
         label_y=label_y,
-        title=f"{named(row)}: {spread(row.quality)} at {factor(row.speeds[0].speedup)}",
+        title=f"{variant_name(row)}: {mean_and_spread(row.quality)} at {factor(row.speeds[0].speedup)}",
     )
 
 
-class Boxes:
+class LabelBoxes:
     """Places labels beside their marks so that none lies on another, or on a mark."""
 
     def __init__(self, width: int, height: int, marks: Sequence[tuple[float, float]]):

@@ -12,13 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pydantic import ValidationError
 
 from prunekit._support.atomic import write_text
-from prunekit.compare.records import Sources, keep, record_of, same, sources_of
-from prunekit.compare.spec import ANSWERS, DENSE, UNCUT, Cell, Comparison, beside, place_of, recipe_of
+from prunekit.compare.records import Sources, read_record, same_recipe, sources_of, write_record
+from prunekit.compare.spec import ANSWERS, DENSE, UNCUT, Comparison, Trial, sidecar_path, trial_directory, trial_recipe
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import PruningPlan
-from prunekit.loading.context import open_subject, resolve
+from prunekit.loading.context import open_run_context, resolve
 from prunekit.measure.predictions import Predictions
-from prunekit.pipeline.evaluation import first, quality_of
+from prunekit.pipeline.evaluation import first_rows, quality_of
 from prunekit.pipeline.run import run
 from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, over
@@ -26,12 +26,12 @@ from prunekit.recipe import Recipe, over
 log = logging.getLogger(__name__)
 
 
-def run_cells(comparison: Comparison, cells: Sequence[Cell], jobs: int = 1, progress: Progress | None = None) -> None:
-    """Make every one of these cells that is not done; `failures` tells of those that could not be.
+def run_trials(comparison: Comparison, cells: Sequence[Trial], jobs: int = 1, progress: Progress | None = None) -> None:
+    """Make every one of these cells that is not done; `failed_trials` tells of those that could not be.
 
     With several `jobs` each cell is a process of its own, on one thread.
     """
-    left = [cell for cell in cells if not done(comparison, cell) and not _ended(comparison, cell)]
+    left = [cell for cell in cells if not is_finished(comparison, cell) and not _ended(comparison, cell)]
     if not left:
         return
     _prepare(comparison, progress)
@@ -43,46 +43,48 @@ def run_cells(comparison: Comparison, cells: Sequence[Cell], jobs: int = 1, prog
         _side_by_side(comparison, left, jobs)
 
 
-def done(comparison: Comparison, cell: Cell) -> bool:
+def is_finished(comparison: Comparison, cell: Trial) -> bool:
     """Whether there is a record of a cell, by the recipe that it has now."""
-    return record_of(comparison, cell) is not None
+    return read_record(comparison, cell) is not None
 
 
-def _ended(comparison: Comparison, cell: Cell) -> bool:
+def _ended(comparison: Comparison, cell: Trial) -> bool:
     """Whether a cell's run ended without a record being kept; if so, it is kept now."""
-    place = place_of(comparison, cell)
+    place = trial_directory(comparison, cell)
     ended = (place / "report.json").exists() and not (place / "work").exists() and _begun(comparison, cell)
     if ended:
         _watched(comparison, cell, lambda: _finish(comparison, cell))
     return ended
 
 
-def failure(comparison: Comparison, cell: Cell) -> str | None:
+def failure_of(comparison: Comparison, cell: Trial) -> str | None:
     """Why the cell could not be made when it was last tried."""
-    path = beside(comparison, cell, "failed")
+    path = sidecar_path(comparison, cell, "failed")
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
-def failures(comparison: Comparison, cells: Sequence[Cell]) -> dict[str, str]:
+def failed_trials(comparison: Comparison, cells: Sequence[Trial]) -> dict[str, str]:
     """Those of the cells that could not be made, with what went wrong."""
-    return {cell.name: why for cell in cells if not done(comparison, cell) and (why := failure(comparison, cell))}
+    return {
+        cell.name: why for cell in cells if not is_finished(comparison, cell) and (why := failure_of(comparison, cell))
+    }
 
 
-def _begun(comparison: Comparison, cell: Cell) -> bool:
+def _begun(comparison: Comparison, cell: Trial) -> bool:
     """Whether the cell's directory is of the recipe and the sources that it has now."""
     return _asked_alike(comparison, cell) and _from_alike(comparison, cell)
 
 
-def _asked_alike(comparison: Comparison, cell: Cell) -> bool:
-    path = beside(comparison, cell, "yaml")
+def _asked_alike(comparison: Comparison, cell: Trial) -> bool:
+    path = sidecar_path(comparison, cell, "yaml")
     try:
-        return path.exists() and same(Recipe.load(path), recipe_of(comparison, cell))
+        return path.exists() and same_recipe(Recipe.load(path), trial_recipe(comparison, cell))
     except PrunekitError:  # of another version of prunekit
         return False
 
 
-def _from_alike(comparison: Comparison, cell: Cell) -> bool:
-    path = beside(comparison, cell, "sources.json")
+def _from_alike(comparison: Comparison, cell: Trial) -> bool:
+    path = sidecar_path(comparison, cell, "sources.json")
     try:
         noted = Sources.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else Sources()
         return noted.agrees(sources_of(comparison, cell))
@@ -102,17 +104,17 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     note = answers.with_suffix(".asked.json")
     if answers.exists() and note.exists() and note.read_text(encoding="utf-8") == asked:
         return
-    subject = open_subject(recipe)
-    rows = first(subject.task.test, recipe.measure.eval_examples)
+    context = open_run_context(recipe)
+    rows = first_rows(context.task.test, recipe.measure.eval_examples)
 
     tell = counting(progress, f"test, {DENSE}")
-    Predictions.of(rows, quality_of(subject.model, subject, recipe, rows, tell).predictions).write(answers)
+    Predictions.of(rows, quality_of(context.model, context, recipe, rows, tell).predictions).write(answers)
     write_text(note, asked)
 
 
-def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object]) -> None:
+def _attempt(comparison: Comparison, cell: Trial, make: Callable[[Recipe], object]) -> None:
     """Make one cell, unless the one whose shape it takes came to the shape that it was made in."""
-    if done(comparison, cell):
+    if is_finished(comparison, cell):
         return
     log.info("%s ...", cell.name)
 
@@ -123,46 +125,52 @@ def _attempt(comparison: Comparison, cell: Cell, make: Callable[[Recipe], object
     _watched(comparison, cell, work)
 
 
-def _watched(comparison: Comparison, cell: Cell, work: Callable[[], None]) -> None:
+def _watched(comparison: Comparison, cell: Trial, work: Callable[[], None]) -> None:
     """Do something for one cell; what goes wrong becomes its sentence, and the others go on."""
     try:
         work()
     except Exception as error:  # whatever happens to one run must not take the others with it
         text = str(error) if isinstance(error, PrunekitError) else f"{type(error).__name__}: {error}"
-        write_text(beside(comparison, cell, "failed"), " ".join(text.split()) + "\n")
+        write_text(sidecar_path(comparison, cell, "failed"), " ".join(text.split()) + "\n")
         log.error("%s failed: %s", cell.name, " ".join(text.split()))
 
 
-def _begin(comparison: Comparison, cell: Cell) -> Recipe:
+def _begin(comparison: Comparison, cell: Trial) -> Recipe:
     """Write down what is asked of the cell; raises `PrunekitError` where it was made or begun from something else."""
-    beside(comparison, cell, "failed").unlink(missing_ok=True)
+    sidecar_path(comparison, cell, "failed").unlink(missing_ok=True)
     if (needed := comparison.needed(cell)) is not None:
-        if (other := record_of(comparison, needed)) is None:
+        if (other := read_record(comparison, needed)) is None:
             raise PrunekitError(
                 f"{cell.name} needs the shape of {needed.name}, which is not there yet; make that first."
             )
-        write_text(beside(comparison, needed, "plan.json"), other.shape)
-    recipe, place, asked = recipe_of(comparison, cell), place_of(comparison, cell), beside(comparison, cell, "yaml")
+        write_text(sidecar_path(comparison, needed, "plan.json"), other.shape)
+    recipe, place, asked = (
+        trial_recipe(comparison, cell),
+        trial_directory(comparison, cell),
+        sidecar_path(comparison, cell, "yaml"),
+    )
     if place.exists() and not _begun(comparison, cell):
         unlike = "from another model, plan or data" if _asked_alike(comparison, cell) else "by another recipe"
         raise PrunekitError(f"{str(place)!r} was made {unlike}; remove it to make it anew, or choose another output.")
     if not place.exists():
         write_text(asked, recipe.dump())
-        write_text(beside(comparison, cell, "sources.json"), sources_of(comparison, cell).model_dump_json() + "\n")
+        write_text(
+            sidecar_path(comparison, cell, "sources.json"), sources_of(comparison, cell).model_dump_json() + "\n"
+        )
     return Recipe.load(asked)
 
 
-def _finish(comparison: Comparison, cell: Cell) -> None:
-    keep(comparison, cell)
+def _finish(comparison: Comparison, cell: Trial) -> None:
+    write_record(comparison, cell)
     if not comparison.keep_models:
-        shutil.rmtree(place_of(comparison, cell) / "model", ignore_errors=True)
+        shutil.rmtree(trial_directory(comparison, cell) / "model", ignore_errors=True)
 
 
-def _side_by_side(comparison: Comparison, cells: Sequence[Cell], jobs: int) -> None:
+def _side_by_side(comparison: Comparison, cells: Sequence[Trial], jobs: int) -> None:
     """Several cells at a time; one that needs another's shape waits for it, which stands before it in the queue."""
-    begun: dict[Cell, Future[None]] = {}
+    begun: dict[Trial, Future[None]] = {}
 
-    def attempt(cell: Cell) -> None:
+    def attempt(cell: Trial) -> None:
         needed = comparison.needed(cell)
         if needed in begun:
             begun[needed].result()
@@ -178,11 +186,11 @@ def _side_by_side(comparison: Comparison, cells: Sequence[Cell], jobs: int) -> N
         pool.shutdown(cancel_futures=True)
 
 
-def _in_a_process(comparison: Comparison, cell: Cell) -> None:
+def _in_a_process(comparison: Comparison, cell: Trial) -> None:
     """``prunekit run`` on the cell's recipe, on one thread; its output goes to a log beside the cell."""
-    words = [sys.executable, "-m", "prunekit", "run", str(beside(comparison, cell, "yaml"))]
+    words = [sys.executable, "-m", "prunekit", "run", str(sidecar_path(comparison, cell, "yaml"))]
     single = {**os.environ, "OMP_NUM_THREADS": "1"}
-    noted = beside(comparison, cell, "log")
+    noted = sidecar_path(comparison, cell, "log")
     with noted.open("w", encoding="utf-8") as file:
         code = subprocess.run(words, env=single, stdout=file, stderr=subprocess.STDOUT).returncode
     if code:

@@ -43,7 +43,7 @@ class Speed(ReportSection):
     error: float | None = None
 
 
-class Row(ReportSection):
+class TableRow(ReportSection):
     """A variant at one budget. `missing` are the seeds that are not there; counts are medians, spending means.
 
     `loss` is the cross-entropy per target token in nats; None in rows from before it was kept.
@@ -81,7 +81,7 @@ class Table(ReportSection):
 
     budget: str
     limits: BudgetSection
-    rows: list[Row]
+    rows: list[TableRow]
     best_baseline: str | None
     nearest: list[Nearest]
 
@@ -100,7 +100,7 @@ class Summary(ReportSection):
     higher_is_better: bool
     examples: int
     recommended: str
-    dense: Row
+    dense: TableRow
     tables: list[Table]
     environments: list[dict[str, str | int]]
     seeds: list[int]

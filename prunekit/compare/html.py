@@ -4,29 +4,38 @@ from pathlib import Path
 
 from prunekit._support import atomic
 from prunekit._support.atomic import write_text
-from prunekit._support.templates import rendered
-from prunekit.compare.chart import picture
+from prunekit._support.templates import render
+from prunekit.compare.chart import quality_chart
 from prunekit.compare.figures import Summary
-from prunekit.compare.tables import cells, columns, environment, heading, markdown, missing, notes, verdict
+from prunekit.compare.tables import (
+    cells,
+    column_heading,
+    columns,
+    environment_sentence,
+    markdown,
+    missing,
+    notes,
+    recommendation,
+)
 
 WIDE, NARROW = (960, 480), (350, 430)
 """Pixels of the picture on a screen or on paper, and on a phone: the letters keep their size."""
 
 
-def write(summary: Summary, directory: Path) -> None:
+def write_comparison(summary: Summary, directory: Path) -> None:
     """Write `comparison.json`, `results.md` and `comparison.html`."""
     write_text(directory / "comparison.json", summary.model_dump_json(indent=2) + "\n")
     write_text(directory / "results.md", f"# {summary.name}\n\n{markdown(summary)}")
-    write_text(directory / "comparison.html", html(summary))
+    write_text(directory / "comparison.html", comparison_html(summary))
 
 
-def html(summary: Summary) -> str:
+def comparison_html(summary: Summary) -> str:
     """A page that needs nothing but itself."""
     parts = [
         {
-            "heading": heading(table.limits),
-            "verdict": verdict(summary, table),
-            "pictures": [picture(summary, table, *size) for size in (WIDE, NARROW)],
+            "heading": column_heading(table.limits),
+            "verdict": recommendation(summary, table),
+            "pictures": [quality_chart(summary, table, *size) for size in (WIDE, NARROW)],
             "columns": columns(summary, table),
             "rows": list(cells(summary, table)),
         }
@@ -37,14 +46,14 @@ def html(summary: Summary) -> str:
         "parts": parts,
         "notes": notes(summary),
         "missing": missing(summary),
-        "environment": environment,
+        "environment": environment_sentence,
     }
-    return rendered("prunekit.compare", "comparison.html.j2", values)
+    return render("prunekit.compare", "comparison.html.j2", values)
 
 
-def insert(summary: Summary, document: Path) -> None:
+def insert_tables(summary: Summary, document: Path) -> None:
     """Put the tables between ``<!-- compare:NAME -->`` and ``<!-- /compare:NAME -->`` in a document.
 
     Raises `PrunekitError` where these are missing.
     """
-    atomic.insert(document, f"compare:{summary.name}", markdown(summary))
+    atomic.insert_between(document, f"compare:{summary.name}", markdown(summary))

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunekit._support.atomic import write_text
-from prunekit.compare.spec import Cell, Comparison, place_of, recipe_of
+from prunekit.compare.spec import Comparison, Trial, trial_directory, trial_recipe
 from prunekit.data.metrics import METRICS
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import PruningPlan
@@ -65,30 +65,30 @@ class Record(Sources):
         return PruningPlan(self.plan).to_json()
 
 
-def path_of(comparison: Comparison, cell: Cell) -> Path:
+def record_path(comparison: Comparison, cell: Trial) -> Path:
     """Where a cell's record lies."""
     return comparison.archive / f"{cell.name}.json"
 
 
-def record_of(comparison: Comparison, cell: Cell) -> Record | None:
+def read_record(comparison: Comparison, cell: Trial) -> Record | None:
     """The record of a cell that is finished, by the recipe and the sources that it has now; else None.
 
     A dense model that is not here cannot contradict a record. A cell that takes another's shape is finished only as
     long as that one is.
     """
     try:
-        record = Record.model_validate_json(path_of(comparison, cell).read_text(encoding="utf-8"))
-        asked, recipe = Recipe.parse(record.recipe), recipe_of(comparison, cell)
+        record = Record.model_validate_json(record_path(comparison, cell).read_text(encoding="utf-8"))
+        asked, recipe = Recipe.parse(record.recipe), trial_recipe(comparison, cell)
         given = _given(comparison, cell, recipe)
-        alike = same(asked, recipe) and record.agrees(Sources.of(recipe, given))
+        alike = same_recipe(asked, recipe) and record.agrees(Sources.of(recipe, given))
     except (OSError, ValidationError, PrunekitError):  # not there, or of another version of prunekit
         return None
     return record if alike and (given is not None or comparison.needed(cell) is None) else None
 
 
-def keep(comparison: Comparison, cell: Cell) -> None:
+def write_record(comparison: Comparison, cell: Trial) -> None:
     """Write the record of a cell whose run has ended."""
-    place, recipe = place_of(comparison, cell), recipe_of(comparison, cell)
+    place, recipe = trial_directory(comparison, cell), trial_recipe(comparison, cell)
     report = Report.load(place / "report.json")
     record = Record(
         **Sources.of(recipe, _given(comparison, cell, recipe)).model_dump(),
@@ -97,19 +97,19 @@ def keep(comparison: Comparison, cell: Cell) -> None:
         plan=dict(PruningPlan.load(place / "plan.json").kept),
         scores=_scores(recipe, report, place / "predictions.jsonl"),
     )
-    write_text(path_of(comparison, cell), spelled(record))
+    write_text(record_path(comparison, cell), recipe_text(record))
 
 
-def sources_of(comparison: Comparison, cell: Cell) -> Sources:
+def sources_of(comparison: Comparison, cell: Trial) -> Sources:
     """What a cell would start from now."""
-    recipe = recipe_of(comparison, cell)
+    recipe = trial_recipe(comparison, cell)
     return Sources.of(recipe, _given(comparison, cell, recipe))
 
 
-def _given(comparison: Comparison, cell: Cell, recipe: Recipe) -> str | None:
+def _given(comparison: Comparison, cell: Trial, recipe: Recipe) -> str | None:
     """The plan that a cell is cut to, as `plan.json` spells it; None where a strategy is asked, or it is not here."""
     if (needed := comparison.needed(cell)) is not None:
-        other = record_of(comparison, needed)
+        other = read_record(comparison, needed)
         return None if other is None else other.shape
     return PruningPlan.load(recipe.plan).to_json() if recipe.plan is not None and Path(recipe.plan).is_file() else None
 
@@ -131,7 +131,7 @@ def _scores(recipe: Recipe, report: Report, answers: Path) -> list[tuple[float, 
     return scores if math.isclose(whole, quality.pruned, rel_tol=1e-6, abs_tol=1e-9) else None
 
 
-def spelled(record: Record) -> str:
+def recipe_text(record: Record) -> str:
     """JSON with a line for every key of the record, so that versions can be told apart line by line."""
     data = record.model_dump(mode="json")
     if record.scores is not None:
@@ -140,7 +140,7 @@ def spelled(record: Record) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def same(one: Recipe, other: Recipe) -> bool:
+def same_recipe(one: Recipe, other: Recipe) -> bool:
     """Whether two recipes ask for the same, wherever their files lie."""
     return _asked(one) == _asked(other)
 

@@ -17,7 +17,7 @@ from prunekit.recipe import BudgetSection, Recipe, Section, over, read_yaml
 DENSE = "dense"
 """The dense model as it is: a row of the table without a run of its own."""
 
-FURTHER = "dense-further"
+DENSE_CONTINUED = "dense-further"
 """The control that is always there: the dense model trained with the recovery section at the same budget."""
 
 UNCUT = "uncut.json"
@@ -123,7 +123,7 @@ class Comparison(Section):
     @property
     def named(self) -> dict[str, VariantSection]:
         """The variants with the control, which comes last unless the recipe names it itself."""
-        return {**self.variants, FURTHER: self.variants.get(FURTHER, VariantSection())}
+        return {**self.variants, DENSE_CONTINUED: self.variants.get(DENSE_CONTINUED, VariantSection())}
 
     @property
     def recommended(self) -> str:
@@ -140,12 +140,12 @@ class Comparison(Section):
         """Where the records of the runs lie, which is all that the tables are made of."""
         return self.directory / "records" if self.records is None else Path(self.records)
 
-    def chosen(self, variants: Sequence[str] = (), budgets: Sequence[str] = ()) -> list["Cell"]:
+    def chosen(self, variants: Sequence[str] = (), budgets: Sequence[str] = ()) -> list["Trial"]:
         """The runs of these variants at the budgets of these labels; all where none are named.
 
         Raises `PrunekitError` for a name or a label that is none.
         """
-        labels = list(dict.fromkeys(label(cell.budget) for cell in self.cells()))
+        labels = list(dict.fromkeys(trial_label(cell.budget) for cell in self.cells()))
         for what, names, known in (("variant", variants, self.named), ("budget", budgets, labels)):
             for name in names:
                 if name not in known:
@@ -153,7 +153,7 @@ class Comparison(Section):
         return [
             cell
             for cell in self.cells()
-            if cell.variant in (variants or self.named) and label(cell.budget) in (budgets or labels)
+            if cell.variant in (variants or self.named) and trial_label(cell.budget) in (budgets or labels)
         ]
 
     def seeds_of(self, variant: str) -> tuple[int, ...]:
@@ -165,29 +165,29 @@ class Comparison(Section):
         own = self.named[variant].budgets
         return (self.budgets if own is None else own) or (None,)
 
-    def cells(self) -> list["Cell"]:
+    def cells(self) -> list["Trial"]:
         """All runs, seed by seed, a variant before those that take its shape."""
         found = [
-            Cell(variant, budget, seed)
+            Trial(variant, budget, seed)
             for variant in self.named
             for budget in self.budgets_of(variant)
             for seed in self.seeds_of(variant)
         ]
 
-        def turn(cell: Cell) -> tuple[int, bool]:
+        def turn(cell: Trial) -> tuple[int, bool]:
             needed = self.needed(cell)
             return (cell.seed, False) if needed is None else (max(cell.seed, needed.seed), True)
 
         return sorted(found, key=turn)
 
-    def needed(self, cell: "Cell") -> "Cell | None":
+    def needed(self, cell: "Trial") -> "Trial | None":
         """The cell whose shape this one takes: of the same budget and seed, where that was run."""
         other = self.named[cell.variant].shape
         if other is None:
             return None
         seeds, budgets = self.seeds_of(other), self.budgets_of(other)
         seed = cell.seed if cell.seed in seeds else seeds[0]
-        return Cell(other, cell.budget if cell.budget in budgets else budgets[0], seed)
+        return Trial(other, cell.budget if cell.budget in budgets else budgets[0], seed)
 
 
 def _unknown(name: Any, known: Iterable[str], what: str = "variant") -> str:
@@ -195,7 +195,7 @@ def _unknown(name: Any, known: Iterable[str], what: str = "variant") -> str:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Trial:
     """One run of a comparison. Example: ``Cell("nash", BudgetSection(cpu_seconds=600), 0)``, in ``nash-600cpu-0``."""
 
     variant: str
@@ -205,10 +205,10 @@ class Cell:
     @property
     def name(self) -> str:
         """What its directory is called."""
-        return f"{self.variant}-{label(self.budget)}-{self.seed}"
+        return f"{self.variant}-{trial_label(self.budget)}-{self.seed}"
 
 
-def label(budget: BudgetSection | None) -> str:
+def trial_label(budget: BudgetSection | None) -> str:
     """``600cpu``, ``200000ex``, both, or ``asis`` without a budget."""
     if budget is None:
         return "asis"
@@ -216,19 +216,19 @@ def label(budget: BudgetSection | None) -> str:
     return "-".join(part for part in parts if part) or "asis"
 
 
-def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
+def trial_recipe(comparison: Comparison, cell: Trial) -> Recipe:
     """The whole recipe of a cell's run; resolving it needs no model."""
     variant, base = comparison.named[cell.variant], copy.deepcopy(comparison.base)
     usual = base.get("strategy", Recipe.model_fields["strategy"].default)
     if variant.strategy not in (None, usual):
         base.pop("options", None)  # they belong to the base's strategy
-    above: dict[str, Any] = {**variant.keys, "seed": cell.seed, "output": str(place_of(comparison, cell))}
+    above: dict[str, Any] = {**variant.keys, "seed": cell.seed, "output": str(trial_directory(comparison, cell))}
     above["budget"] = cell.budget.model_dump() if cell.budget else {}
     needed = comparison.needed(cell)
-    if cell.variant == FURTHER:
+    if cell.variant == DENSE_CONTINUED:
         above["plan"] = str(comparison.directory / UNCUT)
     elif needed is not None:
-        above["plan"] = str(beside(comparison, needed, "plan.json"))
+        above["plan"] = str(sidecar_path(comparison, needed, "plan.json"))
         if variant.from_scratch is not None:
             above["recovery"] = {**above.get("recovery", {}), "weights": "random"}
     if above.get("plan") is not None:
@@ -240,12 +240,12 @@ def recipe_of(comparison: Comparison, cell: Cell) -> Recipe:
     return recipe.model_copy(update={"measure": recipe.measure.model_copy(update=answers)})
 
 
-def place_of(comparison: Comparison, cell: Cell) -> Path:
+def trial_directory(comparison: Comparison, cell: Trial) -> Path:
     """The directory of a cell's run."""
     return comparison.directory / "cells" / cell.name
 
 
-def beside(comparison: Comparison, cell: Cell, kind: str) -> Path:
+def sidecar_path(comparison: Comparison, cell: Trial, kind: str) -> Path:
     """A file of a cell that lies beside its directory. Example: the ``plan.json`` that cells of its shape read."""
-    place = place_of(comparison, cell)
+    place = trial_directory(comparison, cell)
     return place.with_name(f"{place.name}.{kind}")

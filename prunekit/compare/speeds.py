@@ -14,7 +14,7 @@ from prunekit.find.groups import PruningPlan
 from prunekit.latency.cost_model import cut_copy
 from prunekit.latency.timing import speedups
 from prunekit.latency.workload import inputs_for
-from prunekit.loading.context import open_subject, resolve
+from prunekit.loading.context import open_run_context, resolve
 from prunekit.measure.environment import environment
 from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, over
@@ -68,15 +68,15 @@ def _kept(comparison: Comparison, asked: Mapping[str, Any]) -> dict[str, Any] | 
 
 def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) -> dict[str, list[Any]]:
     """Cut a copy of the dense model to every plan, whatever its weights, and let them take turns."""
-    subject = open_subject(recipe)
+    context = open_run_context(recipe)
     plans = {name: PruningPlan.from_dict(json.loads(plan)) for name, plan in shapes.items()}
-    models = {name: cut_copy(subject.model, plan, subject.adapter, subject.graph) for name, plan in plans.items()}
+    models = {name: cut_copy(context.model, plan, context.adapter, context.graph) for name, plan in plans.items()}
     found: dict[str, list[Any]] = {name: [] for name in shapes}
     wanted = recipe.measure
     for workload in wanted.workloads:
         tell = counting(progress, f"speeds together, batch {workload.batch}")
-        inputs = inputs_for(subject.reader)
-        times = speedups(subject.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell, inputs)
+        inputs = inputs_for(context.processor)
+        times = speedups(context.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell, inputs)
         for name, ratio in times.items():
             found[name].append(Speed(workload=workload, **asdict(ratio)).model_dump())
     return found

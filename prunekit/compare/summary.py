@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from prunekit.compare.execution import failure
-from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
+from prunekit.compare.execution import failure_of
+from prunekit.compare.figures import Figure, Gain, Nearest, Speed, Summary, Table, TableRow
 from prunekit.compare.records import Record
-from prunekit.compare.spec import DENSE, Cell, Comparison, label
+from prunekit.compare.spec import DENSE, Comparison, Trial, trial_label
 from prunekit.compare.speeds import Speeds
 from prunekit.data.metrics import METRICS
 from prunekit.measure.bootstrap import compared
@@ -24,19 +24,19 @@ from prunekit.report.report import Report
 class Finished:
     """A finished cell with its report, the speeds of its shape and, per test row, the parts of its score."""
 
-    cell: Cell
+    cell: Trial
     report: Report
     speeds: Sequence[Speed]
     parts: Any
 
     @classmethod
-    def of(cls, cell: Cell, record: Record, speeds: Sequence[Speed]) -> "Finished":
+    def of(cls, cell: Trial, record: Record, speeds: Sequence[Speed]) -> "Finished":
         """A cell with what its record says."""
         assert record.report.quality is not None
         return cls(cell, record.report, speeds, None if record.scores is None else np.array(record.scores, dtype=float))
 
 
-def summarise(comparison: Comparison, command: str, records: Mapping[Cell, Record], speeds: Speeds) -> Summary:
+def summarise(comparison: Comparison, command: str, records: Mapping[Trial, Record], speeds: Speeds) -> Summary:
     """The figures of the cells that have records, at least one, with the speeds of their shapes."""
     cells = comparison.cells()
     finished = [Finished.of(cell, record, speeds.of[record.shape]) for cell, record in records.items()]
@@ -58,11 +58,11 @@ def summarise(comparison: Comparison, command: str, records: Mapping[Cell, Recor
         seeds=sorted({cell.seed for cell in cells}),
         timed_on=speeds.environment,
         hours={clock: sum(seconds) / 3600 for clock, seconds in sorted(_by_clock(finished).items())},
-        missing={c.name: failure(comparison, c) or "not made yet" for c in cells if c not in there},
+        missing={c.name: failure_of(comparison, c) or "not made yet" for c in cells if c not in there},
     )
 
 
-def _budgets(cells: Iterable[Cell]) -> list[BudgetSection | None]:
+def _budgets(cells: Iterable[Trial]) -> list[BudgetSection | None]:
     """The budgets there are, those without one only if no cell has any."""
     found = list(dict.fromkeys(cell.budget for cell in cells))
     return [budget for budget in found if budget is not None] or [None]
@@ -78,7 +78,7 @@ def _table(comparison: Comparison, budget: BudgetSection | None, finished: Seque
     best = _best(rows, finished[0].report)
     table_rows = [row.model_copy(update={"gain": _gain(of, row.variant, best)}) for row in rows]
     return Table(
-        budget=label(budget),
+        budget=trial_label(budget),
         limits=budget or BudgetSection(),
         rows=table_rows,
         best_baseline=best,
@@ -95,7 +95,7 @@ def _by_clock(finished: Iterable[Finished]) -> dict[str, list[float]]:
     return found
 
 
-def _best(rows: Sequence[Row], report: Report) -> str | None:
+def _best(rows: Sequence[TableRow], report: Report) -> str | None:
     """The baseline with the best mean quality."""
     sign = 1 if report.quality is not None and report.quality.higher_is_better else -1
     baselines = [row for row in rows if row.baseline]
@@ -113,13 +113,13 @@ def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -
     return Gain(over=theirs, **asdict(compared(METRICS[quality.metric], left, right)))
 
 
-def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Sequence[Row]) -> list[Nearest]:
+def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Sequence[TableRow]) -> list[Nearest]:
     """The baselines nearest to the recommended variant in size and in the first workload's speed."""
     ours = next((row for row in rows if row.variant == recommended), None)
     baselines = [row for row in rows if row.baseline and row.variant != recommended]
     if ours is None or not baselines:
         return []
-    measures: dict[str, Callable[[Row], float]] = {"non-embedding parameters": lambda row: row.non_embedding}
+    measures: dict[str, Callable[[TableRow], float]] = {"non-embedding parameters": lambda row: row.non_embedding}
     if all(row.speeds for row in (ours, *baselines)):
         measures["speed-up"] = lambda row: row.speeds[0].speedup
     found = []
@@ -131,13 +131,13 @@ def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Seque
     return found
 
 
-def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> Row:
+def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> TableRow:
     reports = [one.report for one in finished]
     qualities = [report.quality for report in reports if report.quality is not None]
     retained = [quality.retained for quality in qualities if quality.retained is not None]
     losses = [quality.loss.pruned for quality in qualities if quality.loss is not None]
     seeds = [one.cell.seed for one in finished]
-    return Row(
+    return TableRow(
         variant=variant,
         baseline=variant in comparison.baselines,
         seeds=seeds,
@@ -179,11 +179,11 @@ def _typical(errors: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _dense(report: Report, workloads: Iterable[Workload]) -> Row:
+def _dense(report: Report, workloads: Iterable[Workload]) -> TableRow:
     """The dense model itself, which every report tells about."""
     quality = report.quality
     assert quality is not None
-    return Row(
+    return TableRow(
         variant=DENSE,
         baseline=False,
         seeds=[],

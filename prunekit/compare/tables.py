@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from prunekit.compare.figures import Figure, Gain, Row, Summary, Table
-from prunekit.compare.spec import FURTHER
+from prunekit.compare.figures import Figure, Gain, Summary, Table, TableRow
+from prunekit.compare.spec import DENSE_CONTINUED
 from prunekit.recipe import BudgetSection, Workload
 from prunekit.report.formatting import count, factor, figure, percent
 
@@ -26,7 +26,7 @@ def columns(summary: Summary, table: Table) -> list[str]:
         *summary.dense.others,
         *(["loss per token"] if _have_losses(summary) else []),
         "kept" if summary.higher_is_better else "errors",
-        *([f"of {FURTHER}"] if _control(table) else []),
+        *([f"of {DENSE_CONTINUED}"] if _control(table) else []),
         *speeds,
         *sizes,
         f"{_clocks(table)[0]}-seconds" if len(_clocks(table)) == 1 else "seconds",
@@ -41,16 +41,16 @@ def cells(summary: Summary, table: Table) -> Iterator[list[str]]:
         speeds = [factor(speed.speedup, speed.error) for speed in row.speeds]
         sizes = [count(row.non_embedding), percent(row.sparsity)]
         spent = [_seconds(row, table), count(round(row.examples))]
-        others = [spread(row.others[name]) for name in summary.dense.others]
+        others = [mean_and_spread(row.others[name]) for name in summary.dense.others]
         losses = [nats(row.loss)] if row.loss is not None and _have_losses(summary) else []
         fair = [_share(row, control, summary)] if (control := _control(table)) else []
         left = [_left(row, summary), *fair, *speeds, *sizes, *spent, *_gain_cell(row, table)]
-        yield [named(row), spread(row.quality), *others, *losses, *left]
+        yield [variant_name(row), mean_and_spread(row.quality), *others, *losses, *left]
 
 
-def _control(table: Table) -> Row | None:
+def _control(table: Table) -> TableRow | None:
     """The dense model trained at the same budget, where that was made."""
-    return next((row for row in table.rows if row.variant == FURTHER), None)
+    return next((row for row in table.rows if row.variant == DENSE_CONTINUED), None)
 
 
 def _have_losses(summary: Summary) -> bool:
@@ -60,14 +60,14 @@ def _have_losses(summary: Summary) -> bool:
     )
 
 
-def _left(row: Row, summary: Summary) -> str:
+def _left(row: TableRow, summary: Summary) -> str:
     """The share of the dense model's quality; of an error rate, how many times its errors."""
     if summary.higher_is_better:
         return "" if row.retained is None else percent(row.retained)
     return _share(row, summary.dense, summary)
 
 
-def _share(row: Row, of: Row, summary: Summary) -> str:
+def _share(row: TableRow, of: TableRow, summary: Summary) -> str:
     """A row's score in percent of another's, an error rate in times of it; nothing where that is 0."""
     whole = of.quality.mean
     if whole == 0:
@@ -80,14 +80,14 @@ def _clocks(table: Table) -> list[str]:
     return sorted({clock for row in table.rows for clock in row.seconds})
 
 
-def _seconds(row: Row, table: Table) -> str:
+def _seconds(row: TableRow, table: Table) -> str:
     """``598``, or ``1,095 CPU, 231 GPU`` in a table whose runs were counted with both."""
     if len(_clocks(table)) == 1 or not row.seconds:
         return count(round(sum(row.seconds.values())))
     return ", ".join(f"{count(round(spent))} {clock}" for clock, spent in row.seconds.items())
 
 
-def named(row: Row) -> str:
+def variant_name(row: TableRow) -> str:
     """A variant with what must be said of it."""
     notes = ["baseline"] if row.baseline else []
     notes += [f"{len(row.seeds)} of {len(row.seeds) + len(row.missing)} seeds"] if row.missing else []
@@ -95,7 +95,7 @@ def named(row: Row) -> str:
     return f"{row.variant} ({', '.join(notes)})" if notes else row.variant
 
 
-def _gain_cell(row: Row, table: Table) -> list[str]:
+def _gain_cell(row: TableRow, table: Table) -> list[str]:
     if table.best_baseline is None:
         return []
     if row.variant == table.best_baseline:
@@ -103,7 +103,7 @@ def _gain_cell(row: Row, table: Table) -> list[str]:
     return [points(row.gain) if row.gain else ""]
 
 
-def spread(found: Figure) -> str:
+def mean_and_spread(found: Figure) -> str:
     """``61.77% ± 0.31`` over seeds."""
     deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
     return figure(found.mean) + deviation
@@ -124,7 +124,7 @@ def work(workload: Workload) -> str:
     return f"batch {workload.batch}" + (f", {workload.beams} beams" if workload.beams > 1 else "")
 
 
-def heading(limits: BudgetSection) -> str:
+def column_heading(limits: BudgetSection) -> str:
     """What each run of a table was allowed to spend."""
     parts = []
     if limits.cpu_seconds is not None:
@@ -134,7 +134,7 @@ def heading(limits: BudgetSection) -> str:
     return f"At {' and '.join(parts)} each" if parts else "As the recipes stand"
 
 
-def verdict(summary: Summary, table: Table) -> list[str]:
+def recommendation(summary: Summary, table: Table) -> list[str]:
     """What the table says about the recommended variant, in sentences."""
     name = summary.recommended
     row = next((row for row in table.rows if row.variant == name), None)
@@ -170,8 +170,8 @@ def notes(summary: Summary) -> list[str]:
         "one process, median over seeds ± standard error. Seconds and examples: what learning and recovery spent "
         f"together, {spent} in all. Gain: in points, positive is better, with the 95% interval of a paired bootstrap "
         "over test rows and seeds; what a row of one seed owes to that seed is not in it.",
-        *(f"Runs made on {environment(facts)}." for facts in summary.environments),
-        f"Speeds measured on {environment(summary.timed_on)}.",
+        *(f"Runs made on {environment_sentence(facts)}." for facts in summary.environments),
+        f"Speeds measured on {environment_sentence(summary.timed_on)}.",
     ]
 
 
@@ -185,7 +185,7 @@ def missing(summary: Summary) -> list[str]:
     ]
 
 
-def environment(facts: dict[str, str | int]) -> str:
+def environment_sentence(facts: dict[str, str | int]) -> str:
     """The processor and the versions that matter, in a line."""
     parts = [str(facts["cpu"])] if "cpu" in facts else []
     parts += [
@@ -198,8 +198,13 @@ def markdown(summary: Summary) -> str:
     """The comparison as a part of a Markdown document, with the command that made it."""
     lines = [f"`{summary.command}`", ""]
     for table in summary.tables:
-        lines += [f"### {heading(table.limits)}", "", *_grid(columns(summary, table), list(cells(summary, table))), ""]
-        lines += [f"- {sentence}" for sentence in verdict(summary, table)] + [""]
+        lines += [
+            f"### {column_heading(table.limits)}",
+            "",
+            *_grid(columns(summary, table), list(cells(summary, table))),
+            "",
+        ]
+        lines += [f"- {sentence}" for sentence in recommendation(summary, table)] + [""]
     lines += [text for note in notes(summary) for text in (note, "")]
     if left := missing(summary):
         lines += ["Missing:", "", *(f"- {line}" for line in left), ""]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from prunekit.conformance.model_under_test import Specimen
-from prunekit.errors import PrunekitError, told
+from prunekit.conformance.model_under_test import ModelUnderTest
+from prunekit.errors import PrunekitError, one_line
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 
 
@@ -24,14 +24,14 @@ class Skip(Exception):
 class Check:
     """One property that every adapter must have. Example: ``heads``, the masked model and the cut one agree.
 
-    `run` takes a `Specimen` and raises `Failure`, or `Skip` where there is nothing to check; `mend` says what is
+    `run` takes a `ModelUnderTest` and raises `Failure`, or `Skip` where there is nothing to check; `mend` says what is
     usually wrong when it fails.
     """
 
     id: str
     holds: str
     mend: str
-    run: Callable[[Specimen], None]
+    run: Callable[[ModelUnderTest], None]
 
 
 PLANS = 4
@@ -41,17 +41,17 @@ CHECKS: list[Check] = []
 """All checks, the cheap ones first."""
 
 
-def check(id: str, mend: str) -> Callable[[Callable[[Specimen], None]], Callable[[Specimen], None]]:
+def register(id: str, mend: str) -> Callable[[Callable[[ModelUnderTest], None]], Callable[[ModelUnderTest], None]]:
     """List a function as a check; its docstring is what holds."""
 
-    def listed(run: Callable[[Specimen], None]) -> Callable[[Specimen], None]:
+    def listed(run: Callable[[ModelUnderTest], None]) -> Callable[[ModelUnderTest], None]:
         CHECKS.append(Check(id, inspect.cleandoc(run.__doc__ or ""), mend, run))
         return run
 
     return listed
 
 
-def failures(specimen: Specimen, checks: Iterable[Check] | None = None) -> Iterator[tuple[Check, str]]:
+def failures(specimen: ModelUnderTest, checks: Iterable[Check] | None = None) -> Iterator[tuple[Check, str]]:
     """The checks that do not hold, one after the other, each with what went wrong."""
     for check in CHECKS if checks is None else checks:
         with suppress(Skip):
@@ -59,7 +59,7 @@ def failures(specimen: Specimen, checks: Iterable[Check] | None = None) -> Itera
                 yield check, wrong
 
 
-def outcome(check: Check, specimen: Specimen) -> str | None:
+def outcome(check: Check, specimen: ModelUnderTest) -> str | None:
     """None where a check holds, else what went wrong; raises `Skip` where it does not apply."""
     try:
         check.run(specimen)
@@ -68,7 +68,7 @@ def outcome(check: Check, specimen: Specimen) -> str | None:
     except PrunekitError as error:
         return str(error)
     except Exception as error:  # a wrong declaration makes models raise anything
-        return told(error)
+        return one_line(error)
     return None
 
 
@@ -77,7 +77,7 @@ def difference(one: Tensor, other: Tensor) -> float:
     return float((one - other).abs().max() / one.abs().max())
 
 
-def need(specimen: Specimen, *kinds: Kind) -> list[PruningGroup]:
+def need(specimen: ModelUnderTest, *kinds: Kind) -> list[PruningGroup]:
     """The prunable groups of these kinds; raises `Skip` where there are none."""
     groups = specimen.groups(*kinds)
     if not groups:
@@ -85,7 +85,7 @@ def need(specimen: Specimen, *kinds: Kind) -> list[PruningGroup]:
     return groups
 
 
-def spelled(plan: PruningPlan) -> str:
+def plan_text(plan: PruningPlan) -> str:
     """The plan's first groups, so that a failure can be looked into."""
     parts = [f"{name}: {list(ids)}" for name, ids in plan.kept.items()]
     return "the plan {" + ", ".join(parts[:6]) + (", ..." if len(parts) > 6 else "") + "}"

@@ -7,19 +7,19 @@ from typing import Any
 import networkx as nx
 from torch import nn
 
-from prunekit.conformance.checks import Failure, check
-from prunekit.conformance.model_under_test import Specimen
+from prunekit.conformance.checks import Failure, register
+from prunekit.conformance.model_under_test import ModelUnderTest
 from prunekit.find.adapter import FirstOwned, Root, Stack
 from prunekit.find.config_keys import get_key
 from prunekit.find.groups import Kind, PruningGroup
 from prunekit.find.trace import Node
-from prunekit.find.validation import first_only, place
+from prunekit.find.validation import first_only, module_place
 
 STACKS = {"encoder", "decoder"}
 
 
-@check("trace", "name the roots that tracing asks for; say `keep` of what must stay whole and `cuts` where it must")
-def declaration_and_trace(specimen: Specimen) -> None:
+@register("trace", "name the roots that tracing asks for; say `keep` of what must stay whole and `cuts` where it must")
+def declaration_and_trace(specimen: ModelUnderTest) -> None:
     """The declaration and the traced couplings agree, both ways, in an encoder and a decoder."""
     graph = specimen.graph
     stacks = specimen.adapter.stacks(specimen.config)
@@ -30,8 +30,10 @@ def declaration_and_trace(specimen: Specimen) -> None:
             raise Failure(f"nothing in the stack {stack.name!r} can be pruned")
 
 
-@check("names", "correct the attributes that `heads` and `FirstOwned` name, and `head_size`; a config's are `config.x`")
-def attributes_are_there(specimen: Specimen) -> None:
+@register(
+    "names", "correct the attributes that `heads` and `FirstOwned` name, and `head_size`; a config's are `config.x`"
+)
+def attributes_are_there(specimen: ModelUnderTest) -> None:
     """Attributes that the adapter names exist, and say how many heads there are and which layer is the first."""
     for stack in specimen.adapter.stacks(specimen.config):
         layers = list(specimen.model.get_submodule(stack.path).children())
@@ -43,7 +45,7 @@ def attributes_are_there(specimen: Specimen) -> None:
         _only_first(stack, layers)
 
 
-def _heads(specimen: Specimen, stack: Stack, number: int) -> Iterator[tuple[Root, PruningGroup]]:
+def _heads(specimen: ModelUnderTest, stack: Stack, number: int) -> Iterator[tuple[Root, PruningGroup]]:
     """The roots of a layer's attentions, each with its group."""
     groups = {group.name: group for group in specimen.graph.groups}
     attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
@@ -79,8 +81,8 @@ def _only_first(stack: Stack, layers: list[nn.Module]) -> None:
         raise Failure(f"{stack.path}.0 and no other layer has {own}, but `first` names {sorted(said)}: {wrong}")
 
 
-@check("results", "say `results=` with the number of values that the attention returns")
-def attentions_return_as_many(specimen: Specimen) -> None:
+@register("results", "say `results=` with the number of values that the attention returns")
+def attentions_return_as_many(specimen: ModelUnderTest) -> None:
     """Attentions return as many values as the adapter says."""
     expected = {
         f"{stack.path}.{heads.layer}.{root.owner}": root.results
@@ -94,8 +96,8 @@ def attentions_return_as_many(specimen: Specimen) -> None:
             raise Failure(f"{path} returns {found} values, not {expected[path]}")
 
 
-@check("gathers", "name the table under `gathers`, or under none if it is looked up in another way")
-def streams_hang_on_tables(specimen: Specimen) -> None:
+@register("gathers", "name the table under `gathers`, or under none if it is looked up in another way")
+def streams_hang_on_tables(specimen: ModelUnderTest) -> None:
     """A stack whose hidden dimensions hang on another's by a tied table alone can be narrowed by itself."""
     graph = specimen.graph
     stacks = specimen.adapter.stacks(specimen.config)
@@ -112,11 +114,11 @@ def streams_hang_on_tables(specimen: Specimen) -> None:
 
 def _layered(part: set[Node], stacks: tuple[Stack, ...]) -> bool:
     """Whether any of the parameters lies in a layer of these stacks."""
-    return any(place(name, stacks) is not None for name, _ in part)
+    return any(module_place(name, stacks) is not None for name, _ in part)
 
 
-@check("parts", "name the module that holds all of the stack as its `owner`")
-def parts_are_owned(specimen: Specimen) -> None:
+@register("parts", "name the module that holds all of the stack as its `owner`")
+def parts_are_owned(specimen: ModelUnderTest) -> None:
     """Parameters of the encoder count as encoder or embedding, and those of the decoder as its own."""
     model: Any = specimen.model
     paths = {id(module): path for path, module in model.named_modules()}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from prunekit.conformance import CHECKS, Check, Skip, Specimen
+from prunekit.conformance import CHECKS, Check, ModelUnderTest, Skip
 from prunekit.conformance.checks import outcome
 from prunekit.cut.checkpoint import is_pruned
 from prunekit.errors import PrunekitError
@@ -20,7 +20,7 @@ TOYS = {"loud": "asks for large random weights, and these are real ones"}
 """Checks that say nothing about a model with real weights, by id, with the reason."""
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     """What a check comes to."""
 
     OK = "ok"
@@ -36,12 +36,12 @@ class Finding:
     """
 
     check: Check
-    verdict: Verdict
+    verdict: Outcome
     why: str
     seconds: float
 
 
-def open_specimen(place: str, adapter: str | None = None) -> tuple[str, Specimen]:
+def open_model_under_test(place: str, adapter: str | None = None) -> tuple[str, ModelUnderTest]:
     """The dense model in a directory or on the hub, in float32, with the name of the adapter that is to be checked.
 
     Logits may differ as far as a run allows. Raises `PrunekitError` for a model that was pruned before.
@@ -52,11 +52,11 @@ def open_specimen(place: str, adapter: str | None = None) -> tuple[str, Specimen
     config = open_config(directory)
     name, chosen = adapter_for(config, adapter)
     model = open_model(directory, config, chosen)
-    return name, Specimen(chosen, model.config, model, ALARM[model.dtype])
+    return name, ModelUnderTest(chosen, model.config, model, ALARM[model.dtype])
 
 
 def examine(
-    specimen: Specimen,
+    specimen: ModelUnderTest,
     beside: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
@@ -72,7 +72,7 @@ def examine(
     return findings
 
 
-def _findings(specimen: Specimen, beside: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(specimen: ModelUnderTest, beside: Mapping[str, str]) -> Iterator[Finding]:
     reasons = dict(beside)
     for check in CHECKS:
         found = skipped(check, reasons[check.id]) if check.id in reasons else _made(check, specimen)
@@ -83,14 +83,14 @@ def _findings(specimen: Specimen, beside: Mapping[str, str]) -> Iterator[Finding
 
 def skipped(check: Check, why: str) -> Finding:
     """A check that was not made."""
-    return Finding(check, Verdict.SKIPPED, why, 0.0)
+    return Finding(check, Outcome.SKIPPED, why, 0.0)
 
 
-def _made(check: Check, specimen: Specimen) -> Finding:
+def _made(check: Check, specimen: ModelUnderTest) -> Finding:
     start = time.perf_counter()
     try:
         wrong = outcome(check, specimen)
     except Skip as reason:
         return skipped(check, str(reason))
-    verdict = Verdict.OK if wrong is None else Verdict.FAILED
+    verdict = Outcome.OK if wrong is None else Outcome.FAILED
     return Finding(check, verdict, wrong or "", time.perf_counter() - start)

@@ -13,7 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.cut import token_ids
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.surgery import cut
-from prunekit.errors import told
+from prunekit.errors import one_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
@@ -37,8 +37,10 @@ LONGEST = 220
 """Letters of an error that are shown."""
 
 
-class Specimen:
-    """A model with the adapter that claims to fit it. Example: `Specimen.tiny(Bart(), config)`, 50,000 parameters.
+class ModelUnderTest:
+    """A model with the adapter that claims to fit it.
+
+    Example: `ModelUnderTest.tiny(Bart(), config)`, 50,000 parameters.
 
     `tolerance` is how far logits of models that compute the same may differ, relative to the largest one. Nothing that
     a check does changes `model`: it cuts copies.
@@ -56,7 +58,7 @@ class Specimen:
         dtype: torch.dtype = torch.float64,
         tolerance: float = 1e-5,
         seed: int = 0,
-    ) -> "Specimen":
+    ) -> "ModelUnderTest":
         """A model of a small `config` with large random weights, in float64 because there rounding hides nothing."""
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
@@ -80,7 +82,7 @@ class Specimen:
         """A plan for the vocabulary: half of its tokens, and those that the inputs and the model's configs name."""
         chance = random.Random(seed)
         read = {n for key in token_ids.BATCH if key in self.batch for n in self.batch[key].flatten().tolist()}
-        must = read | token_ids.named(self.model, {})
+        must = read | token_ids.token_ids_in_configs(self.model, {})
         return PruningPlan({group.name: tuple(n for n in group.ids if n in must or chance.random() < 0.5)})
 
     @cached_property
@@ -143,7 +145,7 @@ class Specimen:
             try:
                 self.tokens(self.model, way)
             except Exception as error:  # whatever a model raises that was not made for this way
-                cannot[way] = told(error)[:LONGEST]
+                cannot[way] = one_line(error)[:LONGEST]
         return cannot
 
     def masked(self, plan: PruningPlan) -> Any:

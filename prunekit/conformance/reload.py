@@ -18,12 +18,12 @@ from prunekit.conformance.model_under_test import LENGTH, WAYS
 from prunekit.cut import checkpoint
 from prunekit.errors import PrunekitError
 
-OWN = ("-c", "from prunekit.conformance.reload import serve; serve()")
+OWN = ("-c", "from prunekit.conformance.reload import serve_prunekit; serve()")
 STRANGER = (str(Path(worker.__file__)),)
 """What the process runs: prunekit's own loader, or transformers in a process that cannot import prunekit."""
 
 
-class Reader:
+class ReloadProcess:
     """The other process. It reads a line of JSON that names a directory, and answers with a line of its own."""
 
     def __init__(self, program: Sequence[str], modules: str) -> None:
@@ -48,7 +48,7 @@ class Reader:
             raise PrunekitError(f"The saved model cannot be read in a fresh process: {answer.strip() or 'it died'}.")
 
 
-_READERS: dict[Sequence[str], Reader] = {}
+_READERS: dict[Sequence[str], ReloadProcess] = {}
 _MODULES = tempfile.TemporaryDirectory(prefix="prunekit-modules-")
 
 
@@ -64,7 +64,7 @@ def reload(
     These are generated in one of the `WAYS`; nothing is without `inputs`.
     """
     if program not in _READERS or _READERS[program].process.poll() is not None:
-        _READERS[program] = Reader(program, _MODULES.name)
+        _READERS[program] = ReloadProcess(program, _MODULES.name)
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         checkpoint.save(model, directory / "model")
@@ -77,6 +77,6 @@ def reload(
     return found
 
 
-def serve() -> None:
+def serve_prunekit() -> None:
     """The other process's loop, with prunekit's loader."""
     worker.serve(checkpoint.from_pretrained)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.conformance.checks import PLANS, Failure, Skip, check, difference, need, spelled
-from prunekit.conformance.model_under_test import Specimen, random_plans
+from prunekit.conformance.checks import PLANS, Failure, Skip, difference, need, plan_text, register
+from prunekit.conformance.model_under_test import ModelUnderTest, random_plans
 from prunekit.cut.layout_compiler import figures
 from prunekit.cut.surgery import cut
 from prunekit.find.config_keys import get_key
@@ -20,25 +20,25 @@ LOUD = 1e-4
 """The least relative difference of logits by which a wrong slice must show: ten times what rounding may do."""
 
 
-@check("sizes", "name every root; check `head_size` and the stacks' paths")
-def counted_equals_real(specimen: Specimen) -> None:
+@register("sizes", "name every root; check `head_size` and the stacks' paths")
+def counted_equals_real(specimen: ModelUnderTest) -> None:
     """The size counted for a plan is that of the cut model, and pruning never adds parameters."""
     size = specimen.graph.size
     for plan in random_plans(specimen.groups(), PLANS):
         real = sum(parameter.numel() for parameter in specimen.cut(plan).parameters())
         if real != size.of(plan) or real > size.whole:
-            raise Failure(f"{size.of(plan):,} parameters counted, {real:,} found with {spelled(plan)}")
+            raise Failure(f"{size.of(plan):,} parameters counted, {real:,} found with {plan_text(plan)}")
 
 
-@check("whole", "surgery must leave alone what a plan does not name; check `attributes` such as the count of heads")
-def empty_plan_changes_nothing(specimen: Specimen) -> None:
+@register("whole", "surgery must leave alone what a plan does not name; check `attributes` such as the count of heads")
+def empty_plan_changes_nothing(specimen: ModelUnderTest) -> None:
     """The plan that keeps everything changes no logit."""
     if not torch.equal(specimen.logits(specimen.model), specimen.logits(specimen.cut(PruningPlan()))):
         raise Failure("the empty plan changes the logits")
 
 
-@check("loud", "give the specimen larger weights, or check that the root names what it should")
-def wrong_slice_shows(specimen: Specimen) -> None:
+@register("loud", "give the specimen larger weights, or check that the root names what it should")
+def wrong_slice_shows(specimen: ModelUnderTest) -> None:
     """Keeping another unit instead of the right one shows in the logits, in a group of every kind and stack."""
     for group in _one_of_each(specimen.groups(Kind.HEADS, Kind.FFN, Kind.HIDDEN, Kind.LAYERS)):
         if len(group) < 3:
@@ -53,8 +53,8 @@ def _one_of_each(groups: Iterable[PruningGroup]) -> list[PruningGroup]:
     return list({g.name.replace(f".{g.layer}.", "."): g for g in groups}.values())
 
 
-@check("ties", "list what the architecture ties in its `_tied_weights_keys`; surgery keeps ties by identity")
-def ties_stay(specimen: Specimen) -> None:
+@register("ties", "list what the architecture ties in its `_tied_weights_keys`; surgery keeps ties by identity")
+def ties_stay(specimen: ModelUnderTest) -> None:
     """Weights that are one before a cut are one after it."""
     before = len(list(specimen.model.parameters()))
     for plan in random_plans(specimen.groups(Kind.HEADS, Kind.FFN, Kind.HIDDEN), 1):
@@ -62,8 +62,8 @@ def ties_stay(specimen: Specimen) -> None:
             raise Failure(f"{before} distinct parameters became {after}")
 
 
-@check("numbers", "name the config keys that count layers in `depth` and `own_depth`, and lists by layer in `each`")
-def configs_agree(specimen: Specimen) -> None:
+@register("numbers", "name the config keys that count layers in `depth` and `own_depth`, and lists by layer in `each`")
+def configs_agree(specimen: ModelUnderTest) -> None:
     """Configs and modules hold the figures that the cut model would be built with, and count the layers left."""
     stacks = specimen.adapter.stacks(specimen.config)
     plan = PruningPlan({g.name: g.ids[1:] for g in need(specimen, Kind.LAYERS)})
@@ -93,8 +93,8 @@ def _alike(path: str, live: dict[str, Any], built: dict[str, Any]) -> None:
             raise Failure(f"{path}.{key} is {live.get(key)}, but {built.get(key)} when the cut model is built anew")
 
 
-@check("alignment", "name the lists of [decoder layer, head] in the generation config under `alignment`")
-def alignment_heads_are_the_same(specimen: Specimen) -> None:
+@register("alignment", "name the lists of [decoder layer, head] in the generation config under `alignment`")
+def alignment_heads_are_the_same(specimen: ModelUnderTest) -> None:
     """Lists of cross-attention heads in the generation config name those that are left, after each of two cuts."""
     layers = {g.name: g for g in need(specimen, Kind.LAYERS)}
     crosses = {g.name: g for g in specimen.groups(Kind.HEADS) if fnmatch(g.name, "decoder.*.cross.heads")}
@@ -113,7 +113,7 @@ def alignment_heads_are_the_same(specimen: Specimen) -> None:
                 raise Failure(f"{len(left)} heads of {key!r} are left, {len(found)} are listed, or others")
 
 
-def _listed(specimen: Specimen, model: PreTrainedModel, key: str = "") -> list[bytes]:
+def _listed(specimen: ModelUnderTest, model: PreTrainedModel, key: str = "") -> list[bytes]:
     """What tells one head of the decoder's cross-attentions from others, of those under a key or of all."""
     stack = next(stack for stack in specimen.adapter.stacks(specimen.config) if stack.name == "decoder")
     root = [root for root in stack.roots if root.kind is Kind.HEADS][1]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 OURS = ("prunekit", "torch_pruning")
 
 
-class Stranger(MetaPathFinder):
+class BlockPrunekit(MetaPathFinder):
     """Makes a process one in which prunekit is not installed."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
@@ -67,5 +67,5 @@ def by_transformers(directory: Path) -> Any:
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Stranger())
+    sys.meta_path.insert(0, BlockPrunekit())
     serve(by_transformers)

@@ -11,8 +11,8 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
-from prunekit._support.atomic import replacing
-from prunekit.cut.layout import FORMAT, Pruned, auto_map, pruned_class, pruned_config_class, stock_of
+from prunekit._support.atomic import atomic_write
+from prunekit.cut.layout import FORMAT, Pruned, auto_map, pruned_class, pruned_config_class, stock_class
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import PruningPlan
 
@@ -22,7 +22,7 @@ _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "
 
 def save(model: PreTrainedModel, directory: Path, tokenizer: Any = None, card: str | None = None) -> None:
     """Write config, safetensors, plan and, where given, tokenizer and card; `directory` appears whole or not at all."""
-    with replacing(directory) as draft:
+    with atomic_write(directory) as draft:
         model.save_pretrained(draft)
         if tokenizer is not None:
             tokenizer.save_pretrained(draft)
@@ -112,7 +112,7 @@ def opener(model: PreTrainedModel) -> tuple[str, bool]:
     kind: Any = type(model)
     config: Any = kind.config_class
     pruned = isinstance(model, Pruned)
-    named = auto_map(stock_of(kind), config.__mro__[1]) if pruned else auto_map(kind, config)
+    named = auto_map(stock_class(kind), config.__mro__[1]) if pruned else auto_map(kind, config)
     stock = not pruned or model.config.prunekit.get("plain") is not None
     return next(name for name in named if name != "AutoConfig"), stock
 

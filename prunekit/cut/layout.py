@@ -15,12 +15,12 @@ import transformers
 from torch import nn
 from transformers import PretrainedConfig
 
-from prunekit.cut.module_overrides import QUIRKS, Quirk
+from prunekit.cut.module_overrides import OVERRIDES, ModuleOverride
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-FORMAT = 2
+FORMAT = 3
 
 CODE = "modeling_prunekit"
 """The module in a checkpoint that defines its classes."""
@@ -34,13 +34,13 @@ AUTO = {
 """The classes of transformers that open encoder-decoders, with the registers that say which."""
 
 
-class Record(dict[str, Any]):
+class CutRecord(dict[str, Any]):
     """What the config of a cut model says of the cut. It never changes, so that all copies of the config share it.
 
     `generate` copies the config of an encoder-decoder six times, which would take longer than a small model's encoder.
     """
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Record":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CutRecord":
         return self
 
 
@@ -49,7 +49,7 @@ class Layout:
     """A plan made concrete, as data that JSON can hold; module and parameter names are those of the cut model.
 
     `shapes` holds every parameter shape that the stock model does not have, `attributes` what to set on which module,
-    `quirks` what modules do in another way: the name of one of `QUIRKS`, the module, and the options of its class.
+    `quirks` what modules do in another way: the name of one of `OVERRIDES`, the module, and the options of its class.
     Example: ``Layout(shapes={"encoder.block.0.layer.0.SelfAttention.q.weight": [96, 128], ...})``.
     """
 
@@ -69,18 +69,18 @@ def install(model: nn.Module, layout: Layout) -> None:
     one that was just built. Quirks of an earlier layout are removed first.
     """
     uninstall(model)
-    owners = holders(model)
+    owners = parameter_holders(model)
     for name, shape in layout.shapes.items():
         old = model.get_parameter(name)
         if list(old.shape) != shape:
-            put(owners, old, torch.empty(shape, dtype=old.dtype, device=old.device))
+            replace_parameter(owners, old, torch.empty(shape, dtype=old.dtype, device=old.device))
     for path, values in layout.attributes.items():
         module = model.get_submodule(path)
         for attribute, value in values.items():
             _set(module, attribute, value)
     for entry in layout.quirks:
         options = {key: value for key, value in entry.items() if key not in ("quirk", "module")}
-        QUIRKS[entry["quirk"]](**options).attach(model.get_submodule(entry["module"]))
+        OVERRIDES[entry["quirk"]](**options).attach(model.get_submodule(entry["module"]))
 
 
 def _set(module: nn.Module, attribute: str, value: Any) -> None:
@@ -96,11 +96,11 @@ def uninstall(model: nn.Module) -> None:
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key, hook in list(hooks.items()):
-                if isinstance(getattr(hook, "__self__", None), Quirk):
+                if isinstance(getattr(hook, "__self__", None), ModuleOverride):
                     del hooks[key]
                     module._forward_pre_hooks_with_kwargs.pop(key, None)
         for name, value in list(vars(module).items()):
-            if isinstance(getattr(value, "__self__", None), Quirk):  # a method that a quirk shadows
+            if isinstance(getattr(value, "__self__", None), ModuleOverride):  # a method that a quirk shadows
                 del module.__dict__[name]
 
 
@@ -108,7 +108,7 @@ Holders = dict[int, list[tuple[nn.Module, str]]]
 """The modules that hold a parameter, each with the name it has there, by the parameter's identity."""
 
 
-def holders(model: nn.Module) -> Holders:
+def parameter_holders(model: nn.Module) -> Holders:
     """Who holds which parameter; a tied one has several holders."""
     found: Holders = {}
     for module in model.modules():
@@ -118,16 +118,16 @@ def holders(model: nn.Module) -> Holders:
     return found
 
 
-def put(owners: Holders, old: nn.Parameter, values: torch.Tensor) -> None:
+def replace_parameter(owners: Holders, old: nn.Parameter, values: torch.Tensor) -> None:
     """Replace a parameter by `values` wherever it is held, so that ties stay."""
     new = nn.Parameter(values, requires_grad=old.requires_grad)
     owners[id(new)] = owners.pop(id(old))
     for module, leaf in owners[id(new)]:
         setattr(module, leaf, new)
-        measure(module)
+        update_sizes(module)
 
 
-def measure(module: nn.Module) -> None:
+def update_sizes(module: nn.Module) -> None:
     """Make a layer's own figures agree with its weight."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
@@ -153,7 +153,7 @@ def pruned_config_class(base: type[PretrainedConfig]) -> type[PretrainedConfig]:
     return _CONFIGS[base]
 
 
-def as_known(config: PretrainedConfig) -> None:
+def report_stock_type(config: PretrainedConfig) -> None:
     """Let a live config say the stock type, by which pipelines choose what to do; saved is the type of its class."""
     vars(config)["model_type"] = type(config).model_type.removeprefix("prunekit-")
 
@@ -181,14 +181,14 @@ class Pruned:
     """Mixed into a stock class: build, then install the config's layout; save with the code that does so."""
 
     def __init__(self, config: PretrainedConfig, *args: Any, **kwargs: Any):
-        config.prunekit = Record(config.prunekit)
+        config.prunekit = CutRecord(config.prunekit)
         super().__init__(config, *args, **kwargs)  # type: ignore[call-arg]
-        as_known(config)
+        report_stock_type(config)
         install(self, Layout(**config.prunekit["layout"]))  # type: ignore[arg-type]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle, which finds classes by name, as a name of a module: cut models' are made when they are needed."""
-        return _blank, (pruned_class, stock_of(type(self))), vars(self)
+        return _blank, (pruned_class, stock_class(type(self))), vars(self)
 
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
         """Write a directory that ``from_pretrained(..., trust_remote_code=True)`` of transformers opens by itself.
@@ -196,7 +196,7 @@ class Pruned:
         Where a stock config can express the shapes, it is a stock model's, and needs no flag either.
         """
         model: Any = self
-        stock, config = stock_of(type(self)), model.config_class.__mro__[1]
+        stock, config = stock_class(type(self)), model.config_class.__mro__[1]
         folder, plain = Path(save_directory), model.config.prunekit.get("plain")
         upload = kwargs.pop("push_to_hub", False)
         model.config.auto_map = auto_map(stock, config) if plain is None else None
@@ -204,7 +204,7 @@ class Pruned:
         if not kwargs.get("is_main_process", True):
             return
         if plain is None:
-            (folder / f"{CODE}.py").write_text(code_of(stock, config), encoding="utf-8")
+            (folder / f"{CODE}.py").write_text(checkpoint_source(stock, config), encoding="utf-8")
         else:
             _as_stock(folder / "config.json", stock, config, plain)
         if upload:
@@ -226,7 +226,7 @@ def _as_stock(path: Path, stock: type[Any], config: type[Any], keys: dict[str, l
     path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def stock_of(kind: type[Any]) -> type[Any]:
+def stock_class(kind: type[Any]) -> type[Any]:
     """The class that a class of cut models is made from."""
     line = kind.__mro__
     return line[line.index(Pruned) + 1]
@@ -240,10 +240,10 @@ def auto_map(stock: type[Any], config: type[Any]) -> dict[str, str]:
     return {"AutoConfig": f"{CODE}.Pruned{config.__name__}", **dict.fromkeys(names or ["AutoModel"], model)}
 
 
-def code_of(stock: type[Any], config: type[Any]) -> str:
+def checkpoint_source(stock: type[Any], config: type[Any]) -> str:
     """The source of a checkpoint's module: this interpreter in one piece, and the classes of its kind."""
     own = Path(__file__).read_text(encoding="utf-8").partition(CLASSES)[0]
-    divided = "from prunekit.cut." + "module_overrides import QUIRKS, Quirk\n"
+    divided = "from prunekit.cut." + "module_overrides import OVERRIDES, ModuleOverride\n"
     if divided in own:
         overrides = Path(__file__).with_name("module_overrides.py").read_text(encoding="utf-8")
         own = f"{overrides}\n\n{own.replace(divided, '')}"

@@ -13,10 +13,10 @@ from prunekit.cut.token_ids import Renumbering
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
 from prunekit.find.config_keys import get_key, set_key
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice, current_name, narrow
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice, current_name, groups_after
 
 
-def layers_of(groups: Iterable[PruningGroup], stack: str) -> PruningGroup:
+def layer_modules(groups: Iterable[PruningGroup], stack: str) -> PruningGroup:
     """The group of a stack's layers."""
     return next(group for group in groups if group.kind is Kind.LAYERS and group.stack == stack)
 
@@ -31,7 +31,7 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
     """A copy of the dense `config` with the layer counts, and the vocabulary, that `plan` leaves."""
     result = copy.deepcopy(config)
     for stack in adapter.stacks(config):
-        kept = plan.of(layers_of(groups, stack.name))
+        kept = plan.of(layer_modules(groups, stack.name))
         for key in stack.depth:
             set_key(result, key, len(kept))
         for key in stack.each:
@@ -48,7 +48,7 @@ def aligned(
 
     Example: of ``[[2, 0], [3, 5]]``, without layer 2 and the first head of layer 3, ``[[2, 4]]`` is left.
     """
-    layers, full = layers_of(groups, "decoder"), {group.name: group for group in groups}
+    layers, full = layer_modules(groups, "decoder"), {group.name: group for group in groups}
     result = []
     for position, head in pairs:
         number = before.of(layers)[position]
@@ -63,14 +63,14 @@ def aligned(
 def compile_layout(adapter: Adapter, config: PretrainedConfig, graph: DependencyGraph, plan: PruningPlan) -> Layout:
     """The layout of the model that `plan` leaves of the dense one with `config` and `graph`."""
     layout, groups, ties = Layout(), graph.groups, graph.ties
-    left = {group.name: group for group in narrow(groups, plan)}
+    left = {group.name: group for group in groups_after(groups, plan)}
     full = {group.name: group for group in groups}
     _widths(layout, graph, left, full, plan)
     layout.shapes |= {alias: layout.shapes[first] for alias, first in ties.items() if first in layout.shapes}
     _built(layout, adapter, config, groups, plan)
-    layout.quirks.extend({"quirk": "Idle", "module": path} for path in adapter.unused)
+    layout.quirks.extend({"quirk": "NoOp", "module": path} for path in adapter.unused)
     for stack in adapter.stacks(config):
-        for position, number in enumerate(plan.of(layers_of(groups, stack.name))):
+        for position, number in enumerate(plan.of(layer_modules(groups, stack.name))):
             attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
             for root, label in zip(attentions, ("self", "cross"), strict=False):
                 name = f"{stack.name}.{number}.{label}.heads"
@@ -105,7 +105,7 @@ def _widths(
 def _gathers(paths: Iterable[str], wide: PruningGroup, group: PruningGroup) -> Iterator[dict[str, Any]]:
     """Modules that stay as `wide` as they are, of whose output only what is left of the group is taken."""
     index = wide.positions(group.ids)
-    return ({"quirk": "GathersOutput", "module": path, "index": index} for path in paths)
+    return ({"quirk": "GatherOutput", "module": path, "index": index} for path in paths)
 
 
 def _shape(
@@ -141,7 +141,7 @@ def _attention(
 
 def _slices(path: str, shared: SharedInput, kept: Sequence[int]) -> dict[str, Any]:
     """The heads' slices that an attention takes of a tensor that it hands on whole."""
-    return {"quirk": "TakesSlices", "module": path, **vars(shared), "index": list(kept)}
+    return {"quirk": "SliceSharedInput", "module": path, **vars(shared), "index": list(kept)}
 
 
 def _output(root: Root, group: PruningGroup) -> str:
@@ -161,8 +161,8 @@ def _stand_in(root: Root, group: PruningGroup) -> Iterator[dict[str, Any]]:
     output = _output(root, group)
     weights = {p.parameter.removesuffix(".weight"): p.span for p in group.slices if p.parameter.endswith(".weight")}
     pads = {name: width for name, width in weights.items() if name != output}
-    yield from ({"quirk": "PadsOutput", "module": name, "width": width} for name, width in pads.items())
-    yield {"quirk": "DropsInput", "module": output}
+    yield from ({"quirk": "PadOutput", "module": name, "width": width} for name, width in pads.items())
+    yield {"quirk": "DropInput", "module": output}
 
 
 def _skipped(path: str, root: Root, group: PruningGroup) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _skipped(path: str, root: Root, group: PruningGroup) -> dict[str, Any]:
     output = _output(root, group)
     inside = output.removeprefix(f"{path}.") if output.startswith(f"{path}.") else ""
     shared = None if root.shared is None else [root.shared.argument, root.shared.result]
-    return {"quirk": "Skipped", "module": path, "output": inside, "results": root.results, "shared": shared}
+    return {"quirk": "EmptyAttention", "module": path, "output": inside, "results": root.results, "shared": shared}
 
 
 def _built(
@@ -181,7 +181,7 @@ def _built(
         return
     dense, small = adapter.build(config), adapter.build(cut_config(adapter, config, groups, plan))
     for stack in adapter.stacks(config):
-        for position, number in enumerate(plan.of(layers_of(groups, stack.name))):
+        for position, number in enumerate(plan.of(layer_modules(groups, stack.name))):
             for name, module in dense.get_submodule(f"{stack.path}.{number}").named_modules():
                 path = f"{stack.path}.{position}.{name}".rstrip(".")
                 stock = vars(small.get_submodule(path))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-class Quirk:
+class ModuleOverride:
     """A change to a module's inputs and outputs, kept as hooks so that copies of the model carry it along."""
 
     def attach(self, module: nn.Module) -> None:
@@ -14,7 +14,7 @@ class Quirk:
         raise NotImplementedError
 
 
-class Selects(Quirk):
+class SelectIndices(ModuleOverride):
     """Keeps some places of one dimension of a tensor."""
 
     def __init__(self, dim: int, index: list[int]):
@@ -29,7 +29,7 @@ class Selects(Quirk):
         return whole.index_select(self.dim, self.index)
 
 
-class TakesSlices(Selects):
+class SliceSharedInput(SelectIndices):
     """The module works with some slices of a shared input, and hands on the whole of it.
 
     The layer that makes the shared tensor does so by the method `maker`, which is shadowed on the instance.
@@ -69,7 +69,7 @@ class TakesSlices(Selects):
         return (*output[: self.result], whole, *output[self.result + 1 :])
 
 
-class PadsOutput(Quirk):
+class PadOutput(ModuleOverride):
     """A projection without rows, or a table without columns, gives one head of zeros instead of nothing.
 
     A stack's first attention must run though it has no heads: caches count positions by it, and what later layers share
@@ -88,7 +88,7 @@ class PadsOutput(Quirk):
         return nn.functional.pad(output, (0, self.width))
 
 
-class DropsInput(Quirk):
+class DropInput(ModuleOverride):
     """A projection without columns ignores the stand-in head: only its bias, if any, is left."""
 
     def attach(self, module: nn.Module) -> None:
@@ -100,7 +100,7 @@ class DropsInput(Quirk):
         return (args[0][..., :0], *args[1:])
 
 
-class Skipped(Quirk):
+class EmptyAttention(ModuleOverride):
     """An attention without heads: only its output projection runs, without columns, which leaves the bias.
 
     It returns as many `results` as the attention would, and hands `shared` on: ``[argument, place in the results]``.
@@ -132,7 +132,7 @@ class Skipped(Quirk):
         return tuple(results)
 
 
-class Idle(Quirk):
+class NoOp(ModuleOverride):
     """A module on whose output nothing depends: it gives None."""
 
     def attach(self, module: nn.Module) -> None:
@@ -143,7 +143,7 @@ class Idle(Quirk):
         """Nothing."""
 
 
-class GathersOutput(Selects):
+class GatherOutput(SelectIndices):
     """The module's output is narrowed to some of its last dimension."""
 
     def __init__(self, index: list[int]):
@@ -158,7 +158,7 @@ class GathersOutput(Selects):
         return self.select(output)
 
 
-QUIRKS: dict[str, Any] = {
-    kind.__name__: kind for kind in (TakesSlices, PadsOutput, DropsInput, Skipped, Idle, GathersOutput)
+OVERRIDES: dict[str, Any] = {
+    kind.__name__: kind for kind in (SliceSharedInput, PadOutput, DropInput, EmptyAttention, NoOp, GatherOutput)
 }
 """What a layout may ask for, by name."""

@@ -10,12 +10,12 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.layout import Layout
 from prunekit.find.adapter import Adapter
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
 
 Keys = dict[str, list[int]]
 """Keys of a config, each with its value in the dense model and in the cut one."""
 
-UNSEEN = "Idle"
+UNSEEN = "NoOp"
 """The one quirk that changes no result."""
 
 
@@ -33,7 +33,7 @@ def plain_keys(
     3072 channels to 2048 gives ``{"d_ff": [3072, 2048]}``, and a plan that only takes layers gives ``{}``.
     """
     full = {group.name: group for group in groups}
-    narrower = [group for group in narrow(groups, plan) if len(group) < len(full[group.name])]
+    narrower = [group for group in groups_after(groups, plan) if len(group) < len(full[group.name])]
     if any(group.kind not in (Kind.FFN, Kind.LAYERS, Kind.VOCABULARY) for group in narrower):
         return None
     if any(entry["quirk"] != UNSEEN for entry in layout.quirks):

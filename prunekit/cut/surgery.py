@@ -8,15 +8,25 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.cut.layout import FORMAT, Record, as_known, holders, install, pruned_class, put, stock_of, uninstall
-from prunekit.cut.layout_compiler import aligned, compile_layout, cut_config, indices, layers_of
+from prunekit.cut.layout import (
+    FORMAT,
+    CutRecord,
+    install,
+    parameter_holders,
+    pruned_class,
+    replace_parameter,
+    report_stock_type,
+    stock_class,
+    uninstall,
+)
+from prunekit.cut.layout_compiler import aligned, compile_layout, cut_config, indices, layer_modules
 from prunekit.cut.stock_shapes import plain_keys
 from prunekit.cut.token_ids import Renumbering
 from prunekit.cut.token_ids import keys as token_keys
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.config_keys import get_key, set_key
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import PruningGroup, PruningPlan, groups_after
 
 
 def cut(
@@ -40,13 +50,13 @@ def cut(
     final = cut_config(adapter, dense_config, graph.groups, plan)
     uninstall(model)
     for stack in adapter.stacks(dense_config):
-        group = layers_of(graph.groups, stack.name)
+        group = layer_modules(graph.groups, stack.name)
         _drop_layers(model, stack, [before.of(group).index(number) for number in plan.of(group)])
-    _slice(model, narrow(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
+    _slice(model, groups_after(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
     plain = plain_keys(model, adapter, final, graph.groups, plan, layout)
     _adopt(model, adapter, final, dense_config, plan, {"layout": layout.to_dict(), "plain": plain})
     _align(model, adapter, graph.groups, before, plan)
-    if (fewer := Renumbering.of(narrow(graph.groups, before), plan)) is not None:
+    if (fewer := Renumbering.of(groups_after(graph.groups, before), plan)) is not None:
         fewer.modules(model, adapter.biases)
         fewer.config(model.generation_config)
     install(model, layout)
@@ -86,7 +96,7 @@ def _drop_layers(model: nn.Module, stack: Stack, kept: list[int]) -> None:
 @torch.no_grad()
 def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) -> None:
     """Keep the planned units' indices in every parameter; `groups` describe the live model, layers dropped."""
-    owners = holders(model)
+    owners = parameter_holders(model)
     for group in groups:
         kept = plan.of(group)
         if len(kept) == len(group):
@@ -95,7 +105,7 @@ def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) 
         for piece in group.slices:
             index = indices(piece, positions, len(group))
             old = model.get_parameter(piece.parameter)
-            put(owners, old, old.index_select(piece.dim, index.to(old.device)))
+            replace_parameter(owners, old, old.index_select(piece.dim, index.to(old.device)))
 
 
 def _adopt(
@@ -113,8 +123,8 @@ def _adopt(
     keys: dict[str, Stack | None] = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
     keys |= {key: owners.get(key.partition(".")[0]) for key in token_keys(dense_config)}
     dense = {key: get_key(dense_config, key) for key in keys}
-    base = stock_of(kind).__name__
-    record = Record({"format": FORMAT, "base": base, "plan": plan.to_ranges(), "dense": dense, **shape})
+    base = stock_class(kind).__name__
+    record = CutRecord({"format": FORMAT, "base": base, "plan": plan.to_ranges(), "dense": dense, **shape})
     model.__class__ = kind
     own: dict[int, PretrainedConfig] = {}
     for path, module in model.named_modules():
@@ -127,7 +137,7 @@ def _adopt(
         module.config = config
         if isinstance(old, type(dense_config)):
             config.__class__ = kind.config_class
-            as_known(config)
+            report_stock_type(config)
             config.prunekit = record
             for key in keys:
                 set_key(config, key, get_key(final, key))

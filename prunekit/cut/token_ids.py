@@ -29,7 +29,7 @@ BATCH = ("input_ids", "decoder_input_ids", "labels")
 """The tensors of a batch that hold token ids."""
 
 
-def tokens(groups: Iterable[PruningGroup]) -> PruningGroup | None:
+def vocabulary_group(groups: Iterable[PruningGroup]) -> PruningGroup | None:
     """The group of the vocabulary, if the model's can be cut."""
     return next((group for group in groups if group.kind is Kind.VOCABULARY and group.prunable), None)
 
@@ -47,7 +47,7 @@ class Renumbering:
     @classmethod
     def of(cls, groups: Iterable[PruningGroup], plan: PruningPlan) -> "Renumbering | None":
         """What `plan` does to the tokens of the model with these `groups`; None where none of them goes."""
-        words = tokens(groups)
+        words = vocabulary_group(groups)
         if words is None or len(plan.of(words)) == len(words):
             return None
         return cls({position: new for new, position in enumerate(words.positions(plan.of(words)))}, len(words))
@@ -135,7 +135,7 @@ class Renumbering:
         return all(token in self.place or not 0 <= token < self.before for token in _inside(item))
 
 
-def named(model: PreTrainedModel, overrides: Mapping[str, Any]) -> set[int]:
+def token_ids_in_configs(model: PreTrainedModel, overrides: Mapping[str, Any]) -> set[int]:
     """The ids that must stay because the model's configs, or `overrides` of its generation config, name them.
 
     Ends, padding, languages, tasks.

@@ -50,7 +50,7 @@ class ASR(FileTaskPlugin):
             dev=_from(section.eval, task.dev),
             test=_from(section.test or section.eval, task.test),
             metrics=tuple(after(tidy, metric) for metric in task.metrics),
-            reads="sound",
+            modality="audio",
         )
 
 

@@ -11,8 +11,8 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from prunekit.data.encoded import Rows
-from prunekit.data.processors import Reader, targets
+from prunekit.data.encoded import EncodedDataset
+from prunekit.data.processors import Processor, encode_targets
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -20,7 +20,7 @@ FRAME = 0.01
 """Seconds; in these a workload counts the length of a sound."""
 
 
-class Recordings(Sequence[Any]):
+class AudioFiles(Sequence[Any]):
     """Files of sound as arrays of samples at one rate, mono. Example: five seconds at 16,000 Hz are 80,000 floats.
 
     `lengths` are told from the files' heads, so that all of them are known to be there before anything begins. Raises
@@ -37,7 +37,7 @@ class Recordings(Sequence[Any]):
     def __getitem__(self, index: Any) -> Any:
         samples, rate = _opened(self.paths[index], "read", dtype="float32", always_2d=True)
         mono = np.ascontiguousarray(samples.mean(axis=1))
-        return mono if rate == self.rate else library("soxr").resample(mono, rate, self.rate)
+        return mono if rate == self.rate else audio_library("soxr").resample(mono, rate, self.rate)
 
     def _length(self, path: str) -> int:
         head = _opened(path, "info")
@@ -47,7 +47,7 @@ class Recordings(Sequence[Any]):
 
 def _opened(path: str, how: str, **options: Any) -> Any:
     """What soundfile finds in a file."""
-    soundfile = library("soundfile")
+    soundfile = audio_library("soundfile")
     if not Path(path).is_file():
         raise PrunekitError(f"There is no recording {path!r}; a row names a file, by its path from the rows' own file.")
     try:
@@ -56,7 +56,7 @@ def _opened(path: str, how: str, **options: Any) -> Any:
         raise PrunekitError(f"{path!r} is no recording that can be read (WAV, FLAC, Ogg, MP3): {error}") from error
 
 
-def library(name: str) -> ModuleType:
+def audio_library(name: str) -> ModuleType:
     """The package called `name`, or one sentence on how to get it."""
     try:
         return __import__(name)
@@ -64,7 +64,7 @@ def library(name: str) -> ModuleType:
         raise PrunekitError(f"Recordings need the package {name}; install 'prunekit[speech]'.") from error
 
 
-class SpeechReader(Reader):
+class AudioProcessor(Processor):
     """Reads recordings, by the feature extractor that belongs to the model; sources are samples at its rate.
 
     `start` is the id with which the decoder starts. Tokenizers that write it before a text, as Whisper's do, have it
@@ -82,15 +82,17 @@ class SpeechReader(Reader):
         """Samples a second."""
         return int(self.extractor.sampling_rate)
 
-    def rows(self, rows: Dataset) -> Rows:
+    def encode(self, rows: Dataset) -> EncodedDataset:
         """Recordings, each opened whenever it is asked for, with the ids of what is said."""
-        sources = Recordings(rows["source"][:], self.rate)
+        sources = AudioFiles(rows["source"][:], self.rate)
         for path, length in zip(sources.paths, sources.lengths, strict=True):
             self._check_length(f"{path!r}", length)
-        labels = targets(rows[:], self.tokenizer, self.section) if len(rows) else []
-        return Rows(sources, sources.lengths, [ids[1:] if ids and ids[0] == self.start else ids for ids in labels])
+        labels = encode_targets(rows[:], self.tokenizer, self.section) if len(rows) else []
+        return EncodedDataset(
+            sources, sources.lengths, [ids[1:] if ids and ids[0] == self.start else ids for ids in labels]
+        )
 
-    def padded(self, sources: Sequence[Any]) -> dict[str, Tensor]:
+    def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """The features that the extractor makes, padded as the model needs it."""
         return dict(self.extractor(list(sources), sampling_rate=self.rate, padding=self._padding, return_tensors="pt"))
 
@@ -98,7 +100,7 @@ class SpeechReader(Reader):
         """Features of random sounds, `frames` hundredths of a second long each."""
         self._check_length("A sound of a workload", round(frames * FRAME * self.rate))
         generator = np.random.default_rng(seed)
-        return self.padded(list(generator.normal(0, 0.1, (rows, round(frames * FRAME * self.rate))).astype(np.float32)))
+        return self.pad(list(generator.normal(0, 0.1, (rows, round(frames * FRAME * self.rate))).astype(np.float32)))
 
     def _check_length(self, what: str, samples: int) -> None:
         """Raise `PrunekitError` for a sound of which the model would not hear the end."""

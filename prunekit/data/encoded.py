@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 
 
-class Flat(Sequence[list[int]]):
+class RaggedInts(Sequence[list[int]]):
     """Lists of integers in one array. Example: ``Flat([[3, 1], [4]])[1]`` is ``[4]``, in microseconds.
 
     A `datasets.Dataset` takes a millisecond for each row, minutes for 100,000 of them.
@@ -28,7 +28,7 @@ class Flat(Sequence[list[int]]):
         return self._values[self._ends[index] : self._ends[index + 1]].tolist()
 
 
-class Rows(TorchDataset[dict[str, Any]]):
+class EncodedDataset(TorchDataset[dict[str, Any]]):
     """Encoded pairs as ``{"source": ..., "labels": [...], "index": n}``.
 
     A source is whatever the reader that made the rows pads to a batch: token ids, or the samples of a recording.
@@ -36,7 +36,7 @@ class Rows(TorchDataset[dict[str, Any]]):
     """
 
     def __init__(self, sources: Sequence[Any], lengths: Sequence[int], labels: Sequence[Sequence[int]]):
-        self.sources, self.lengths, self.labels = sources, list(lengths), Flat(labels)
+        self.sources, self.lengths, self.labels = sources, list(lengths), RaggedInts(labels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -53,14 +53,16 @@ class Rows(TorchDataset[dict[str, Any]]):
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
-def placed(batch: Mapping[str, Any], model: Any) -> dict[str, Any]:
+def to_device(batch: Mapping[str, Any], model: Any) -> dict[str, Any]:
     """A batch's tensors on the device of `model`, and in its precision where they are no integers."""
     precision = {True: model.dtype}
     return {key: value.to(model.device, precision.get(value.is_floating_point())) for key, value in batch.items()}
 
 
-def collated(rows: Rows, order: Iterable[int], size: int, collate: Collate, model: Any) -> Iterator[dict[str, Any]]:
+def collate_batches(
+    rows: EncodedDataset, order: Iterable[int], size: int, collate: Collate, model: Any
+) -> Iterator[dict[str, Any]]:
     """The rows with these numbers, `size` at a time, collated for `model`; the last batch may be smaller."""
     numbers = list(order)
     for start in range(0, len(numbers), size):
-        yield placed(collate([rows[n] for n in numbers[start : start + size]]), model)
+        yield to_device(collate([rows[n] for n in numbers[start : start + size]]), model)

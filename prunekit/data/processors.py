@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from prunekit._support.suggest import hint
-from prunekit.data.encoded import Flat, Rows
+from prunekit.data.encoded import EncodedDataset, RaggedInts
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -26,25 +26,25 @@ CHUNK = 1000
 """Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
 
 
-class Reader(ABC):
+class Processor(ABC):
     """Turns a task's rows into what one model reads, and what the model generates into text.
 
-    Example: a `TextReader` pads the ids of "speed" and "a" to tensors of shape [2, longest]. `section` says how texts
-    are cut and prefixed; `save_pretrained` writes what another process needs to read in the same way.
+    Example: a `TextProcessor` pads the ids of "speed" and "a" to tensors of shape [2, longest]. `section` says how
+    texts are cut and prefixed; `save_pretrained` writes what another process needs to read in the same way.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, section: TaskSection):
         self.tokenizer, self.section = tokenizer, section
 
     @abstractmethod
-    def rows(self, rows: Dataset) -> Rows:
+    def encode(self, rows: Dataset) -> EncodedDataset:
         """The rows of a task, encoded."""
 
     @abstractmethod
-    def padded(self, sources: Sequence[Any]) -> dict[str, Tensor]:
+    def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """Encoded sources as the tensors that the model's encoder takes, [rows, ...] each, on the CPU."""
 
-    def texts(self, answers: Tensor) -> list[str]:
+    def decode(self, answers: Tensor) -> list[str]:
         """Generated ids [rows, tokens] as one text each, without special tokens."""
         decoded = self.tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return [text.strip() for text in decoded]
@@ -54,16 +54,16 @@ class Reader(ABC):
         self.tokenizer.save_pretrained(directory)
 
 
-class TextReader(Reader):
+class TextProcessor(Processor):
     """Reads texts: `input_ids` and `attention_mask`, padded on the right."""
 
-    def rows(self, rows: Dataset) -> Rows:
+    def encode(self, rows: Dataset) -> EncodedDataset:
         """Token ids, cut to the section's lengths."""
         encoded = encode(rows, self.tokenizer, self.section)
-        sources = Flat(encoded["input_ids"][:])
-        return Rows(sources, sources.lengths, encoded["labels"][:])
+        sources = RaggedInts(encoded["input_ids"][:])
+        return EncodedDataset(sources, sources.lengths, encoded["labels"][:])
 
-    def padded(self, sources: Sequence[Any]) -> dict[str, Tensor]:
+    def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` of shape [rows, longest]."""
         rows = [torch.tensor(ids) for ids in sources]
         padding = self.tokenizer.pad_token_id or 0
@@ -74,8 +74,8 @@ class TextReader(Reader):
 class Collator:
     """Pads a list of encoded rows to one batch; keeps the rows' numbers, by which teacher outputs are remembered."""
 
-    def __init__(self, reader: Reader, model: PreTrainedModel):
-        self.reader, self.model = reader, model
+    def __init__(self, processor: Processor, model: PreTrainedModel):
+        self.processor, self.model = processor, model
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         """A batch of what the encoder reads, with labels [rows, longest], -100 behind their end, and index.
@@ -84,7 +84,7 @@ class Collator:
         """
         answers = [torch.tensor(row["labels"], dtype=torch.long) for row in rows]
         labels = pad_sequence(answers, batch_first=True, padding_value=-100)
-        batch = {**self.reader.padded([row["source"] for row in rows]), "labels": labels}
+        batch = {**self.processor.pad([row["source"] for row in rows]), "labels": labels}
         if (shifted := getattr(self.model, "prepare_decoder_input_ids_from_labels", None)) is not None:
             batch["decoder_input_ids"] = shifted(labels=labels)
         return {**batch, "index": torch.tensor([row["index"] for row in rows])}
@@ -104,10 +104,10 @@ def encode(rows: Dataset, tokenizer: PreTrainedTokenizerBase, section: TaskSecti
 def _encoded(chunk: Mapping[str, Sequence[str]], tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
     prefixed = [section.prefix + text for text in chunk["source"]]
     sources = tokenizer(prefixed, truncation=True, max_length=section.source_length)["input_ids"]
-    return Dataset.from_dict({"input_ids": sources, "labels": targets(chunk, tokenizer, section)}, features=IDS)
+    return Dataset.from_dict({"input_ids": sources, "labels": encode_targets(chunk, tokenizer, section)}, features=IDS)
 
 
-def targets(
+def encode_targets(
     chunk: Mapping[str, Sequence[str]], tokenizer: PreTrainedTokenizerBase, section: TaskSection
 ) -> list[list[int]]:
     """Token ids of the right answers, cut to the section's length."""

@@ -17,12 +17,12 @@ import datasets
 from prunekit._support.suggest import hint
 from prunekit.errors import PrunekitError
 
-Rows = Iterable[Mapping[str, object]]
+RawRows = Iterable[Mapping[str, object]]
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+){0,2}")
 
 
-def rows(place: str, splits: Sequence[str]) -> Rows:
+def read_rows(place: str, splits: Sequence[str]) -> RawRows:
     """The rows of a local file, or else of a data set id, whose first present split of `splits` is taken.
 
     An id may name its configuration and then its split: ``wmt16:ro-en``, ``wmt16:ro-en:validation``. Raises
@@ -111,7 +111,7 @@ READERS: Mapping[str, Callable[[Path], Iterator[Mapping[str, object]]]] = {
 }
 
 
-def _hub_rows(place: str, splits: Sequence[str]) -> Rows:
+def _hub_rows(place: str, splits: Sequence[str]) -> RawRows:
     """Rows of a data set by id; the `datasets` library runs no code of a repository since version 4."""
     name, config, split = [*place.split(":"), None, None][:3]
     try:
@@ -127,9 +127,9 @@ def _hub_rows(place: str, splits: Sequence[str]) -> Rows:
     return _flat(present[found])
 
 
-def _flat(table: Any) -> Rows:
+def _flat(table: Any) -> RawRows:
     """Nested columns by dotted names (``translation.en``)."""
-    flat: Rows = table.flatten()
+    flat: RawRows = table.flatten()
     return flat
 
 

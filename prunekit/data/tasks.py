@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 TEXT = Features({"source": Value("string"), "target": Value("string"), "references": List(Value("string"))})
 """The columns of a task's rows."""
 
-Reads = Literal["text", "sound"]
+Modality = Literal["text", "audio"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Task:
     """Pairs to learn from, to choose on and to report on. Example: 113,000 words with their phonemes.
 
     `train`, `dev` and `test` have the columns `TEXT`: what goes in, one right answer to learn, and every answer that
-    counts as right. What goes in is `reads`: a text, or a recording by the path of its file. `metrics[0]` gives the
+    counts as right. What goes in is `modality`: a text, or a recording by the path of its file. `metrics[0]` gives the
     headline. `section` says how text is cut and prefixed.
     """
 
@@ -39,7 +39,7 @@ class Task:
     test: Dataset
     metrics: tuple[Metric, ...]
     section: TaskSection
-    reads: Reads = "text"
+    modality: Modality = "text"
 
 
 class TaskPlugin(ABC):
@@ -114,7 +114,7 @@ def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:
     """The two text columns of `place` as rows of a task."""
     source, target = (_Column(role, getattr(section, role), place) for role in ("source", "target"))
     pairs: tuple[list[str], list[str]] = ([], [])
-    for number, row in enumerate(row_files.rows(place, splits), 1):
+    for number, row in enumerate(row_files.read_rows(place, splits), 1):
         for column, texts in zip((source, target), pairs, strict=True):
             texts.append(column.text(row, number))
     if not pairs[0]:

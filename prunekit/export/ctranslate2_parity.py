@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
-from prunekit.export.parity import APART, Parity, refused
+from prunekit.export.parity import APART, Parity, refuse_export
 from prunekit.find.adapter import Adapter
 from prunekit.latency.workload import plain_tokens
 from prunekit.measure.quality import evaluating
@@ -39,7 +39,7 @@ class Heard:
     lacking: Sequence[Tensor]
 
 
-def of_engine(
+def check_ctranslate2(
     model: PreTrainedModel, adapter: Adapter, directory: Path, vocabulary: list[str], exact: bool, rows: int = 0
 ) -> Parity:
     """A model of transformers and its export to CTranslate2 in `directory`; `rows` 0 takes as many as are bearable.
@@ -61,7 +61,7 @@ def of_engine(
     if not exact:
         return Parity(difference, equal, len(right), float(apart.mean()), float(torch.cat(right).float().mean()))
     if not difference <= APART or equal < len(right):
-        raise refused(f"log-probabilities by {difference:.1e}", equal == len(right))
+        raise refuse_export(f"log-probabilities by {difference:.1e}", equal == len(right))
     return Parity(difference, equal, len(right))
 
 

@@ -19,8 +19,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.utils.generic import ModelOutput
 
-from prunekit.errors import PrunekitError, told
-from prunekit.export.to_onnx import DECODER, ENCODER, library
+from prunekit.errors import PrunekitError, one_line
+from prunekit.export.to_onnx import DECODER, ENCODER, onnx_library
 
 
 def from_onnx(
@@ -32,7 +32,7 @@ def from_onnx(
     says. `threads` None takes all cores; `providers` are ONNX Runtime's. Raises `PrunekitError` where files are missing
     or damaged, or the packages are not installed.
     """
-    library()
+    onnx_library()
     import onnxruntime
 
     folder = Path(directory)
@@ -48,7 +48,7 @@ def from_onnx(
             for name in (ENCODER, DECODER)
         )
     except Exception as error:  # ONNX Runtime's errors share no ancestor
-        raise PrunekitError(f"ONNX Runtime cannot open {str(directory)!r}: {told(error)[:300]}") from error
+        raise PrunekitError(f"ONNX Runtime cannot open {str(directory)!r}: {one_line(error)[:300]}") from error
     config = AutoConfig.from_pretrained(folder)
     return OnnxModel(config, GenerationConfig.from_pretrained(folder), encoder, decoder)
 
@@ -65,7 +65,7 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
     def __init__(self, config: PretrainedConfig, generation_config: GenerationConfig, encoder: Any, decoder: Any):
         super().__init__(config)
         self.generation_config = generation_config
-        self.encoder, self.session = Encoder(encoder), decoder
+        self.encoder, self.session = OnnxEncoder(encoder), decoder
         self.past = {each.name: each.shape for each in decoder.get_inputs() if each.name.startswith("past.")}
 
     @property
@@ -141,7 +141,7 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
             layer.is_initialized, layer.dtype, layer.device = True, self.dtype, self.device
 
 
-class Encoder(nn.Module):
+class OnnxEncoder(nn.Module):
     """The graph that reads an input."""
 
     main_input_name = "input_ids"

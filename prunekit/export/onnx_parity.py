@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from prunekit.errors import PrunekitError, told
+from prunekit.errors import PrunekitError, one_line
 from prunekit.export.onnx_model import from_onnx
-from prunekit.export.parity import APART, Parity, refused
+from prunekit.export.parity import APART, Parity, refuse_export
 from prunekit.latency.workload import random_text
-from prunekit.measure.equivalence import compare, observe
+from prunekit.measure.equivalence import compare_outputs, record_outputs
 from prunekit.recipe import Workload
 
 LENGTH = 12
@@ -23,28 +23,28 @@ TEXTS = ((1, 800), (1, 1), (4, 5), (10, LENGTH))
 on it, for a constant. The long one comes first: some models change their ways for good after a short one."""
 
 
-def of_graphs(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
+def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     """A model of transformers and its export to ONNX, on texts of several lengths, some of them padded.
 
     Log-probabilities of given targets are compared, and those by which both write the same. Raises `PrunekitError`
     where it is to be `exact` and they differ by more than `APART`, or greedy tokens do.
     """
     batches = [_texts(model, rows, min(length, _longest(model))) for rows, length in TEXTS]
-    one = observe(model, batches)
+    one = record_outputs(model, batches)
     try:
-        other = observe(from_onnx(directory, torch.get_num_threads()), batches)
+        other = record_outputs(from_onnx(directory, torch.get_num_threads()), batches)
     except Exception as error:  # ONNX Runtime's errors share no ancestor
         raise PrunekitError(
             "ONNX Runtime cannot run what was exported, so nothing was written; export the model with --to plain "
-            f"({told(error)[:300]})."
+            f"({one_line(error)[:300]})."
         ) from error
     same = [_equal(*both) for both in zip(one.tokens, other.tokens, strict=True)]
     pairs = [*zip(one.logits, other.logits, strict=True)]
     pairs += [(a[rows], b[rows]) for a, b, rows in zip(one.scores, other.scores, same, strict=True) if rows.any()]
     difference = max(_apart(a.log_softmax(-1), b.log_softmax(-1)) for a, b in pairs)
-    agreed = compare(one, other).tokens_equal
+    agreed = compare_outputs(one, other).tokens_equal
     if exact and not (difference <= APART and agreed):
-        raise refused(f"log-probabilities by {difference:.1e}", agreed)
+        raise refuse_export(f"log-probabilities by {difference:.1e}", agreed)
     return Parity(difference, sum(int(rows.sum()) for rows in same), sum(len(rows) for rows in same))
 
 

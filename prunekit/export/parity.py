@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
-from prunekit.measure.equivalence import ALARM, compare, observe
+from prunekit.measure.equivalence import ALARM, compare_outputs, record_outputs
 
 APART = 1e-4
 """How far log-probabilities of a token may be apart in float32, as a share of the largest where that is above 1."""
@@ -43,19 +43,19 @@ class Parity:
         )
 
 
-def of_models(one: PreTrainedModel, other: PreTrainedModel, adapter: Adapter) -> Parity:
+def check_parity(one: PreTrainedModel, other: PreTrainedModel, adapter: Adapter) -> Parity:
     """Two models of transformers; raises `PrunekitError` where logits or tokens differ by more than rounding."""
     config, table = copy.copy(one.config), cast(Any, one.get_input_embeddings())
     config.vocab_size = len(table.weight)
     inputs = adapter.encoder_inputs(config, 4)
     batch = {**inputs, "decoder_input_ids": torch.tensor([[3, 4, 5, 6]]).repeat(4, 1)}
-    found = compare(observe(one, [batch]), observe(other, [batch]))
+    found = compare_outputs(record_outputs(one, [batch]), record_outputs(other, [batch]))
     if found.max_rel_diff > ALARM[one.dtype] or not found.tokens_equal:
-        raise refused(f"logits by {found.max_rel_diff:.1e} of the largest", found.tokens_equal)
+        raise refuse_export(f"logits by {found.max_rel_diff:.1e} of the largest", found.tokens_equal)
     return Parity(found.max_rel_diff, 4, 4)
 
 
-def refused(how: str, tokens_equal: bool | None) -> PrunekitError:
+def refuse_export(how: str, tokens_equal: bool | None) -> PrunekitError:
     """The error of an export that says something else."""
     tokens = "" if tokens_equal is None else f", tokens {'equal' if tokens_equal else 'different'}"
     return PrunekitError(

@@ -15,19 +15,19 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import plan_of
-from prunekit.cut.layout import Holders, Pruned, holders, put, stock_of, uninstall
+from prunekit.cut.layout import Holders, Pruned, parameter_holders, replace_parameter, stock_class, uninstall
 from prunekit.cut.layout_compiler import indices
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
 from prunekit.find.trace import inputs_of
 
 Heads = Mapping[str, tuple[int, ...]]
 """The heads of each attention of the live model, by their numbers in the dense one, those of zeros among them."""
 
 
-def write(
+def export_ctranslate2(
     model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, tokenizer: Any, directory: Path, quantization: str
 ) -> list[str]:
     """Write `model` in CTranslate2's format and return its vocabulary; `graph` describes the original.
@@ -35,7 +35,10 @@ def write(
     `quantization` is one of CTranslate2's, like ``float32`` or ``int8``. Raises `PrunekitError` for architectures that
     it does not translate, and for a quantization that it does not know.
     """
-    live, full = narrow(graph.groups, plan_of(model) or PruningPlan()), {group.name: group for group in graph.groups}
+    live, full = (
+        groups_after(graph.groups, plan_of(model) or PruningPlan()),
+        {group.name: group for group in graph.groups},
+    )
     even = _as_stock(model)
     heads = evened(even, live, full)
     loader = _loader(adapter, even)
@@ -58,7 +61,7 @@ def write(
     return vocabulary
 
 
-def library() -> Any:
+def ctranslate2_library() -> Any:
     """CTranslate2, or one sentence on how to get it."""
     try:
         import ctranslate2
@@ -74,7 +77,7 @@ def _loader(adapter: Adapter, model: PreTrainedModel) -> Any:
         raise PrunekitError(
             "The config names no decoder_start_token_id, which CTranslate2 starts with; set and save it."
         )
-    loader = adapter.ctranslate2(model, library().converters.transformers._MODEL_LOADERS)
+    loader = adapter.ctranslate2(model, ctranslate2_library().converters.transformers._MODEL_LOADERS)
     if loader is None:
         kind = type(model.config).__name__
         raise PrunekitError(f"There is no export of models with a {kind} to CTranslate2; try --to plain.")
@@ -88,9 +91,9 @@ def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
     uninstall(whole.float())
     if isinstance(model, Pruned):
         for entry in whole.config.prunekit["layout"]["quirks"]:
-            if entry["quirk"] == "GathersOutput":
+            if entry["quirk"] == "GatherOutput":
                 _gather(whole.get_submodule(entry["module"]), torch.tensor(entry["index"]))
-        whole.__class__ = stock_of(type(whole))
+        whole.__class__ = stock_class(type(whole))
         whole.config.__class__ = whole.config_class
     whole.config.vocab_size = len(whole.get_output_embeddings().weight)
     stock: PreTrainedModel = whole
@@ -111,7 +114,7 @@ def evened(model: PreTrainedModel, live: Sequence[PruningGroup], full: Mapping[s
 
     A feed-forward layer without channels gets one of zeros.
     """
-    owners, found = holders(model), {}
+    owners, found = parameter_holders(model), {}
     groups = [group for group in live if group.kind is Kind.HEADS]
     widest = {stack: max(len(g) for g in groups if g.stack == stack) for stack in {g.stack for g in groups}}
     for group in live:
@@ -136,12 +139,12 @@ def _spread(model: PreTrainedModel, owners: Holders, group: PruningGroup, ids: S
         old = model.get_parameter(piece.parameter)
         size = list(old.shape)
         size[piece.dim] = len(ids) * piece.width
-        put(owners, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
+        replace_parameter(owners, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
 
 
 def _scale_queries(spec: Any) -> None:
     """The scale of queries, where the loader left it to the engine, which would tell it from the stack's width."""
-    unset = library().specs.model_spec.OPTIONAL
+    unset = ctranslate2_library().specs.model_spec.OPTIONAL
     for stack in (spec.encoder, spec.decoder):
         for layer in stack.layer:
             for attention, parts in ((layer.self_attention, 3), (getattr(layer, "attention", None), 1)):
@@ -175,7 +178,7 @@ def _scale(model: PreTrainedModel, inputs: dict[str, Any]) -> Any:
         for hook in hooks:
             hook.remove()
     factor = float((seen["read"] * seen["out"]).sum() / seen["out"].square().sum())
-    return library().specs.model_spec.OPTIONAL if abs(factor - 1) < 1e-3 else factor
+    return ctranslate2_library().specs.model_spec.OPTIONAL if abs(factor - 1) < 1e-3 else factor
 
 
 def _align(config: Any, live: Sequence[PruningGroup], heads: Heads) -> None:

@@ -24,9 +24,9 @@ from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import BaseModelOutput
 
 from prunekit.cut.checkpoint import dense_config, plan_of
-from prunekit.cut.layout import Pruned, stock_of
+from prunekit.cut.layout import Pruned, stock_class
 from prunekit.cut.layout_compiler import cut_config
-from prunekit.errors import PrunekitError, told
+from prunekit.errors import PrunekitError, one_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import PruningPlan
@@ -51,7 +51,7 @@ AXES: Mapping[str, dict[int, str]] = {
 """Which dimensions of inputs and outputs vary, by the first part of their names."""
 
 
-def write(
+def export_onnx(
     model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path, quantization: str = "float32"
 ) -> None:
     """Write the graphs and configs of `model`, in float32; `graph` describes the original.
@@ -64,7 +64,7 @@ def write(
     With the `quantization` ``int8`` matrices have weights of one byte. Raises `PrunekitError` for another one, for
     models that read no text, and for what torch cannot trace.
     """
-    library()
+    onnx_library()
     if quantization not in QUANTIZATIONS:
         raise PrunekitError(f"An export to ONNX has no quantization {quantization!r}; take float32 or int8.")
     if model.main_input_name != "input_ids":
@@ -85,12 +85,12 @@ def write(
         _trace(_Decoding(traced, found), given, outputs[1], directory / DECODER, quantization)
     except Exception as error:  # whatever a model raises that was not made to be traced
         raise PrunekitError(
-            f"A {type(model).__name__} cannot be traced for ONNX ({told(error)[:300]}); export it with --to plain."
+            f"A {type(model).__name__} cannot be traced for ONNX ({one_line(error)[:300]}); export it with --to plain."
         ) from error
     _configs(model, adapter, graph, directory)
 
 
-def library() -> Any:
+def onnx_library() -> Any:
     """The package onnx, or one sentence on how to get it and ONNX Runtime."""
     try:
         import onnx
@@ -213,7 +213,7 @@ def _trace(
         if quantization == "int8":
             _quantize(file)
         _gather(file, path)
-    library().checker.check_model(str(path), full_check=True)
+    onnx_library().checker.check_model(str(path), full_check=True)
 
 
 @contextmanager
@@ -245,7 +245,7 @@ def _gather(file: Path, target: Path) -> None:
     if len(list(file.parent.iterdir())) == 1:
         shutil.move(file, target)
     else:
-        onnx, weights = library(), target.with_name(f"{target.name}.data")
+        onnx, weights = onnx_library(), target.with_name(f"{target.name}.data")
         onnx.save_model(onnx.load(file), target, save_as_external_data=True, location=weights.name)
         shutil.copymode(target, weights)  # onnx hides it from everybody else
 
@@ -253,7 +253,7 @@ def _gather(file: Path, target: Path) -> None:
 def _configs(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path) -> None:
     """What `generate` asks of a model: the stock config, with the layers that are left, and how to generate."""
     config = cut_config(adapter, dense_config(model.config), graph.groups, plan_of(model) or PruningPlan())
-    config.architectures = [(stock_of(type(model)) if isinstance(model, Pruned) else type(model)).__name__]
+    config.architectures = [(stock_class(type(model)) if isinstance(model, Pruned) else type(model)).__name__]
     config.dtype = torch.float32
     config.save_pretrained(directory)
     cast(Any, model).generation_config.save_pretrained(directory)

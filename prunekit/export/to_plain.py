@@ -13,10 +13,10 @@ from prunekit.cut.layout_compiler import cut_config, indices
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
 
 
-def padded(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
+def padded_model(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
     """A stock model that computes what a pruned one does, with the dense widths and the layers that are left.
 
     `graph` describes the original. A head of zeros adds nothing to its attention's output, nor a channel of zeros to
@@ -26,7 +26,7 @@ def padded(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph) -> 
     plan = plan_of(model) or PruningPlan()
     said = (Kind.LAYERS, Kind.VOCABULARY)  # by a stock config
     layers = PruningPlan({group.name: plan.of(group) for group in graph.groups if group.kind in said})
-    groups = narrow(graph.groups, layers)
+    groups = groups_after(graph.groups, layers)
     if gone := [g.name for g in groups if g.kind is Kind.HIDDEN and len(plan.of(g)) < len(g)]:
         raise PrunekitError(
             f"{gone[0]} is narrower than in the dense model, which zeros cannot stand for: norms average over it; "

@@ -12,11 +12,11 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.config_keys import get_key
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, current_name, narrow, widths
-from prunekit.find.hidden_groups import slices_of, streams
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, current_name, groups_after, width_groups
+from prunekit.find.hidden_groups import slices_of, stream_groups
 from prunekit.find.size import Size
 from prunekit.find.trace import Node, trace
-from prunekit.find.validation import AdapterError, Component, all_roots, check_claims, check_paths, place
+from prunekit.find.validation import AdapterError, Component, all_roots, check_claims, check_paths, module_place
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DependencyGraph:
 
     def prunable_size(self, stack: str) -> Size:
         """What heads and FFN channels that may be cut own in one stack: NASH's denominator of encoder sparsity."""
-        names = set().union(*(group.parameters() for group in widths(self.groups, stack)))
+        names = set().union(*(group.parameters() for group in width_groups(self.groups, stack)))
         return Size({name: shape for name, shape in self.shapes.items() if name in names}, self.groups)
 
     def after(self, plan: PruningPlan) -> "DependencyGraph":
@@ -54,7 +54,7 @@ class DependencyGraph:
 
         Groups keep their names, which count in the original model; the couplings stay those of the original.
         """
-        groups = narrow(self.groups, plan)
+        groups = groups_after(self.groups, plan)
         layers = [group for group in self.groups if group.kind is Kind.LAYERS]
         owned = set().union(*(group.parameters() for group in layers))
         names = {name: current_name(name, layers, plan) if name in owned else name for name in self.shapes}
@@ -91,7 +91,7 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     graph = _graph(components, shapes, ties)
     groups = [
         *_groups(adapter, config, stacks, depths, components, shapes),
-        *streams(graph, adapter, small, stacks, components, traced.constants, ties),
+        *stream_groups(graph, adapter, small, stacks, components, traced.constants, ties),
     ]
     whole = adapter.whole(config)
     groups = [replace(g, prunable=g.prunable and not any(fnmatch(g.name, p) for p in whole)) for g in groups]
@@ -120,14 +120,14 @@ def _extended(component: Component, stacks: Sequence[Stack], depths: Mapping[str
     """
 
     def copies(parameter: str) -> list[str]:
-        if (at := place(parameter, stacks)) is None:
+        if (at := module_place(parameter, stacks)) is None:
             return [parameter]
         stack, layer = at
         rest = parameter[len(f"{stack.path}.{layer}.") :]
         return [f"{stack.path}.{n}.{rest}" for n in range(depths[stack.name]) if min(n, 1) == layer]
 
     nodes = [[(name, dim) for name in copies(parameter)] for parameter, dim in sorted(component)]
-    places = {place(parameter, stacks) for parameter, _ in component}
+    places = {module_place(parameter, stacks) for parameter, _ in component}
     if len(places) == 1 and None not in places:
         return [frozenset(layer) for layer in zip(*nodes, strict=True)]
     return [frozenset(node for group in nodes for node in group)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from prunekit._support.atomic import replacing
+from prunekit._support.atomic import atomic_write
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import Kind, PruningPlan, current_name
@@ -33,19 +33,19 @@ def check_format(file: Path) -> None:
         raise PrunekitError(f"The export {str(file)!r} is a directory; name a file.")
 
 
-def export(graph: DependencyGraph, file: Path) -> "nx.Graph[str]":
+def export_graph(graph: DependencyGraph, file: Path) -> "nx.Graph[str]":
     """Write `graph` to `file`, whole or not at all, in the format that the file's name asks for; returns what it wrote.
 
     Raises `PrunekitError` where the name asks for another format.
     """
     check_format(file)
-    drawn = picture(graph)
-    with replacing(file) as draft:
+    drawn = graph_drawing(graph)
+    with atomic_write(file) as draft:
         FORMATS[file.suffix.lower()](drawn, draft)
     return drawn
 
 
-def picture(graph: DependencyGraph) -> "nx.Graph[str]":
+def graph_drawing(graph: DependencyGraph) -> "nx.Graph[str]":
     """The couplings of the model as it stands, with readable names: one node per dimension of a parameter.
 
     Example: ``encoder.block.0.layer.0.SelfAttention.q.weight[0]`` has the `size` 768, the `group`
@@ -61,13 +61,13 @@ def picture(graph: DependencyGraph) -> "nx.Graph[str]":
     for name, dim in couplings:
         first = ties.get(name, name)
         facts = {"size": graph.shapes[first][dim], "group": owner.get((first, dim), ""), "part": graph.parts[first]}
-        drawn.add_node(spelled((name, dim)), **facts)
+        drawn.add_node(node_text((name, dim)), **facts)
     for one, other, kind in couplings.edges(data="kind"):
-        drawn.add_edge(spelled(one), spelled(other), kind=kind)
+        drawn.add_edge(node_text(one), node_text(other), kind=kind)
     return drawn
 
 
-def spelled(node: Node) -> str:
+def node_text(node: Node) -> str:
     """``shared.weight[0]`` for dimension 0 of ``shared.weight``."""
     name, dim = node
     return f"{name}[{dim}]"

@@ -214,13 +214,13 @@ def current_name(parameter: str, groups: Iterable[PruningGroup], plan: PruningPl
     return parameter
 
 
-def widths(groups: Iterable[PruningGroup], *stacks: str) -> list[PruningGroup]:
+def width_groups(groups: Iterable[PruningGroup], *stacks: str) -> list[PruningGroup]:
     """The groups of heads and FFN channels in some stacks that may be cut."""
     kinds = (Kind.HEADS, Kind.FFN)
     return [group for group in groups if group.stack in stacks and group.kind in kinds and group.prunable]
 
 
-def narrow(groups: Sequence[PruningGroup], plan: PruningPlan) -> tuple[PruningGroup, ...]:
+def groups_after(groups: Sequence[PruningGroup], plan: PruningPlan) -> tuple[PruningGroup, ...]:
     """The groups as they stand in a model that `plan` was applied to: fewer ids, current parameter names.
 
     Groups inside dropped layers are gone.

@@ -11,10 +11,10 @@ from transformers import PreTrainedModel
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.groups import Kind, PruningGroup, Slice
 from prunekit.find.trace import Constant, Node
-from prunekit.find.validation import AdapterError, Component, place
+from prunekit.find.validation import AdapterError, Component, module_place
 
 
-def streams(
+def stream_groups(
     graph: "nx.Graph[Node]",
     adapter: Adapter,
     small: PreTrainedModel,
@@ -26,8 +26,8 @@ def streams(
     """What runs through the whole model: the hidden dimensions of the residual stream, and the vocabulary."""
     yield from _vocabulary(graph, small, ties)
     for component in nx.connected_components(graph):
-        crossing = {at[0].name for name, _ in component if (at := place(name, stacks)) is not None}
-        if crossing and len({place(name, stacks) for name, _ in component if name not in ties}) > 1:
+        crossing = {at[0].name for name, _ in component if (at := module_place(name, stacks)) is not None}
+        if crossing and len({module_place(name, stacks) for name, _ in component if name not in ties}) > 1:
             hidden = _stream("hidden", "", component, graph, ties)
             readers = [stack for stack in stacks if _reads(stack, hidden)]
             if len(readers) == 1:

@@ -16,7 +16,7 @@ class AdapterError(PrunekitError):
     """An adapter's declaration and the traced couplings contradict each other."""
 
 
-def place(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
+def module_place(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
     """The stack and the number of the layer that a parameter lies in; None outside the layers."""
     for stack in stacks:
         if parameter.startswith(f"{stack.path}."):
@@ -61,7 +61,9 @@ def check_claims(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module, tr
                 f"The adapter {name} declares {root.kind} at {here!r}, but tracing found no group there."
             )
         rivals = (
-            [owners[owned]] if owned in owners else sorted(n for n, _ in owned if place(n, stacks) != (stack, layer))
+            [owners[owned]]
+            if owned in owners
+            else sorted(n for n, _ in owned if module_place(n, stacks) != (stack, layer))
         )
         if rivals:
             raise AdapterError(
@@ -70,7 +72,7 @@ def check_claims(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module, tr
             )
         owners[owned] = here
     for component in traced:
-        places = {place(parameter, stacks) for parameter, _ in component}
+        places = {module_place(parameter, stacks) for parameter, _ in component}
         kept = any(part in parameter for part in adapter.keep for parameter, _ in component)
         if len(places) == 1 and None not in places and component not in owners and not kept:
             raise AdapterError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from prunekit.latency.clocks import Clock
-from prunekit.latency.workload import generate
+from prunekit.latency.workload import generate_fixed
 from prunekit.recipe import Workload
 
 SPLIT_RUNS = 3
@@ -17,10 +17,10 @@ SPLIT_RUNS = 3
 
 
 @dataclass(frozen=True)
-class Split:
-    """Where the time of one `generate` goes, as fractions that sum to 1. Example: ``Split(0.09, 0.74, 0.12, 0.05)``.
+class Breakdown:
+    """Where the time of one `generate` goes, as fractions that sum to 1.
 
-    `loop` is the rest: choosing tokens, keeping beams and caches.
+    Example: ``Breakdown(0.09, 0.74, 0.12, 0.05)``. `loop` is the rest: choosing tokens, keeping beams and caches.
     """
 
     encoder: float
@@ -29,16 +29,16 @@ class Split:
     loop: float
 
 
-def split(
+def measure_breakdown(
     model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload, clock: Clock, advance: Callable[[], None]
-) -> Split:
+) -> Breakdown:
     """Fractions from hooks around the two stacks and the output projection."""
-    spent = sections(model, inputs, workload, SPLIT_RUNS, clock, advance)
+    spent = model_sections(model, inputs, workload, SPLIT_RUNS, clock, advance)
     total = sum(spent.values())
-    return Split(**{name: seconds / total for name, seconds in spent.items()})
+    return Breakdown(**{name: seconds / total for name, seconds in spent.items()})
 
 
-def sections(
+def model_sections(
     model: PreTrainedModel,
     inputs: dict[str, Tensor],
     workload: Workload,
@@ -56,7 +56,7 @@ def sections(
             if isinstance(part, nn.Module):
                 hooks.enter_context(_timed(part, name, spent, clock))
         for _ in range(runs):
-            generate(model, inputs, workload)
+            generate_fixed(model, inputs, workload)
             advance()
     total = clock().seconds - start
     return {**spent, "loop": total - sum(spent.values())}

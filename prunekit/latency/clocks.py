@@ -81,7 +81,7 @@ def clock_for(device: torch.device, threads: int) -> Iterator[Clock]:
         gc.unfreeze()
 
 
-def steady(calls: Mapping[str, Sequence[Spent]]) -> dict[str, list[float]]:
+def pace_factors(calls: Mapping[str, Sequence[Spent]]) -> dict[str, list[float]]:
     """Factors for the seconds of every call that free them from what the core's pace did to them.
 
     Seconds are taken to grow as a power of the pace, the same for all calls here: regression of their logarithms, those

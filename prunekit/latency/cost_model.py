@@ -20,13 +20,13 @@ from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.surgery import cut
-from prunekit.cut.token_ids import named
+from prunekit.cut.token_ids import token_ids_in_configs
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, narrow
-from prunekit.latency.breakdown import sections
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.latency.breakdown import model_sections
 from prunekit.latency.clocks import Clock, clock_for
-from prunekit.latency.interleave import PRECISION, Steps, Turns, middle, standard_error, take_turns
+from prunekit.latency.interleave import PRECISION, InterleavedTimes, Steps, interleave, standard_error, trimmed_mean
 from prunekit.latency.workload import Inputs, made_for, random_text
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.recipe import Workload
@@ -158,8 +158,8 @@ def calibrate(
     it there are cuts of it in memory, each of `DEEP` layers at most or of a thin encoder.
     """
     before = plan_of(model) or PruningPlan()
-    groups = tuple(narrow(graph.groups, before))
-    plans, runs = probes(groups, named(model, {})), _lengths(workload)
+    groups = tuple(groups_after(graph.groups, before))
+    plans, runs = probes(groups, token_ids_in_configs(model, {})), _lengths(workload)
     models = [cut_copy(model, plan, adapter, graph) for plan in plans]
     inputs = made_for(models, sources, workload, 0)
     with ExitStack() as modes:
@@ -175,7 +175,7 @@ def calibrate(
         for call in calls.values():
             call.once()
             steps.advance()
-        turns = take_turns(calls, repeats, clock, steps.advance, _priced, PATIENCE)
+        turns = interleave(calls, repeats, clock, steps.advance, _priced, PATIENCE)
     found = [call.typical(turns.factors[name]) for name, call in calls.items()]
     whole = [_stretched(found[at : at + len(runs)], runs, workload) for at in range(0, len(found), len(runs))]
     left = [amounts(groups, plan) for plan in plans]
@@ -202,7 +202,7 @@ class _Probe:
     """A small cut of the model that generates whenever it is called, and keeps the seconds of every section."""
 
     def __init__(self, model: PreTrainedModel, inputs: dict[str, Tensor], run: Workload, clock: Clock):
-        self.once = partial(sections, model, inputs, run, 1, clock)
+        self.once = partial(model_sections, model, inputs, run, 1, clock)
         self.calls: list[dict[str, float]] = []
 
     def __call__(self) -> None:
@@ -211,7 +211,7 @@ class _Probe:
     def typical(self, factors: Sequence[float]) -> dict[str, float]:
         """A section's seconds in the middle of the turns, freed from the core's pace by a factor for each."""
         calls = list(zip(self.calls, factors, strict=True))
-        return {name: middle([parts[name] * factor for parts, factor in calls]) for name in SECTIONS}
+        return {name: trimmed_mean([parts[name] * factor for parts, factor in calls]) for name in SECTIONS}
 
 
 def _stretched(found: Sequence[dict[str, float]], runs: Sequence[Workload], workload: Workload) -> dict[str, float]:
@@ -221,12 +221,12 @@ def _stretched(found: Sequence[dict[str, float]], runs: Sequence[Workload], work
     return {name: short[name] + share * (long[name] - short[name]) for name in SECTIONS}
 
 
-def _noise(turns: Turns) -> float:
+def _noise(turns: InterleavedTimes) -> float:
     """The median over probes and lengths of the standard error of a total, relative to that."""
-    return statistics.median(standard_error(each) / middle(each) for each in turns.headline.values())
+    return statistics.median(standard_error(each) / trimmed_mean(each) for each in turns.headline.values())
 
 
-def _priced(turns: Turns) -> bool:
+def _priced(turns: InterleavedTimes) -> bool:
     """Whether the totals are known well enough to solve for prices."""
     return _noise(turns) <= PRECISION
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunekit.latency.clocks import Clock, Spent, steady
+from prunekit.latency.clocks import Clock, Spent, pace_factors
 from prunekit.measure.quality import Progress
 
 TRIM = 0.1
@@ -28,14 +28,14 @@ PATIENCE = 10.0
 """Seconds for each call, after which the turns that were asked for are enough."""
 
 
-class Turns:
+class InterleavedTimes:
     """Seconds of every call by name, turn by turn: by a clock, freed from the core's pace, and by the wall.
 
     Example: ten turns of ``dense`` at 0.10 s and ``pruned`` at 0.04 s have the ratio 2.5 and the error 0.
     """
 
     def __init__(self, calls: Mapping[str, Sequence[Spent]], wall: Mapping[str, Sequence[float]]):
-        self.factors = steady(calls)
+        self.factors = pace_factors(calls)
         self.headline = {
             name: [call.seconds * factor for call, factor in zip(each, self.factors[name], strict=True)]
             for name, each in calls.items()
@@ -44,32 +44,32 @@ class Turns:
 
     def seconds(self, name: str) -> float:
         """What a call takes."""
-        return middle(self.headline[name])
+        return trimmed_mean(self.headline[name])
 
     def ratio(self, name: str, other: str) -> float:
         """How many times as long as the other a call takes."""
-        return middle(self.headline[name]) / middle(self.headline[other])
+        return trimmed_mean(self.headline[name]) / trimmed_mean(self.headline[other])
 
     def error(self, name: str, other: str) -> float | None:
         """The standard error of their ratio; None after a single turn."""
         return ratio_error(self.headline[name], self.headline[other])
 
 
-def ratios_known(turns: Turns) -> bool:
+def ratios_are_precise(turns: InterleavedTimes) -> bool:
     """Whether the ratios of the first call to all others are known to `PRECISION`."""
     first, *others = turns.headline
     errors = [(turns.error(first, other), turns.ratio(first, other)) for other in others]
     return all(error is not None and error <= PRECISION * ratio for error, ratio in errors)
 
 
-def take_turns(
+def interleave(
     calls: Mapping[str, Callable[[], object]],
     least: int,
     clock: Clock,
     advance: Callable[[], None] = lambda: None,
-    enough: Callable[[Turns], bool] = ratios_known,
+    enough: Callable[[InterleavedTimes], bool] = ratios_are_precise,
     patience: float | None = None,
-) -> Turns:
+) -> InterleavedTimes:
     """Call all of them `least` times at least, until that is `enough`.
 
     `MOST` turns and `patience`, in seconds (`PATIENCE` for each call), end it too. Who goes first alternates, so that
@@ -80,7 +80,7 @@ def take_turns(
     wall: dict[str, list[float]] = {name: [] for name in calls}
     end = time.perf_counter() + (PATIENCE * len(calls) if patience is None else patience)
     for turn in range(MOST * least):
-        if turn >= least and (time.perf_counter() > end or enough(Turns(spent, wall))):
+        if turn >= least and (time.perf_counter() > end or enough(InterleavedTimes(spent, wall))):
             break
         for name in reversed(list(calls)) if turn % 2 else calls:
             wall_start, start = time.perf_counter(), clock()
@@ -88,7 +88,7 @@ def take_turns(
             spent[name].append(clock() - start)
             wall[name].append(time.perf_counter() - wall_start)
             advance()
-    return Turns(spent, wall)
+    return InterleavedTimes(spent, wall)
 
 
 @dataclass
@@ -107,19 +107,19 @@ class Steps:
             self.listener(self.done, self.total)
 
 
-def middle(values: Sequence[float]) -> float:
+def trimmed_mean(values: Sequence[float]) -> float:
     """The mean without the share `TRIM` of the values at either end."""
     out = int(TRIM * len(values))
     return statistics.fmean(sorted(values)[out : len(values) - out])
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """Of a `middle` of several values, as if none were left out of it; infinite of a single one."""
+    """Of a `trimmed_mean` of several values, as if none were left out of it; infinite of a single one."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
 
 
 def ratio_error(above: Sequence[float], below: Sequence[float]) -> float | None:
-    """The standard error of the ratio of two `middle`s whose values were taken in turns; None of a single turn.
+    """The standard error of the ratio of two `trimmed_mean`s whose values were taken in turns; None of a single turn.
 
     The jackknife (Tukey 1958): a turn is left out at a time, so that what disturbs both alike does not count.
     """
@@ -131,4 +131,4 @@ def ratio_error(above: Sequence[float], below: Sequence[float]) -> float | None:
 
 
 def _without(values: Sequence[float], turn: int) -> float:
-    return middle([*values[:turn], *values[turn + 1 :]])
+    return trimmed_mean([*values[:turn], *values[turn + 1 :]])

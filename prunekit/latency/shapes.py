@@ -11,16 +11,16 @@ from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, widths
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, width_groups
 from prunekit.latency.cost_model import CostModel, calibrate
 from prunekit.latency.timing import threads_of
-from prunekit.latency.workload import Inputs, check, example_of, inputs_for
-from prunekit.learn.selection.size_search import meet_evenly
-from prunekit.loading.context import Subject, adapter_for, device_of
+from prunekit.latency.workload import Inputs, check_workloads, example_of, inputs_for
+from prunekit.learn.selection.size_search import prune_to_size_uniform
+from prunekit.loading.context import RunContext, adapter_for, device_of
 from prunekit.loading.pretrained import graph_of, located, open_config, open_model
 from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, Workload
-from prunekit.vocabulary.pruning import plan_for, wanted
+from prunekit.vocabulary.pruning import plan_for, required_token_ids
 
 SPARSEST = 0.8
 """The largest share of the encoder's heads and channels that is offered; beyond it nothing is left to read with."""
@@ -64,14 +64,14 @@ class Shapes:
 
         Raises `PrunekitError` for more layers than there are, and for a share that is none.
         """
-        refuse(self.graph, [decoder_layers], [encoder_sparsity])
-        stack = stack_of(self.graph)
+        check_offered(self.graph, [decoder_layers], [encoder_sparsity])
+        stack = decoder_layers_group(self.graph)
         plan = self.base.then(PruningPlan({stack.name: stack.ids[:decoder_layers]}) if stack else PruningPlan())
         if encoder_sparsity:
             size = self.graph.prunable_size("encoder")
             scores = {group.name: torch.zeros(len(group)) for group in self._widths()}
             plan = plan.then(
-                meet_evenly(self._widths(), scores, size, size.whole * (1 - encoder_sparsity), self.round_to)
+                prune_to_size_uniform(self._widths(), scores, size, size.whole * (1 - encoder_sparsity), self.round_to)
             )
         seconds = self.cost.seconds(plan)
         speedup = self.cost.total(PruningPlan()) / sum(seconds.values())
@@ -130,10 +130,10 @@ class Shapes:
         )
 
     def _widths(self) -> list[PruningGroup]:
-        return widths(self.graph.groups, "encoder")
+        return width_groups(self.graph.groups, "encoder")
 
 
-def stack_of(graph: DependencyGraph) -> PruningGroup | None:
+def decoder_layers_group(graph: DependencyGraph) -> PruningGroup | None:
     """The decoder's layers; None where they cannot be pruned."""
     stacks = (g for g in graph.groups if g.kind is Kind.LAYERS and g.stack == "decoder" and g.prunable)
     return next(stacks, None)
@@ -141,11 +141,11 @@ def stack_of(graph: DependencyGraph) -> PruningGroup | None:
 
 def depths_of(graph: DependencyGraph) -> list[int]:
     """How many decoder layers may stay, most first."""
-    stack = stack_of(graph)
+    stack = decoder_layers_group(graph)
     return list(range(len(stack), 0, -1)) if stack else [0]
 
 
-def refuse(graph: DependencyGraph, depths: Sequence[int], sparsities: Sequence[float]) -> None:
+def check_offered(graph: DependencyGraph, depths: Sequence[int], sparsities: Sequence[float]) -> None:
     """Raise `PrunekitError` for more decoder layers than there are, and for a sparsity that is none."""
     offered = depths_of(graph)
     for depth in depths:
@@ -162,16 +162,16 @@ def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> 
         yield [shapes.shape(depth, sparsity) for sparsity in sparsities]
 
 
-def offered(subject: Subject, recipe: Recipe, progress: Progress | None = None) -> Shapes:
+def shapes_for_run(context: RunContext, recipe: Recipe, progress: Progress | None = None) -> Shapes:
     """The shapes of a run's model, priced on this machine for the target's workload."""
-    sources, threads = inputs_for(subject.reader), recipe.measure.threads
-    shapes = _priced(subject.model, subject.adapter, subject.graph, recipe.target.workload, threads, sources, progress)
+    sources, threads = inputs_for(context.processor), recipe.measure.threads
+    shapes = _priced(context.model, context.adapter, context.graph, recipe.target.workload, threads, sources, progress)
     corpus = recipe.vocabulary.corpus is not None
-    base = plan_for(shapes.graph, wanted(subject, recipe.vocabulary)) if corpus else PruningPlan()
+    base = plan_for(shapes.graph, required_token_ids(context, recipe.vocabulary)) if corpus else PruningPlan()
     return replace(shapes, round_to=recipe.round_to, base=base)
 
 
-def offered_by(
+def shapes_for_model(
     place: str,
     workload: Workload,
     adapter: str | None,
@@ -189,7 +189,7 @@ def offered_by(
     _, known = adapter_for(config, adapter)
     model = open_model(directory, config, known, torch.float32, device_of(device))
     graph = graph_of(model, known)
-    refuse(graph.after(plan_of(model) or PruningPlan()), *asked)
+    check_offered(graph.after(plan_of(model) or PruningPlan()), *asked)
     return _priced(model, known, graph, workload, threads, example_of(known), progress)
 
 
@@ -203,7 +203,7 @@ def _priced(
     progress: Progress | None,
 ) -> Shapes:
     """The live model's shapes; `graph` describes it as it was before any pruning."""
-    check(model, [workload])
+    check_workloads(model, [workload])
     with threads_of(threads):
         tell = counting(progress, "what speed costs")
         cost = calibrate(model, adapter, graph, workload, sources=sources, progress=tell)

@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
-from prunekit.latency.breakdown import SPLIT_RUNS, Split, split
+from prunekit.latency.breakdown import SPLIT_RUNS, Breakdown, measure_breakdown
 from prunekit.latency.clocks import Clock, clock_for
-from prunekit.latency.interleave import Steps, Turns, middle, take_turns
-from prunekit.latency.workload import Inputs, check, generate, made_for, random_text
+from prunekit.latency.interleave import InterleavedTimes, Steps, interleave, trimmed_mean
+from prunekit.latency.workload import Inputs, check_workloads, generate_fixed, made_for, random_text
 from prunekit.measure.quality import Progress, evaluating
 from prunekit.recipe import Workload
 
@@ -44,7 +44,7 @@ class Timing:
     pruned_s: float
     dense_wall_s: float
     pruned_wall_s: float
-    split: Mapping[str, Split]
+    split: Mapping[str, Breakdown]
     speedup_error: float | None = None
 
     @property
@@ -67,7 +67,7 @@ class Ratio:
     error: float | None
 
 
-def compare(
+def compare_latency(
     dense: PreTrainedModel,
     pruned: PreTrainedModel,
     workloads: Sequence[Workload],
@@ -79,13 +79,14 @@ def compare(
 ) -> tuple[Timing, ...]:
     """Time both models on every workload, on `threads` threads of a CPU or on the device they are on.
 
-    Each has `repeats` turns at least, and more where they differ too much (see `take_turns`).
-    Raises `PrunekitError` for a workload that is too long for a model (see `check`) and for models on two devices.
+    Each has `repeats` turns at least, and more where they differ too much (see `interleave`).
+    Raises `PrunekitError` for a workload that is too long for a model (see `check_workloads`) and for models
+    on two devices.
     """
     if dense.device != pruned.device:
         raise PrunekitError(f"The models are on {dense.device} and {pruned.device}; move them to one device.")
     for model in (dense, pruned):
-        check(model, workloads)
+        check_workloads(model, workloads)
     _warn_if_busy()
     each = 2 * (1 + repeats + SPLIT_RUNS)
     steps = Steps(progress, len(workloads) * each)
@@ -114,9 +115,11 @@ def _compare(
         threads=torch.get_num_threads(),
         dense_s=turns.seconds("dense"),
         pruned_s=turns.seconds("pruned"),
-        dense_wall_s=middle(turns.wall["dense"]),
-        pruned_wall_s=middle(turns.wall["pruned"]),
-        split={name: split(model, inputs, workload, clock, steps.advance) for name, model in models.items()},
+        dense_wall_s=trimmed_mean(turns.wall["dense"]),
+        pruned_wall_s=trimmed_mean(turns.wall["pruned"]),
+        split={
+            name: measure_breakdown(model, inputs, workload, clock, steps.advance) for name, model in models.items()
+        },
         speedup_error=turns.error("dense", "pruned"),
     )
 
@@ -128,10 +131,10 @@ def _in_turns(
     repeats: int,
     clock: Clock,
     steps: Steps,
-) -> Turns:
+) -> InterleavedTimes:
     """Seconds of one `generate` of each model."""
-    calls = {name: partial(generate, model, inputs, workload) for name, model in models.items()}
-    return take_turns(calls, repeats, clock, steps.advance)
+    calls = {name: partial(generate_fixed, model, inputs, workload) for name, model in models.items()}
+    return interleave(calls, repeats, clock, steps.advance)
 
 
 def speedups(
@@ -158,21 +161,21 @@ def speedups(
         modes.enter_context(threads_of(threads))
         clock = modes.enter_context(clock_for(dense.device, threads))
         for model in models.values():
-            check(model, [workload])
+            check_workloads(model, [workload])
             modes.enter_context(evaluating(model))
             _warm_up(model, inputs, workload)
             steps.advance()
         turns = _in_turns(models, inputs, workload, repeats, clock, steps)
-    dense_wall = middle(turns.wall[""])
+    dense_wall = trimmed_mean(turns.wall[""])
     return {
-        name: Ratio(turns.ratio("", name), dense_wall / middle(turns.wall[name]), turns.error("", name))
+        name: Ratio(turns.ratio("", name), dense_wall / trimmed_mean(turns.wall[name]), turns.error("", name))
         for name in others
     }
 
 
 def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> None:
     """One run that fills caches and proves that the number of new tokens is what is timed."""
-    made = generate(model, inputs, workload).shape[1] - 1
+    made = generate_fixed(model, inputs, workload).shape[1] - 1
     if made != workload.new_tokens:
         raise PrunekitError(
             f"{type(model).__name__} made {made} new tokens where {workload.new_tokens} were asked for, so its time "

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 
-from prunekit.data.audio import SpeechReader
-from prunekit.data.encoded import placed
-from prunekit.data.processors import Reader
+from prunekit.data.audio import AudioProcessor
+from prunekit.data.encoded import to_device
+from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.measure.quality import generating
@@ -19,7 +19,7 @@ Inputs = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
 """Makes what all of some models read, for a workload and a seed."""
 
 
-def check(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
+def check_workloads(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
     """Raise `PrunekitError` for a workload with more tokens than the model has learned positions for."""
     config, reads = model.config, getattr(model, "main_input_name", "input_ids")
     places = getattr(config, "max_position_embeddings", getattr(config, "max_target_positions", None))
@@ -52,7 +52,7 @@ def example_of(adapter: Adapter) -> Inputs:
 
 def made_for(models: Sequence[PreTrainedModel], sources: Inputs, workload: Workload, seed: int) -> dict[str, Tensor]:
     """What the models read, on their device before any clock runs."""
-    return placed(sources(models, workload, seed), models[0])
+    return to_device(sources(models, workload, seed), models[0])
 
 
 def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
@@ -62,10 +62,10 @@ def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
     return [token for token in range(min(len(table.weight) for table in tables)) if token not in special]
 
 
-def inputs_for(reader: Reader) -> Inputs:
+def inputs_for(processor: Processor) -> Inputs:
     """What a workload is made of, for models that read as this reader does: tokens, or hundredths of a second."""
-    if isinstance(reader, SpeechReader):
-        return lambda models, workload, seed: reader.noise(workload.batch, workload.source, seed)
+    if isinstance(processor, AudioProcessor):
+        return lambda models, workload, seed: processor.noise(workload.batch, workload.source, seed)
     return random_text
 
 
@@ -78,7 +78,7 @@ def _special_ids(model: PreTrainedModel) -> Iterator[int]:
                 yield from (token for token in listed if isinstance(token, int))
 
 
-def generate(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> Tensor:
+def generate_fixed(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> Tensor:
     """Exactly ``workload.new_tokens`` new tokens for every row: no end of sequence, nothing forced; synchronised."""
     generator: Any = GenerationMixin.generate  # Whisper's own cuts what it has made
     synchronise(model.device)

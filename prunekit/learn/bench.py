@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
-from prunekit.data.encoded import Rows, collated
-from prunekit.data.processors import Collator, Reader
+from prunekit.data.encoded import EncodedDataset, collate_batches
+from prunekit.data.processors import Collator, Processor
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 from prunekit.learn.masking.fold import fold
 from prunekit.learn.masking.gates import Gates
@@ -22,15 +22,15 @@ from prunekit.learn.masking.masks import Masks, masked
 from prunekit.learn.selection import importance
 from prunekit.learn.selection.importance import Criterion
 from prunekit.learn.selection.reconstruction import Reconstruction, reconstruction
-from prunekit.learn.training.budget import Bookkeeper, Ledger, Pace
+from prunekit.learn.training.budget import BudgetCallback, BudgetTracker, StepCounter
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.dropout import dropout_at
-from prunekit.learn.training.encoder_cache import LIMIT, EncoderMemory
-from prunekit.learn.training.freezing import frozen
-from prunekit.learn.training.layer_skip import Bypass
+from prunekit.learn.training.encoder_cache import LIMIT, EncoderCache
+from prunekit.learn.training.freezing import frozen_parts
+from prunekit.learn.training.layer_skip import LayerSkip
 from prunekit.learn.training.loss import loss_of, mean_loss
-from prunekit.learn.training.phase_checkpoint import restore, store
-from prunekit.learn.training.trainer import GATES, Journal, Progress, PruningTrainer, Teacher, arguments
+from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
+from prunekit.learn.training.trainer import GATES, LogCallback, Progress, PruningTrainer, Teacher, training_arguments
 from prunekit.recipe import TrainingSection
 
 LABELS = Distillation(logits=0.0, encoder_hidden=0.0)
@@ -42,16 +42,16 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TrainingContext:
     """What every training of a run shares: data, settings, the directory to resume from, and who listens.
 
     `claim` is called before anything is written to `directory`; `ledger` counts what is spent. `dev` are the rows that
     losses are measured on, `dev_batch` at a time; what a frozen encoder gives is remembered up to `states_limit` bytes.
     """
 
-    reader: Reader
-    rows: Rows
-    dev: Rows
+    processor: Processor
+    rows: EncodedDataset
+    dev: EncodedDataset
     section: TrainingSection
     directory: Path
     journal: Path
@@ -60,13 +60,13 @@ class Surroundings:
     dev_batch: int = 32
     progress: Progress | None = None
     claim: Callable[[], None] = _nothing
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: BudgetTracker = field(default_factory=BudgetTracker)
     states_limit: int = LIMIT
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> StepCounter:
         """How many examples a step sees."""
-        return Pace(len(self.rows), self.section.batch * self.section.accumulate)
+        return StepCounter(len(self.rows), self.section.batch * self.section.accumulate)
 
 
 class Bench:
@@ -79,13 +79,13 @@ class Bench:
     def __init__(
         self,
         model: PreTrainedModel,
-        around: Surroundings,
+        context: TrainingContext,
         judge: Callable[[PreTrainedModel], float],
         groups: Sequence[PruningGroup],
         teacher: Teacher | None = None,
         phase: str = "learn",
     ):
-        self.model, self.around, self.judge, self.teacher = model, around, judge, teacher
+        self.model, self.context, self.judge, self.teacher = model, context, judge, teacher
         self.groups, self.phase = tuple(groups), phase
         self._trainings = 0
 
@@ -96,13 +96,13 @@ class Bench:
         if by == "magnitude":
             return importance.magnitude(self.model, groups, self.groups)
         chosen = self._batches(batches)
-        self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
+        self.context.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
         return importance.first_order(self.model, groups, chosen, loss_of, self.groups)
 
     def reconstruction(self, groups: Sequence[PruningGroup], batches: int = 16) -> Reconstruction:
         """How heads and FFN channels depend on each other on this many training batches: scores, and a refit."""
         chosen = self._batches(batches)
-        self.around.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
+        self.context.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
         return reconstruction(self.model, groups, chosen)
 
     def loss(self, plan: PruningPlan) -> float:
@@ -114,7 +114,7 @@ class Bench:
 
     def losses(self, plans: Iterable[PruningPlan]) -> list[float]:
         """`loss` of every plan, for less: dropped layers don't run, nor does an encoder that all plans leave alone."""
-        asked, bypass, memory = list(plans), Bypass(), EncoderMemory(self.around.states_limit)
+        asked, bypass, memory = list(plans), LayerSkip(), EncoderCache(self.context.states_limit)
         touched = {group.stack for plan in asked for group in self.groups if len(plan.of(group)) < len(group)}
         alone = touched <= {"decoder"}
 
@@ -151,19 +151,19 @@ class Bench:
         if steps == 0:
             return
         self._trainings += 1
-        around = self.around
-        around.ledger.charge(around.pace.examples(steps))
-        around.claim()
-        place = around.directory / f"{self.phase}-{self._trainings}"
+        context = self.context
+        context.ledger.charge(context.pace.examples(steps))
+        context.claim()
+        place = context.directory / f"{self.phase}-{self._trainings}"
         done = place / "done.safetensors"
         if gates is not None:
             self.model.add_module(GATES, gates)
         try:
             if done.exists():
-                restore(self.model, done)
+                load_phase(self.model, done)
             else:
-                self._fit(losses, gates, steps, learning_rate or around.section.learning_rate, place, frozen_stacks)
-                store(self.model, done)
+                self._fit(losses, gates, steps, learning_rate or context.section.learning_rate, place, frozen_stacks)
+                save_phase(self.model, done)
         finally:
             if gates is not None:
                 delattr(self.model, GATES)
@@ -175,11 +175,11 @@ class Bench:
     def _fit(
         self, losses: Distillation, gates: Gates | None, steps: int, rate: float, place: Path, still: Sequence[str]
     ) -> None:
-        around = self.around
-        args = arguments(around.section, place, steps, rate, around.seed, around.device)
-        listeners = [Journal(around.journal, self.phase, around.progress), Bookkeeper(around.ledger)]
+        context = self.context
+        args = training_arguments(context.section, place, steps, rate, context.seed, context.device)
+        listeners = [LogCallback(context.journal, self.phase, context.progress), BudgetCallback(context.ledger)]
         checkpoint = get_last_checkpoint(str(place)) if place.exists() else None  # type: ignore[no-untyped-call]
-        self.fit(losses, gates, args, around.rows, listeners, checkpoint, still)
+        self.fit(losses, gates, args, context.rows, listeners, checkpoint, still)
         for leftover in place.glob("checkpoint-*"):
             shutil.rmtree(leftover)
 
@@ -194,28 +194,28 @@ class Bench:
         frozen_stacks: Sequence[str] = (),
     ) -> None:
         """One training by the trainer's own arguments, for the engine; strategies call `train`."""
-        around = self.around
+        context = self.context
         memories = self._memories(losses, frozen_stacks)
         masks = Masks(self.model, self.groups) if gates is not None else None
-        set_seed(around.seed)
+        set_seed(context.seed)
         trainer = PruningTrainer(
             self.model,
             args,
-            around.section,
+            context.section,
             losses,
             gates=gates,
             masks=masks,
             teacher=self.teacher,
             student_layers={stack: self._layers[stack] for stack in losses.hidden},
             train_dataset=rows,
-            data_collator=Collator(around.reader, self.model),
+            data_collator=Collator(context.processor, self.model),
             memories=list(memories.values()),
             callbacks=list(listeners),
         )
         try:
             with ExitStack() as block:
-                block.enter_context(frozen(self.model, frozen_stacks))
-                block.enter_context(dropout_at(self.model, around.section.dropout))
+                block.enter_context(frozen_parts(self.model, frozen_stacks))
+                block.enter_context(dropout_at(self.model, context.section.dropout))
                 for whole, memory in memories.items():
                     block.enter_context(memory.of(cast(Any, whole).get_encoder()))
                 trainer.train(resume_from_checkpoint=checkpoint)
@@ -225,11 +225,11 @@ class Bench:
                 masks.remove()
         self.model.train(False)
 
-    def _memories(self, losses: Distillation, frozen_stacks: Sequence[str]) -> dict[PreTrainedModel, EncoderMemory]:
+    def _memories(self, losses: Distillation, frozen_stacks: Sequence[str]) -> dict[PreTrainedModel, EncoderCache]:
         """Of the models whose encoders give the same each time: one that is frozen, and the teacher's."""
         found = {}
         if "encoder" in frozen_stacks and "encoder" not in losses.hidden:
-            found[self.model] = EncoderMemory(self.around.states_limit)
+            found[self.model] = EncoderCache(self.context.states_limit)
         if self.teacher is not None and losses.needs_teacher and "encoder" not in losses.hidden:
             found[self.teacher.model] = self.teacher.cache.states
         return found
@@ -243,15 +243,15 @@ class Bench:
     @cached_property
     def _dev(self) -> list[dict[str, Any]]:
         """The dev rows, those of like length together."""
-        around, rows = self.around, self.around.dev
-        collate = Collator(around.reader, self.model)
-        return list(collated(rows, reversed(rows.by_length()), around.dev_batch, collate, self.model))
+        context, rows = self.context, self.context.dev
+        collate = Collator(context.processor, self.model)
+        return list(collate_batches(rows, reversed(rows.by_length()), context.dev_batch, collate, self.model))
 
     def _batches(self, count: int) -> list[dict[str, Any]]:
         """The first batches of a fixed shuffle of the training rows."""
-        around = self.around
-        size = min(around.section.batch, len(around.rows))
-        order = torch.randperm(len(around.rows), generator=torch.Generator().manual_seed(around.seed)).tolist()
+        context = self.context
+        size = min(context.section.batch, len(context.rows))
+        order = torch.randperm(len(context.rows), generator=torch.Generator().manual_seed(context.seed)).tolist()
         whole = min(count, len(order) // size) * size
-        collate = Collator(around.reader, self.model)
-        return list(collated(around.rows, order[:whole], size, collate, self.model))
+        collate = Collator(context.processor, self.model)
+        return list(collate_batches(context.rows, order[:whole], size, collate, self.model))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, widths
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, width_groups
 from prunekit.find.size import Size
 from prunekit.recipe import first_problem
 
@@ -37,7 +37,7 @@ class Problem:
 
     def widths(self, *stacks: str) -> list[PruningGroup]:
         """The groups of heads and FFN channels in some stacks that may be cut."""
-        return widths(self.groups, *stacks)
+        return width_groups(self.groups, *stacks)
 
     def layers(self, stack: str) -> PruningGroup:
         """The group of one stack's layers."""

@@ -9,8 +9,8 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.checkpoint import PREFIX, dense_config, plan_in
-from prunekit.data.audio import SpeechReader
-from prunekit.data.processors import Reader, TextReader
+from prunekit.data.audio import AudioProcessor
+from prunekit.data.processors import Processor, TextProcessor
 from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, from_files
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
@@ -30,7 +30,7 @@ from prunekit.recipe import Recipe, TaskSection, over
 
 
 @dataclass(frozen=True)
-class Subject:
+class RunContext:
     """What a run works on. Example: a T5 of 3.95M parameters, its reader, the task ``g2p`` and the adapter ``t5``.
 
     `graph` describes the original model, also where `model` is one that was pruned before; `name` is the adapter's.
@@ -38,7 +38,7 @@ class Subject:
     """
 
     model: PreTrainedModel
-    reader: Reader
+    processor: Processor
     task: Task
     name: str
     adapter: Adapter
@@ -47,7 +47,7 @@ class Subject:
     generation: Mapping[str, Any]
 
 
-def open_subject(recipe: Recipe, read: Callable[[TaskSection], Task] = from_files) -> Subject:
+def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_files) -> RunContext:
     """Everything that `recipe` names, the cheap things first; `read` opens a task that is described by its files.
 
     Raises `PrunekitError` in one sentence for whatever is missing, damaged or does not fit.
@@ -58,15 +58,15 @@ def open_subject(recipe: Recipe, read: Callable[[TaskSection], Task] = from_file
     name, adapter = adapter_for(config, recipe.adapter)
     task = open_task(recipe.task, read)
     _check_reads(adapter, config, task)
-    reader = open_reader(directory, config, task, recipe.trust_remote_code)
+    processor = open_processor(directory, config, task, recipe.trust_remote_code)
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
-    _check_vocabulary(reader, model, directory)
-    return Subject(model, reader, task, name, adapter, graph_of(model, adapter), device, recipe.generation)
+    _check_vocabulary(processor, model, directory)
+    return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, recipe.generation)
 
 
 @dataclass(frozen=True)
-class Structure:
+class ModelStructure:
     """What a model is made of, told from its config alone. Example: a T5-base has 62 groups that can be cut.
 
     `graph` describes the model as it lies there, after whatever pruning it has been through.
@@ -78,14 +78,14 @@ class Structure:
     graph: DependencyGraph
 
 
-def open_structure(place: str, adapter: str | None = None) -> Structure:
+def open_structure(place: str, adapter: str | None = None) -> ModelStructure:
     """The structure of the model in a directory or on the hub; no weights are read, nothing is allocated."""
     config = open_config(located(place, CONFIG))
     name, chosen = adapter_for(config, adapter)
     graph = discover(chosen, dense_config(config))
     if (plan := plan_in(config)) is not None:
         graph = graph.after(plan)
-    return Structure(config.model_type, name, chosen, graph)
+    return ModelStructure(config.model_type, name, chosen, graph)
 
 
 def open_strategy(recipe: Recipe) -> Strategy:
@@ -207,33 +207,33 @@ def device_of(name: str) -> str:
     return name
 
 
-INPUTS = {"input_ids": "text", "input_features": "sound", "input_values": "sound", "pixel_values": "pictures"}
+INPUTS = {"input_ids": "text", "input_features": "audio", "input_values": "audio", "pixel_values": "image"}
 """What models read, by the name of their input."""
 
 
 def _check_reads(adapter: Adapter, config: PretrainedConfig, task: Task) -> None:
     """Raise `PrunekitError` where a task gives what the model cannot read."""
     reads = {INPUTS.get(name) for name in adapter.encoder_inputs(config, 1)} - {None}
-    if task.reads not in reads:
-        hint = "for recordings there is --task asr." if reads == {"sound"} else "give a model that fits the task."
+    if task.modality not in reads:
+        hint = "for recordings there is --task asr." if reads == {"audio"} else "give a model that fits the task."
         raise PrunekitError(
             f"A model of type {config.model_type!r} reads {', '.join(sorted(filter(None, reads)))}, but the task "
-            f"{task.name!r} gives {task.reads}; {hint}"
+            f"{task.name!r} gives {task.modality}; {hint}"
         )
 
 
-def open_reader(directory: Path, config: PretrainedConfig, task: Task, trust_remote_code: bool = False) -> Reader:
+def open_processor(directory: Path, config: PretrainedConfig, task: Task, trust_remote_code: bool = False) -> Processor:
     """What reads a task's rows for the model in a directory."""
     tokenizer = open_tokenizer(directory, trust_remote_code)
-    if task.reads == "text":
-        return TextReader(tokenizer, task.section)
+    if task.modality == "text":
+        return TextProcessor(tokenizer, task.section)
     extractor = open_extractor(directory, trust_remote_code)
-    return SpeechReader(tokenizer, task.section, extractor, getattr(config, "decoder_start_token_id", None))
+    return AudioProcessor(tokenizer, task.section, extractor, getattr(config, "decoder_start_token_id", None))
 
 
-def _check_vocabulary(reader: Reader, model: PreTrainedModel, directory: Path) -> None:
+def _check_vocabulary(processor: Processor, model: PreTrainedModel, directory: Path) -> None:
     table: Any = model.get_input_embeddings()
-    tokens = len(reader.tokenizer)
+    tokens = len(processor.tokenizer)
     if tokens > table.num_embeddings:
         raise PrunekitError(
             f"The tokenizer in {str(directory)!r} has {tokens} tokens, but the model's vocabulary only "

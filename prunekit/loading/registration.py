@@ -12,7 +12,7 @@ REGISTER = "transformers.models.auto.modeling_auto"
 """The module whose import tells that somebody will open models by the Auto classes."""
 
 
-class Meeting(MetaPathFinder, Loader):
+class DeferredRegistration(MetaPathFinder, Loader):
     """Waits for transformers, which takes two seconds to import, and introduces the pruned types then."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
@@ -33,18 +33,18 @@ class Meeting(MetaPathFinder, Loader):
         """Run the module, then introduce."""
         if self.loader:
             self.loader.exec_module(module)
-        introduce()
+        register_auto_classes()
 
 
-def make_known() -> None:
+def register_on_import() -> None:
     """Introduce the pruned types now where transformers is there already, else when it comes."""
     if REGISTER in sys.modules:
-        introduce()
+        register_auto_classes()
     else:
-        sys.meta_path.insert(0, Meeting())
+        sys.meta_path.insert(0, DeferredRegistration())
 
 
-def introduce() -> None:
+def register_auto_classes() -> None:
     """Register the config of every adapter's model type; the model's class follows when such a config is first read."""
     from transformers import CONFIG_MAPPING, AutoConfig
 

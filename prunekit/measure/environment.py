@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from prunekit._support.runtime import huge_pages
+from prunekit._support.runtime import use_huge_pages
 
 PACKAGES = ("torch", "transformers", "prunekit")
 CPU_INFO = Path("/proc/cpuinfo")
@@ -19,7 +19,7 @@ def environment() -> dict[str, str | int]:
     facts |= {package: _version(package) for package in PACKAGES}
     facts |= {"cpu": cpu_model(), "cores": os.cpu_count() or 1, "threads": torch.get_num_threads()}
     facts |= {"platform": f"{platform.system()} {platform.machine()}"}
-    if huge_pages():
+    if use_huge_pages():
         facts |= {"large tensors": "on huge pages"}
     if torch.cuda.is_available():
         facts |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}

@@ -13,7 +13,7 @@ from prunekit.cut.token_ids import Renumbering
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import PruningGroup, PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
 
 TOLERANCE = 1e-5
@@ -24,16 +24,16 @@ ALARM = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
 @dataclass(frozen=True)
-class Trace:
+class OutputTrace:
     """What a model did on a few fixed batches: logits [batch, tokens, vocabulary], greedy tokens and their scores."""
 
     logits: tuple[Tensor, ...]
     tokens: tuple[Tensor, ...]
     scores: tuple[Tensor, ...]
 
-    def renumbered(self, fewer: Renumbering) -> "Trace":
+    def renumbered(self, fewer: Renumbering) -> "OutputTrace":
         """The same of the tokens that are left, by their new numbers."""
-        return Trace(
+        return OutputTrace(
             tuple(values[..., fewer.left] for values in self.logits),
             tuple(map(fewer.ids, self.tokens)),
             tuple(values[..., fewer.left] for values in self.scores),
@@ -58,7 +58,7 @@ class Equivalence:
 
 
 @torch.inference_mode()
-def observe(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_tokens: int = 12) -> Trace:
+def record_outputs(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_tokens: int = 12) -> OutputTrace:
     """Run `model` in evaluation mode on teacher-forced batches, and let it generate from the same inputs."""
     training = model.training
     model.train(False)
@@ -79,10 +79,10 @@ def observe(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_token
         tokens.append(output.sequences.cpu())
         scores.append(torch.stack(output.logits, dim=1).float().cpu())
     model.train(training)
-    return Trace(tuple(logits), tuple(tokens), tuple(scores))
+    return OutputTrace(tuple(logits), tuple(tokens), tuple(scores))
 
 
-def compare(one: Trace, other: Trace) -> Equivalence:
+def compare_outputs(one: OutputTrace, other: OutputTrace) -> Equivalence:
     """Differences of `other` from `one`."""
     largest = max(float(values.abs().max()) for values in one.logits)
     difference = max(float((a - b).abs().max()) for a, b in zip(one.logits, other.logits, strict=True))
@@ -124,16 +124,16 @@ def cut_checked(
     Where tokens go, `batches` must hold none of them; they speak of the live model's, as it is before.
     Raises `PrunekitError` where logits differ by more than the tolerance or tokens flip: the result is then no good.
     """
-    groups: Sequence[PruningGroup] = narrow(graph.groups, before)
+    groups: Sequence[PruningGroup] = groups_after(graph.groups, before)
     names = {group.name for group in groups}
     local = PruningPlan({name: ids for name, ids in before.then(plan).kept.items() if name in names})
     fewer = Renumbering.of(groups, local)
     with masked(model, groups, local):
-        expected = observe(model, batches)
+        expected = record_outputs(model, batches)
     cut(model, plan, adapter, graph, dense_config, before)
     if fewer is not None:
         expected, batches = expected.renumbered(fewer), [fewer.batch(batch) for batch in batches]
-    result = compare(expected, observe(model, batches))
+    result = compare_outputs(expected, record_outputs(model, batches))
     if result.max_rel_diff > ALARM.get(model.dtype, 1e-4) or not result.tokens_equal:
         tokens = "equal" if result.tokens_equal else "different"
         raise PrunekitError(

@@ -13,9 +13,9 @@ from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 
 from prunekit._support.suggest import hint
-from prunekit.data.encoded import placed
+from prunekit.data.encoded import to_device
 from prunekit.data.metrics import Metric
-from prunekit.data.processors import Reader
+from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -36,9 +36,9 @@ class Quality:
     seconds: float
 
 
-def evaluate(
+def evaluate_quality(
     model: PreTrainedModel,
-    reader: Reader,
+    processor: Processor,
     rows: Dataset,
     metrics: Sequence[Metric],
     generation: Mapping[str, Any],
@@ -47,20 +47,22 @@ def evaluate(
 ) -> Quality:
     """Generate for every row and score against its `references`."""
     start = time.perf_counter()
-    predictions = predict(model, reader, rows, generation, batch, progress)
-    return score(predictions, rows, metrics, start)
+    predictions = generate_answers(model, processor, rows, generation, batch, progress)
+    return score_answers(predictions, rows, metrics, start)
 
 
-def score(predictions: Sequence[str], rows: Dataset, metrics: Sequence[Metric], start: float | None = None) -> Quality:
+def score_answers(
+    predictions: Sequence[str], rows: Dataset, metrics: Sequence[Metric], start: float | None = None
+) -> Quality:
     """Score answers to all rows against the rows' `references`; `start` is when the work on them began."""
     begun = time.perf_counter() if start is None else start
     scores = {metric.name: metric.score(predictions, rows["references"][:]) for metric in metrics}
     return Quality(scores, tuple(predictions), time.perf_counter() - begun)
 
 
-def predict(
+def generate_answers(
     model: PreTrainedModel,
-    reader: Reader,
+    processor: Processor,
     rows: Dataset,
     generation: Mapping[str, Any],
     batch: int = 64,
@@ -72,16 +74,16 @@ def predict(
     tokens are made, as the reader's section has it. Rows of like length share a batch, the longest first, so that a
     batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does not exist.
     """
-    encoded = reader.rows(rows)
+    encoded = processor.encode(rows)
     order = encoded.by_length()
     generator: Any = model  # transformers declares `generate` on the classes of single architectures only
     texts = [""] * len(order)
-    with evaluating(model), generating(model, _config(model, reader.section, generation)):
+    with evaluating(model), generating(model, _config(model, processor.section, generation)):
         for start in range(0, len(order), batch):
             chunk = order[start : start + batch]
-            inputs = reader.padded([encoded.sources[row] for row in chunk])
-            answers = generator.generate(**placed(inputs, model))
-            for row, text in zip(chunk, reader.texts(answers), strict=True):
+            inputs = processor.pad([encoded.sources[row] for row in chunk])
+            answers = generator.generate(**to_device(inputs, model))
+            for row, text in zip(chunk, processor.decode(answers), strict=True):
                 texts[row] = text
             if progress:
                 progress(start + len(chunk), len(order))

@@ -7,21 +7,21 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel
 
-from prunekit.data.encoded import Rows, collated
+from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.metrics import Metric, retained
-from prunekit.data.processors import Collator, Reader
+from prunekit.data.processors import Collator, Processor
 from prunekit.data.tasks import Task
 from prunekit.find.groups import PruningPlan
-from prunekit.latency.timing import Timing, compare
+from prunekit.latency.timing import Timing, compare_latency
 from prunekit.latency.workload import inputs_for
-from prunekit.learn.training.budget import Ledger
+from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.loss import mean_loss
-from prunekit.loading.context import Subject
+from prunekit.loading.context import RunContext
 from prunekit.measure.bootstrap import interval
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
 from prunekit.measure.predictions import Predictions, answers
-from prunekit.measure.quality import Progress, Quality, evaluate, score
+from prunekit.measure.quality import Progress, Quality, evaluate_quality, score_answers
 from prunekit.recipe import Recipe
 from prunekit.report.kept_units import KeptSection
 from prunekit.report.report import Report
@@ -44,7 +44,7 @@ SAMPLES = 12
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Evaluation:
     """Both models on the test rows that `predictions` holds, their losses per token there, and their speed."""
 
     dense: Quality
@@ -55,41 +55,41 @@ class Verdict:
 
 
 def quality_of(
-    model: PreTrainedModel, subject: Subject, recipe: Recipe, rows: Dataset, progress: Progress | None = None
+    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: Progress | None = None
 ) -> Quality:
     """What `model` scores on `rows` of the subject's task."""
-    metrics, batch = subject.task.metrics, recipe.measure.batch
-    return evaluate(model, subject.reader, rows, metrics, subject.generation, batch, progress)
+    metrics, batch = context.task.metrics, recipe.measure.batch
+    return evaluate_quality(model, context.processor, rows, metrics, context.generation, batch, progress)
 
 
-def first(rows: Dataset, count: int | None) -> Dataset:
+def first_rows(rows: Dataset, count: int | None) -> Dataset:
     """The first `count` rows, or all."""
     return rows if count is None or count >= len(rows) else rows.select(range(count))
 
 
-def judge(
+def evaluate_run(
     dense: PreTrainedModel,
     pruned: PreTrainedModel,
-    subject: Subject,
-    live: Subject,
+    context: RunContext,
+    live: RunContext,
     recipe: Recipe,
     listen: Callable[[str], Progress | None],
-) -> Verdict:
+) -> Evaluation:
     """Quality on the test rows, then speed; `listen` gives the progress display of a stage.
 
-    `subject` is read as the dense model reads it, `live` as the pruned one does.
+    `context` is read as the dense model reads it, `live` as the pruned one does.
     """
     wanted = recipe.measure
-    rows = first(subject.task.test, wanted.eval_examples)
-    before = dense_quality(dense, subject, recipe, rows, listen("test, dense"))
+    rows = first_rows(context.task.test, wanted.eval_examples)
+    before = dense_quality(dense, context, recipe, rows, listen("test, dense"))
     after = quality_of(pruned, live, recipe, rows, listen("test, pruned"))
-    encoded = subject.reader.rows(rows)
-    fewer = encoded if live.reader is subject.reader else live.reader.rows(rows)
+    encoded = context.processor.encode(rows)
+    fewer = encoded if live.processor is context.processor else live.processor.encode(rows)
     losses = QualityPair(
-        dense=loss_on(dense, subject.reader, encoded, wanted.batch),
-        pruned=loss_on(pruned, live.reader, fewer, wanted.batch),
+        dense=loss_on(dense, context.processor, encoded, wanted.batch),
+        pruned=loss_on(pruned, live.processor, fewer, wanted.batch),
     )
-    timings = compare(
+    timings = compare_latency(
         dense,
         pruned,
         wanted.workloads,
@@ -97,42 +97,42 @@ def judge(
         wanted.threads,
         recipe.seed,
         listen("speed"),
-        inputs_for(subject.reader),
+        inputs_for(context.processor),
     )
     predictions = Predictions.of(rows, before.predictions, after.predictions)
-    return Verdict(before, after, predictions, losses, timings)
+    return Evaluation(before, after, predictions, losses, timings)
 
 
-def loss_on(model: PreTrainedModel, reader: Reader, rows: Rows, batch: int) -> float:
+def loss_on(model: PreTrainedModel, processor: Processor, rows: EncodedDataset, batch: int) -> float:
     """The model's loss per target token on encoded rows, in nats."""
-    return mean_loss(model, collated(rows, rows.by_length(), batch, Collator(reader, model), model))
+    return mean_loss(model, collate_batches(rows, rows.by_length(), batch, Collator(processor, model), model))
 
 
 def dense_quality(
-    model: PreTrainedModel, subject: Subject, recipe: Recipe, rows: Dataset, progress: Progress | None = None
+    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: Progress | None = None
 ) -> Quality:
     """The dense model's quality, by its known answers where the recipe names a file of them."""
     known = recipe.measure.dense_predictions
     if known is None:
-        return quality_of(model, subject, recipe, rows, progress)
-    return score(answers(known, rows), rows, subject.task.metrics)
+        return quality_of(model, context, recipe, rows, progress)
+    return score_answers(answers(known, rows), rows, context.task.metrics)
 
 
 def report_on(
-    verdict: Verdict,
-    subject: Subject,
+    verdict: Evaluation,
+    context: RunContext,
     recipe: Recipe,
     plan: PruningPlan,
     equivalence: Equivalence | None,
     seconds: dict[str, float],
-    ledger: Ledger,
+    ledger: BudgetTracker,
 ) -> Report:
     """Everything found out, as the contract asks."""
-    graph = subject.graph
+    graph = context.graph
     return Report(
-        adapter=subject.name,
+        adapter=context.name,
         strategy=None if recipe.plan else recipe.strategy,
-        task=subject.task.name,
+        task=context.task.name,
         seed=recipe.seed,
         environment=environment(),
         parameters=ParametersSection.of(graph, plan),
@@ -140,16 +140,16 @@ def report_on(
         layers=LayersSection.of(graph.groups, plan),
         widths=WidthsSection.of(graph.groups, plan),
         kept=KeptSection.of(graph.groups, plan),
-        quality=_quality(verdict, subject.task),
-        latency=LatencySection.over(verdict.timings, subject.task.reads == "sound") if verdict.timings else None,
+        quality=_quality(verdict, context.task),
+        latency=LatencySection.over(verdict.timings, context.task.modality == "audio") if verdict.timings else None,
         equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
         seconds=SecondsSection(**seconds),
         spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds, device=ledger.device),
-        samples=_samples(verdict, subject.task),
+        samples=_samples(verdict, context.task),
     )
 
 
-def _quality(verdict: Verdict, task: Task) -> QualitySection:
+def _quality(verdict: Evaluation, task: Task) -> QualitySection:
     head, *rest = task.metrics
     dense, pruned = verdict.dense.scores, verdict.pruned.scores
     return QualitySection(
@@ -174,9 +174,9 @@ def _intervals(metric: Metric, answers: Predictions) -> Intervals:
     return Intervals(dense=of(answers.dense), pruned=of(answers.pruned))
 
 
-def _samples(verdict: Verdict, task: Task) -> tuple[Sample, ...]:
+def _samples(verdict: Evaluation, task: Task) -> tuple[Sample, ...]:
     """The first test rows with both models' answers."""
-    rows = first(task.test, SAMPLES)
+    rows = first_rows(task.test, SAMPLES)
     answers = zip(
         rows["source"], rows["references"], verdict.dense.predictions, verdict.pruned.predictions, strict=False
     )

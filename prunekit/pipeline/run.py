@@ -10,12 +10,12 @@ from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import discover
 from prunekit.find.groups import PruningPlan
-from prunekit.loading.context import open_strategy, open_subject, resolve
+from prunekit.loading.context import open_run_context, open_strategy, resolve
 from prunekit.loading.pretrained import original_of
-from prunekit.pipeline.evaluation import judge, report_on
-from prunekit.pipeline.run_directory import Workplace
+from prunekit.pipeline.evaluation import evaluate_run, report_on
+from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.stages import Line, Progress
-from prunekit.pipeline.target import aimed
+from prunekit.pipeline.target import resolve_target
 from prunekit.recipe import Recipe
 from prunekit.report.model_card import card
 from prunekit.report.report import Report
@@ -30,15 +30,15 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     can be known.
     """
     recipe = resolve(recipe.model_dump(exclude_unset=True))
-    place = Workplace(recipe)
+    place = RunDirectory(recipe)
     place.check()
     with place.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
-        subject = open_subject(recipe)
-        if (aim := aimed(recipe, subject, strategy, place, progress)) is not None:
+        context = open_run_context(recipe)
+        if (aim := resolve_target(recipe, context, strategy, place, progress)) is not None:
             recipe = aim.recipe
             strategy = open_strategy(recipe)
-        line = Line(recipe, subject, strategy, place, progress)
+        line = Line(recipe, context, strategy, place, progress)
         line.check()
     with place.stage("learn"):
         line.teach()
@@ -56,13 +56,13 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     with place.stage("recover"):
         line.recover()
     with place.stage("measure"):
-        verdict = judge(line.dense, line.model, line.subject, line.live, recipe, line.listener)
-    report = report_on(verdict, line.subject, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
+        verdict = evaluate_run(line.dense, line.model, line.context, line.live, recipe, line.listener)
+    report = report_on(verdict, line.context, line.recipe, line.done, line.equivalence, place.seconds(), line.ledger)
     if aim is not None:
         report = aim.told(report, line.done)
     write_text(place.directory / "plan.json", line.done.to_json())
     text = card(report, *checkpoint.opener(line.model))
-    checkpoint.save(line.model, place.directory / "model", line.live.reader, text)
+    checkpoint.save(line.model, place.directory / "model", line.live.processor, text)
     verdict.predictions.write(place.directory / "predictions.jsonl")
     report.write(place.directory)
     place.close(line.recipe)

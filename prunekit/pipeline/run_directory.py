@@ -13,7 +13,7 @@ from prunekit.errors import PrunekitError
 from prunekit.recipe import Recipe
 
 
-class Workplace:
+class RunDirectory:
     """A run's output directory. While ``work/`` is in it, the run is unfinished and the same recipe may go on with it.
 
     Example: killed at step 700 of 1500, ``outputs/run`` holds ``work/recipe.yaml`` and a checkpoint; the same command

@@ -11,26 +11,26 @@ from transformers import PreTrainedModel
 
 from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
-from prunekit.cut.token_ids import Renumbering, tokens
-from prunekit.data.encoded import collated
+from prunekit.cut.token_ids import Renumbering, vocabulary_group
+from prunekit.data.encoded import collate_batches
 from prunekit.data.processors import Collator
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningPlan, narrow
-from prunekit.latency.workload import check
-from prunekit.learn.bench import Bench, Surroundings
+from prunekit.find.groups import PruningPlan, groups_after
+from prunekit.latency.workload import check_workloads
+from prunekit.learn.bench import Bench, TrainingContext
 from prunekit.learn.strategy import Problem, Strategy
-from prunekit.learn.training.budget import Ledger
+from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.distillation import Distillation, TeacherCache
-from prunekit.learn.training.step_cost import price
+from prunekit.learn.training.step_cost import estimate_step_cost
 from prunekit.learn.training.trainer import Teacher
-from prunekit.loading.context import Subject
+from prunekit.loading.context import RunContext
 from prunekit.measure.equivalence import Equivalence, cut_checked
-from prunekit.pipeline.evaluation import first, quality_of
-from prunekit.pipeline.run_directory import Workplace
+from prunekit.pipeline.evaluation import first_rows, quality_of
+from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.recipe import BudgetSection, Recipe
 from prunekit.report.training_log import phases
-from prunekit.vocabulary.pruning import narrowed, plan_for, wanted
+from prunekit.vocabulary.pruning import plan_for, prune_processor, required_token_ids
 
 log = logging.getLogger(__name__)
 
@@ -73,43 +73,43 @@ class Line:
     def __init__(
         self,
         recipe: Recipe,
-        subject: Subject,
+        context: RunContext,
         strategy: Strategy | None,
-        place: Workplace,
+        place: RunDirectory,
         progress: Progress | None,
     ):
-        self.recipe, self.subject, self.strategy = recipe, subject, strategy
+        self.recipe, self.context, self.strategy = recipe, context, strategy
         self.given = PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan()
         self.place, self.progress = place, progress
-        self.model = self.dense = self.lesson = subject.model
-        self.live = subject
+        self.model = self.dense = self.lesson = context.model
+        self.live = context
         self.original = copy.deepcopy(checkpoint.dense_config(self.model.config))
         self.start = self.done = checkpoint.plan_of(self.model) or PruningPlan()
         self.equivalence: Equivalence | None = None
         self.cache = TeacherCache()
-        check(self.model, recipe.measure.workloads)
-        self.ledger = Ledger(place.work / "spent.json", subject.device, recipe.budget.examples)
+        check_workloads(self.model, recipe.measure.workloads)
+        self.ledger = BudgetTracker(place.work / "spent.json", context.device, recipe.budget.examples)
         self._read()
 
     def _read(self) -> None:
         """Encode the task's rows as the live model reads them."""
-        task, reader, recipe, place = self.subject.task, self.live.reader, self.recipe, self.place
-        self.around = Surroundings(
-            reader=reader,
-            rows=reader.rows(task.train),
-            dev=reader.rows(first(task.dev, recipe.measure.dev_examples)),
+        task, processor, recipe, place = self.context.task, self.live.processor, self.recipe, self.place
+        self.around = TrainingContext(
+            processor=processor,
+            rows=processor.encode(task.train),
+            dev=processor.encode(first_rows(task.dev, recipe.measure.dev_examples)),
             section=recipe.training,
             directory=place.work,
             journal=place.journal,
             seed=recipe.seed,
-            device=self.subject.device,
+            device=self.context.device,
             dev_batch=recipe.measure.batch,
             progress=self.progress,
             claim=place.open,
             ledger=self.ledger,
         )
-        proofs, collate = reader.rows(first(task.dev, PROOFS)), Collator(reader, self.model)
-        self.proofs = list(collated(proofs, range(len(proofs)), PROOFS // 2, collate, self.model))
+        proofs, collate = processor.encode(first_rows(task.dev, PROOFS)), Collator(processor, self.model)
+        self.proofs = list(collate_batches(proofs, range(len(proofs)), PROOFS // 2, collate, self.model))
 
     def check(self) -> None:
         """Raise `PrunekitError` for a given plan that does not fit the model."""
@@ -119,20 +119,20 @@ class Line:
         """What goes before any training: the given plan, or the strategy's first answer."""
         if self.strategy is None:
             return self.given
-        problem = problem_of(self.subject.graph, self.recipe, self.done)
+        problem = problem_of(self.context.graph, self.recipe, self.done)
         with self.ledger.running():
             return self._fitting(self.strategy.upfront(problem, self._bench("upfront", self._teacher())))
 
     def _fitting(self, plan: PruningPlan) -> PruningPlan:
-        self.done.then(plan).validate(self.subject.graph.groups)
+        self.done.then(plan).validate(self.context.graph.groups)
         return plan
 
     def teach(self) -> None:
         """Train the dense model on the task if the recipe asks for it; refuse one that cannot do the task at all."""
         losses, phase = Distillation(**self.recipe.teacher.distillation.model_dump()), self.recipe.teacher
-        bench = self._bench("teacher", None, dataclasses.replace(self.around, ledger=Ledger()))
+        bench = self._bench("teacher", None, dataclasses.replace(self.around, ledger=BudgetTracker()))
         bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
-        metric, quality = self.subject.task.metrics[0], self._judge(self.model)
+        metric, quality = self.context.task.metrics[0], self._judge(self.model)
         if (quality if metric.higher_is_better else 1 - quality) < self.recipe.measure.least_quality:
             raise PrunekitError(
                 f"The dense model's {metric.name} on the dev set is {quality:.3f}: it has not learned the task; give a "
@@ -143,17 +143,17 @@ class Line:
 
     def thin(self) -> None:
         """Take the tokens that the recipe's corpus, or the given plan, can do without; teacher and rows follow."""
-        graph = self.subject.graph.after(self.done)
+        graph = self.context.graph.after(self.done)
         if self.recipe.vocabulary.corpus is not None:
-            ids = wanted(self.subject, self.recipe.vocabulary)
-        elif (words := tokens(graph.groups)) is not None and words.name in self.given.kept:
+            ids = required_token_ids(self.context, self.recipe.vocabulary)
+        elif (words := vocabulary_group(graph.groups)) is not None and words.name in self.given.kept:
             ids = words.positions(self.given.of(words))
         else:
             return
-        plan, subject = plan_for(graph, ids), self.subject
+        plan, context = plan_for(graph, ids), self.context
         renumbered = Renumbering.of(graph.groups, plan)
-        spoken = subject.generation if renumbered is None else renumbered.settings(subject.generation)
-        self.live = dataclasses.replace(subject, reader=narrowed(subject.reader, ids), generation=spoken)
+        spoken = context.generation if renumbered is None else renumbered.settings(context.generation)
+        self.live = dataclasses.replace(context, processor=prune_processor(context.processor, ids), generation=spoken)
         self._read()
         back = Renumbering(dict(enumerate(ids)), len(ids))
         self.cut(plan, [back.batch(batch) for batch in self.proofs])  # as the model still reads them
@@ -164,7 +164,7 @@ class Line:
         total = self.done.then(plan)
         if total == self.done:
             return
-        graph, adapter = self.subject.graph, self.subject.adapter
+        graph, adapter = self.context.graph, self.context.adapter
         found = cut_checked(self.model, plan, adapter, graph, self.original, self.done, proofs or self.proofs)
         self.equivalence = found if self.equivalence is None else self.equivalence.worse(found)
         self.done = total
@@ -173,7 +173,7 @@ class Line:
         """The strategy's second answer, for the model that is left."""
         if self.strategy is None:
             return PruningPlan()
-        problem = problem_of(self.subject.graph, self.recipe, self.done)
+        problem = problem_of(self.context.graph, self.recipe, self.done)
         with self.ledger.running():
             return self.strategy.plan(problem, self._bench("learn", self._teacher()))
 
@@ -203,32 +203,32 @@ class Line:
             limits.append(self.around.pace.steps(budget.examples - self.ledger.examples))
         if budget.cpu_seconds is not None:
             still = self.recipe.recovery.frozen
-            found = price(bench, losses, still, WATCHED * budget.cpu_seconds)
+            found = estimate_step_cost(bench, losses, still, WATCHED * budget.cpu_seconds)
             limits.append(found.steps(budget.cpu_seconds - self.ledger.seconds))
         return min(limits)
 
     def _forget(self) -> None:
         """Random weights in the pruned shape, where training from scratch starts."""
         torch.manual_seed(FRESH + self.recipe.seed)
-        fresh = self.subject.adapter.fresh(copy.deepcopy(self.original))
+        fresh = self.context.adapter.fresh(copy.deepcopy(self.original))
         if self.done != PruningPlan():
-            fresh = cut(fresh, self.done, self.subject.adapter, self.subject.graph, copy.deepcopy(self.original))
+            fresh = cut(fresh, self.done, self.context.adapter, self.context.graph, copy.deepcopy(self.original))
         self.model.load_state_dict(fresh.state_dict())
 
     def listener(self, stage: str) -> Callable[[int, int], None] | None:
         """The progress display, for a stage that counts only how much is done."""
         return counting(self.progress, stage)
 
-    def _bench(self, phase: str, teacher: Teacher | None, around: Surroundings | None = None) -> Bench:
-        groups = narrow(self.subject.graph.groups, self.done)
+    def _bench(self, phase: str, teacher: Teacher | None, around: TrainingContext | None = None) -> Bench:
+        groups = groups_after(self.context.graph.groups, self.done)
         return Bench(self.model, around or self.around, self._judge, groups, teacher, phase)
 
     def _teacher(self) -> Teacher:
         """The dense model, with the layers and hidden dimensions of it that are still left in the live one."""
-        return Teacher.of(self.lesson, narrow(self.subject.graph.groups, self.start), self.done, self.cache)
+        return Teacher.of(self.lesson, groups_after(self.context.graph.groups, self.start), self.done, self.cache)
 
     def _judge(self, model: PreTrainedModel) -> float:
         """The headline metric on the first dev rows."""
-        task = self.subject.task
-        rows = first(task.dev, self.recipe.measure.dev_examples)
+        task = self.context.task
+        rows = first_rows(task.dev, self.recipe.measure.dev_examples)
         return quality_of(model, self.live, self.recipe, rows).scores[task.metrics[0].name]

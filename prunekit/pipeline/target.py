@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import PruningPlan, narrow
+from prunekit.find.groups import PruningPlan, groups_after
 from prunekit.latency.cost_model import CostModel, cut_copy
-from prunekit.latency.shapes import Shape, Shapes, offered
+from prunekit.latency.shapes import Shape, Shapes, shapes_for_run
 from prunekit.latency.timing import speedups
 from prunekit.latency.workload import inputs_for
 from prunekit.learn.strategy import Strategy
-from prunekit.loading.context import Subject
-from prunekit.pipeline.run_directory import Workplace
+from prunekit.loading.context import RunContext
+from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, TargetSection
 from prunekit.report.report import Report
@@ -28,7 +28,7 @@ SLACK = 0.02
 
 
 @dataclass(frozen=True)
-class Aim:
+class SpeedTarget:
     """A run's target: the recipe with the options that were chosen for it, and the cost model that chose them."""
 
     recipe: Recipe
@@ -54,9 +54,13 @@ class Aim:
         return report.model_copy(update={"latency": changed})
 
 
-def aimed(
-    recipe: Recipe, subject: Subject, strategy: Strategy | None, place: Workplace, progress: Progress | None = None
-) -> Aim | None:
+def resolve_target(
+    recipe: Recipe,
+    context: RunContext,
+    strategy: Strategy | None,
+    place: RunDirectory,
+    progress: Progress | None = None,
+) -> SpeedTarget | None:
     """Choose the strategy's options for the recipe's target; None where it has none.
 
     Decided once: a run that is resumed goes on with the same shape. The workload becomes the first that is measured.
@@ -72,8 +76,8 @@ def aimed(
             f"{what} says itself what stays, so it cannot aim at a speed; take a strategy with the option "
             "decoder_layers, such as nash, or leave out target.speedup."
         )
-    found = place.once("target", lambda: _found(recipe, subject, "encoder_sparsity" in fields, progress))
-    live = narrow(subject.graph.groups, plan_of(subject.model) or PruningPlan())
+    found = place.once("target", lambda: _found(recipe, context, "encoder_sparsity" in fields, progress))
+    live = groups_after(context.graph.groups, plan_of(context.model) or PruningPlan())
     cost = CostModel(target.workload, found["prices"], live, found["noise"])
     others = tuple(workload for workload in recipe.measure.workloads if workload != target.workload)
     changed = {
@@ -81,10 +85,10 @@ def aimed(
         "target": TargetSection(),
         "measure": recipe.measure.model_copy(update={"workloads": (target.workload, *others)}),
     }
-    return Aim(recipe.model_copy(update=changed), target.speedup, cost)
+    return SpeedTarget(recipe.model_copy(update=changed), target.speedup, cost)
 
 
-def settled(
+def search_shape(
     shapes: Shapes, speedup: float, measured: Callable[[Shape], float], sparsities: Sequence[float] | None = None
 ) -> tuple[Shape, float]:
     """The largest shape that is as fast as that by measurement, and how fast it is.
@@ -113,19 +117,19 @@ def settled(
     return shape, tried[shape]
 
 
-def _found(recipe: Recipe, subject: Subject, narrows: bool, progress: Progress | None) -> dict[str, object]:
+def _found(recipe: Recipe, context: RunContext, narrows: bool, progress: Progress | None) -> dict[str, object]:
     """The options, with the prices behind them, for the run to keep."""
     target, measure = recipe.target, recipe.measure
     assert target.speedup is not None
-    shapes, inputs = offered(subject, recipe, progress), inputs_for(subject.reader)
+    shapes, inputs = shapes_for_run(context, recipe, progress), inputs_for(context.processor)
 
     def measured(shape: Shape) -> float:
         tell = counting(progress, f"timing {shape.spelled}")
-        small = {"pruned": cut_copy(subject.model, shape.plan, subject.adapter, subject.graph)}
+        small = {"pruned": cut_copy(context.model, shape.plan, context.adapter, context.graph)}
         work = (target.workload, measure.repeats, measure.threads, recipe.seed, tell, inputs)
-        return speedups(subject.model, small, *work)["pruned"].speedup
+        return speedups(context.model, small, *work)["pruned"].speedup
 
-    shape, found = settled(shapes, target.speedup, measured, None if narrows else [0.0])
+    shape, found = search_shape(shapes, target.speedup, measured, None if narrows else [0.0])
     options: dict[str, object] = {"decoder_layers": shape.decoder_layers}
     if narrows:
         options["encoder_sparsity"] = shape.encoder_sparsity

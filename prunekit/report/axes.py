@@ -57,6 +57,6 @@ def _step(length: float) -> float:
     return next(unit * times for times in (1, 2, 5, 10) if unit * times >= length / 6)
 
 
-def short(value: float) -> str:
+def short_number(value: float) -> str:
     """60 and 62.5, whatever the step made of them."""
     return f"{round(value, 6):g}"

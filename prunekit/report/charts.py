@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from prunekit.report.axes import Scale, Tick, short
+from prunekit.report.axes import Scale, Tick, short_number
 from prunekit.report.formatting import workload
 from prunekit.report.kept_units import PlaceSection, stretches
 from prunekit.report.sections import LatencySection, QualitySection
@@ -33,7 +33,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Mark:
+class TradePoint:
     """A model on one workload; `low` and `high` end its spread, the label's base line ends or starts at `label_x`."""
 
     x: float
@@ -50,8 +50,8 @@ class Trade:
     """Quality over speed: the dense model, and the pruned one on every workload; both axes start at zero."""
 
     frame: Frame
-    dense: Mark
-    pruned: list[Mark]
+    dense: TradePoint
+    pruned: list[TradePoint]
 
 
 def trade(quality: QualitySection, latency: LatencySection, width: int, height: int) -> Trade:
@@ -68,26 +68,26 @@ def trade(quality: QualitySection, latency: LatencySection, width: int, height: 
     frame = Frame(
         width,
         height,
-        x.ticks(lambda value: f"{short(value)}x"),
-        y.ticks(short),
+        x.ticks(lambda value: f"{short_number(value)}x"),
+        y.ticks(short_number),
         "speed of generate, that of the dense model is 1x",
         f"{quality.metric}, % ({better} is better)",
     )
 
-    def mark(who: str, speed: float, label: str, row: int) -> Mark:
+    def mark(who: str, speed: float, label: str, row: int) -> TradePoint:
         at_x, at_y = x(speed), y(100 * ends[who][0])
         low, high = y(100 * min(ends[who])), y(100 * max(ends[who]))
         below = (y(0) - low) > (row + 1.5) * LINE
         label_y = low + (row + 1.1) * LINE if below else high - (row + 0.6) * LINE
         start = max(LEFT + 4.0, min(at_x + 4, width - RIGHT) - LETTER * len(label))
-        return Mark(at_x, at_y, low, high, label, round(start, 1), round(label_y, 1))
+        return TradePoint(at_x, at_y, low, high, label, round(start, 1), round(label_y, 1))
 
     pruned = [mark("pruned", timing.speedup, f"pruned, {workload(timing)}", row) for row, timing in enumerate(timings)]
     return Trade(frame, mark("dense", 1.0, "dense", 0), pruned)
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """A curve as the points of a polyline. Those of a target are `dashed`."""
 
     points: str
@@ -100,7 +100,7 @@ class Chart:
     """Curves over the steps of all trainings, one after the other; `phases` says where each starts and its name."""
 
     frame: Frame
-    lines: list[Line]
+    lines: list[ChartLine]
     phases: list[Tick]
     names: list[tuple[str, str]]
 
@@ -146,12 +146,14 @@ def _chart(
     x = Scale.upto([sum(training.steps for training in run)], LEFT, width - RIGHT, room=0)
     y = Scale.upto(values, height - BOTTOM, TOP)
     lines = [
-        Line(" ".join(f"{x(start + step)},{y(value)}" for step, value in thinned(points)), colour, dashed)
+        ChartLine(" ".join(f"{x(start + step)},{y(value)}" for step, value in downsampled(points)), colour, dashed)
         for start, points, colour, dashed in curves
         if points
     ]
     phases = _named([Tick(x(start), training.phase) for start, training in _laid_out(run)])
-    return Chart(Frame(width, height, x.ticks(short), y.ticks(short), "steps", axis), lines, phases, names)
+    return Chart(
+        Frame(width, height, x.ticks(short_number), y.ticks(short_number), "steps", axis), lines, phases, names
+    )
 
 
 def _named(phases: list[Tick]) -> list[Tick]:
@@ -164,7 +166,7 @@ def _named(phases: list[Tick]) -> list[Tick]:
     return named
 
 
-def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def downsampled(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """At most `POINTS` of them, evenly spread, the first and the last among them."""
     if len(points) <= POINTS:
         return points
@@ -172,7 +174,7 @@ def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MapCell:
     """A stretch of a layer's units: where it lies, how wide it is, and the share of it that stayed."""
 
     x: float
@@ -186,7 +188,7 @@ class Strip:
 
     layer: int
     y: int
-    cells: list[Cell]
+    cells: list[MapCell]
     text: str
 
 
@@ -210,7 +212,7 @@ def unit_map(name: str, place: PlaceSection, width: int) -> UnitMap:
     for at, (layer, units, kept) in enumerate(zip(place.layers, place.units, place.kept, strict=True)):
         step = min(row, room / max(1, len(kept or ())))
         cells = [
-            Cell(round(left + n * step, 2), round(step - (2 if step > 8 else 0), 2), count / whole)
+            MapCell(round(left + n * step, 2), round(step - (2 if step > 8 else 0), 2), count / whole)
             for n, (count, whole) in enumerate(zip(kept or (), stretches(units, range(units)), strict=False))
         ]
         text = "dropped" if kept is None else f"{sum(kept):,} of {units:,}"

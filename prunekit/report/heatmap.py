@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prunekit._support.atomic import write_text
-from prunekit._support.templates import rendered
+from prunekit._support.templates import render
 from prunekit.latency.shapes import Shape
 from prunekit.recipe import Workload
 
@@ -12,12 +12,12 @@ LIGHT, DARK = (247, 251, 255), (8, 48, 107)
 """Two blues that stay apart without colour too."""
 
 
-def write(rows: Sequence[Sequence[Shape]], workload: Workload, noise: float, path: Path) -> None:
+def write_heatmap(rows: Sequence[Sequence[Shape]], workload: Workload, noise: float, path: Path) -> None:
     """Write a page that needs nothing but itself."""
     fastest = max(shape.speedup for row in rows for shape in row)
     cells = [[(shape, *shade((shape.speedup - 1) / max(fastest - 1, 1e-9))) for shape in row] for row in rows]
     values = {"rows": cells, "workload": workload.spelled, "noise": noise}
-    write_text(path, rendered("prunekit.report", "heatmap.html.j2", values))
+    write_text(path, render("prunekit.report", "heatmap.html.j2", values))
 
 
 def shade(share: float) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from prunekit._support.templates import rendered
+from prunekit._support.templates import render
 from prunekit.report.charts import Chart, UnitMap, losses, sparsities, trade, unit_map
 from prunekit.report.formatting import against, count, factor, figure, percent, seconds, span, workload
 from prunekit.report.training_log import Training
@@ -20,7 +20,7 @@ MAP = 308
 Words = list[tuple[str, bool]]
 
 
-def html(report: "Report", title: str, run: Sequence[Training]) -> str:
+def report_html(report: "Report", title: str, run: Sequence[Training]) -> str:
     """A page that needs nothing but itself, from a report and the trainings in its run's log."""
     spelling = (count, factor, figure, percent, seconds, span)
     quality, latency = report.quality, report.latency
@@ -32,7 +32,7 @@ def html(report: "Report", title: str, run: Sequence[Training]) -> str:
         "maps": list(_maps(report)),
         "differing": differing,
     }
-    return rendered("prunekit.report", "report.html.j2", values, (*spelling, workload, against))
+    return render("prunekit.report", "report.html.j2", values, (*spelling, workload, against))
 
 
 def _charts(run: Sequence[Training]) -> Iterator[list[Chart]]:

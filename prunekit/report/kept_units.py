@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, narrow
-from prunekit.report.sections import ReportSection, place_of
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.report.sections import ReportSection, group_place
 
 STRETCHES = 64
 """As many cells as a row of the map has; a layer with more units counts several of them in each."""
@@ -37,7 +37,7 @@ class KeptSection(ReportSection):
     def of(cls, groups: Iterable[PruningGroup], plan: PruningPlan) -> "KeptSection":
         """What `plan` leaves of the dense model's groups."""
         dense = tuple(groups)
-        left = {group.name: group.ids for group in narrow(dense, plan)}
+        left = {group.name: group.ids for group in groups_after(dense, plan)}
         return cls(heads=_places(dense, left, Kind.HEADS), ffn=_places(dense, left, Kind.FFN))
 
 
@@ -45,7 +45,7 @@ def _places(dense: Iterable[PruningGroup], left: dict[str, tuple[int, ...]], kin
     places: dict[str, list[PruningGroup]] = {}
     for group in dense:
         if group.kind is kind and group.layer is not None:
-            places.setdefault(place_of(group), []).append(group)
+            places.setdefault(group_place(group), []).append(group)
     return {place: _place(groups, left) for place, groups in places.items()}
 
 

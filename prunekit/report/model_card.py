@@ -1,7 +1,7 @@
 """The model card that lies beside a pruned checkpoint: what it is, what it costs, how to load it."""
 
 from prunekit.report.formatting import count, factor, figure, percent, workload
-from prunekit.report.report import Report, title
+from prunekit.report.report import Report, report_title
 
 TEMPLATE = """---
 library_name: transformers
@@ -38,7 +38,7 @@ def card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool = Fals
         auto=auto,
         flag="" if stock else ", trust_remote_code=True",
         shapes=STOCK if stock else CODE,
-        title=title(report),
+        title=report_title(report),
         rows="\n".join(_rows(report)),
         encoder=percent(report.sparsity.encoder),
         non_embedding=percent(report.sparsity.non_embedding),

@@ -80,12 +80,12 @@ class Report(ReportSection):
 
     def html(self, run: Sequence[Training] = ()) -> str:
         """A page that needs nothing but itself, with the curves of a run's trainings."""
-        return html.html(self, title(self), run)
+        return html.report_html(self, report_title(self), run)
 
 
 def table(report: Report) -> Table:
     """The report for a terminal, some 70 characters wide: dense beside pruned."""
-    result = Table(title=title(report), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    result = Table(title=report_title(report), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     result.add_column("", no_wrap=True)
     result.add_column("dense", justify="right", header_style="dim")
     result.add_column("pruned", justify="right", header_style="dim")
@@ -163,7 +163,7 @@ def _check_rows(report: Report) -> Iterator[Row]:
         yield "masked = cut", "", "", f"max diff {report.equivalence.max_abs_diff:.1e}, {tokens}"
 
 
-def title(report: Report) -> str:
+def report_title(report: Report) -> str:
     """``nash on g2p (t5)``"""
     task = f" on {report.task}" if report.task else ""
     return f"{report.strategy or 'A given plan'}{task} ({report.adapter})"

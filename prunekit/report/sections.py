@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
 from prunekit.data.audio import FRAME
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, narrow
+from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
 from prunekit.find.size import sparsity
 from prunekit.latency.timing import Timing
 from prunekit.recipe import Workload
@@ -98,7 +98,7 @@ class WidthsSection(ReportSection):
     def of(cls, groups: Iterable[PruningGroup], plan: PruningPlan) -> "WidthsSection":
         """What `plan` leaves in the layers that it keeps."""
         dense = {group.name: group for group in groups}
-        left = narrow(tuple(dense.values()), plan)
+        left = groups_after(tuple(dense.values()), plan)
         before = [dense[group.name] for group in left]
         words = [(len(dense[group.name]), len(group)) for group in left if group.kind is Kind.VOCABULARY]
         return cls(
@@ -118,11 +118,11 @@ def _widths(groups: Iterable[PruningGroup], kind: Kind) -> dict[str, list[int]]:
     places: dict[str, dict[int, int]] = {}
     for group in groups:
         if group.kind is kind and group.layer is not None:
-            places.setdefault(place_of(group), {})[group.layer] = len(group)
+            places.setdefault(group_place(group), {})[group.layer] = len(group)
     return {place: [layers[layer] for layer in sorted(layers)] for place, layers in places.items()}
 
 
-def place_of(group: PruningGroup) -> str:
+def group_place(group: PruningGroup) -> str:
     """Where a group of a layer lies in its stack: ``encoder.3.self.heads`` in ``encoder.self``."""
     inside = group.name.removeprefix(f"{group.stack}.{group.layer}.").removesuffix(group.kind).rstrip(".")
     return ".".join(filter(None, (group.stack, inside)))
@@ -160,7 +160,7 @@ class QualitySection(ReportSection):
     loss: QualityPair | None = None
 
 
-class SplitSection(ReportSection):
+class BreakdownSection(ReportSection):
     """Fractions of the time of one `generate`; `loop` is what the modules leave."""
 
     encoder: float
@@ -195,7 +195,7 @@ class TimingSection(ReportSection):
     speedup_error: float | None = None
     predicted_speedup: float | None = None
     real_time: RealTime | None = None
-    split: dict[str, SplitSection]
+    split: dict[str, BreakdownSection]
 
     @classmethod
     def of(cls, timing: Timing, sound: bool = False) -> "TimingSection":

@@ -9,14 +9,14 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.conformance.model_under_test import LONGEST, returned
-from prunekit.errors import told
+from prunekit.errors import one_line
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.trace import inputs_of, trace
 from prunekit.find.validation import Component, first_only
 from prunekit.scaffold.head_size import Rule, head_rule
-from prunekit.scaffold.layers import Layers, layers_of
+from prunekit.scaffold.layers import Layers, find_layers
 from prunekit.scaffold.roots import Evidence, Found, roots_of
-from prunekit.scaffold.sizes import AUTO, Kind
+from prunekit.scaffold.sizes import AUTO, ModelKind
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Draft:
     `single` that the model knows no double precision.
     """
 
-    kind: Kind
+    kind: ModelKind
     model: str
     layers: tuple[Layers, Layers]
     found: tuple[Found, Found]
@@ -51,11 +51,11 @@ class Draft:
         return self.kind.config_class.__name__.removesuffix("Config")
 
 
-def draft(kind: Kind) -> Draft:
+def draft(kind: ModelKind) -> Draft:
     """Build, run and trace tiny models of a type; raises `PrunekitError` where they have no stacks to be found."""
     missing: list[str] = []
     keep: list[str] = []
-    layers = layers_of(kind, missing)
+    layers = find_layers(kind, missing)
     rough = _rough(kind, layers)
     tiny = kind.build()
     evidence = _evidence(kind, rough, missing)
@@ -78,7 +78,7 @@ def draft(kind: Kind) -> Draft:
     )
 
 
-def _rough(kind: Kind, layers: tuple[Layers, Layers]) -> Adapter:
+def _rough(kind: ModelKind, layers: tuple[Layers, Layers]) -> Adapter:
     """An adapter that knows the stacks, but no roots: enough to trace with."""
 
     class Rough(Adapter):
@@ -91,7 +91,7 @@ def _rough(kind: Kind, layers: tuple[Layers, Layers]) -> Adapter:
     return Rough()
 
 
-def _evidence(kind: Kind, rough: Adapter, missing: list[str]) -> Evidence:
+def _evidence(kind: ModelKind, rough: Adapter, missing: list[str]) -> Evidence:
     """A skeleton, run and traced."""
     config = rough.skeleton(kind.config_class(**kind.tiny()))
     model = rough.build(config, "cpu")
@@ -107,7 +107,7 @@ def _evidence(kind: Kind, rough: Adapter, missing: list[str]) -> Evidence:
         results = _results(rough, model)
         components = trace(rough, model).components
     except Exception as error:  # whatever a model raises at inputs or sizes that are not to its taste
-        why = told(error)[:LONGEST]
+        why = one_line(error)[:LONGEST]
         missing.append(f"a tiny model could not be run and traced ({why}), so the roots were told by their names.")
     return Evidence(model, rough.stacks(config), components, results)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from prunekit._support.atomic import write_text
-from prunekit.conformance import CHECKS, Specimen, failures
+from prunekit.conformance import CHECKS, ModelUnderTest, failures
 from prunekit.conformance.examine import Finding, examine
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.scaffold.draft import Draft
-from prunekit.scaffold.sizes import Kind
+from prunekit.scaffold.sizes import ModelKind
 from prunekit.scaffold.source import adapter_source, suite_source
 
 NEEDED = ("trace", "heads")
@@ -26,7 +26,7 @@ WIDE = (
 
 
 @dataclass(frozen=True)
-class Files:
+class DraftFiles:
     """Where a draft goes. Example: ``src/my_package/bart.py`` and ``src/my_package/test_bart.py``."""
 
     adapter: Path
@@ -48,12 +48,12 @@ class Files:
         write_text(self.suite, suite_source(draft, self.module))
 
 
-def files_for(kind: Kind, directory: Path) -> Files:
+def files_for(kind: ModelKind, directory: Path) -> DraftFiles:
     """The files of a draft; raises `PrunekitError` where one of them exists, or `directory` is none."""
     if directory.exists() and not directory.is_dir():
         raise PrunekitError(f"The output {str(directory)!r} is a file; name a directory.")
     stem = kind.model_type.replace("-", "_")
-    files = Files(directory / f"{stem}.py", directory / f"test_{stem}.py")
+    files = DraftFiles(directory / f"{stem}.py", directory / f"test_{stem}.py")
     for path in (files.adapter, files.suite):
         if path.exists():
             raise PrunekitError(
@@ -71,7 +71,7 @@ def adapter_of(draft: Draft) -> type[Adapter]:
     return adapter
 
 
-def settled(draft: Draft) -> Draft:
+def resolve_by_trial(draft: Draft) -> Draft:
     """The draft with what only trying shows: the precision that the model needs, and widths that attentions read."""
     draft = replace(draft, single=not _runs(draft, torch.float64) and _runs(draft, torch.float32))
     if _failing(draft) != {"heads"}:
@@ -102,7 +102,7 @@ def examined(draft: Draft, progress: Callable[[int, int], None] | None = None) -
     return examine(_specimen(draft), progress=progress)
 
 
-def _specimen(draft: Draft) -> Specimen:
+def _specimen(draft: Draft) -> ModelUnderTest:
     """A tiny model as the draft's own suite has it."""
     dtype = torch.float32 if draft.single else torch.float64
-    return Specimen.tiny(adapter_of(draft)(), draft.kind.config_class(**draft.kind.tiny()), dtype)
+    return ModelUnderTest.tiny(adapter_of(draft)(), draft.kind.config_class(**draft.kind.tiny()), dtype)

@@ -10,7 +10,7 @@ from transformers import PretrainedConfig
 
 from prunekit.scaffold.layers import Layers
 from prunekit.scaffold.roots import Attention, Found
-from prunekit.scaffold.sizes import HEAD_WIDTH, HEADS, WIDTH, Kind
+from prunekit.scaffold.sizes import HEAD_WIDTH, HEADS, WIDTH, ModelKind
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ BART = Rule("d_model", "{stack}_attention_heads")
 
 
 def head_rule(
-    kind: Kind, tiny: nn.Module, layers: tuple[Layers, Layers], found: tuple[Found, Found], missing: list[str]
+    kind: ModelKind, tiny: nn.Module, layers: tuple[Layers, Layers], found: tuple[Found, Found], missing: list[str]
 ) -> Rule | None:
     """The first rule that fits every attention; None, and a word on what is missing, where none does."""
     config = kind.config_class(**kind.tiny())
@@ -70,7 +70,7 @@ def _size(layer: nn.Module, attention: Attention) -> int | None:
     return module.get_submodule(attention.query).out_features // count if count else None
 
 
-def _rules(kind: Kind) -> Iterator[Rule]:
+def _rules(kind: ModelKind) -> Iterator[Rule]:
     """Keys that say it, then widths by numbers of heads."""
     keys = list(kind.sizes("tiny"))
     yield from (Rule(key) for key in keys if HEAD_WIDTH.fullmatch(key))

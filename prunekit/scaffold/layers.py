@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
-from prunekit.scaffold.sizes import DEPTH, Kind
+from prunekit.scaffold.sizes import DEPTH, ModelKind
 
 SIDES = ("encoder", "decoder")
 
@@ -25,7 +25,7 @@ class Layers:
     own_depth: tuple[str, ...]
 
 
-def layers_of(kind: Kind, missing: list[str]) -> tuple[Layers, Layers]:
+def find_layers(kind: ModelKind, missing: list[str]) -> tuple[Layers, Layers]:
     """The encoder's layers and the decoder's; raises `PrunekitError` where either cannot be found.
 
     A key counts the layers of a list that grows when it does.
@@ -54,7 +54,7 @@ def _deep(model: nn.Module, depth: int) -> Iterator[str]:
             yield path
 
 
-def _side(name: str, kind: Kind, tiny: PreTrainedModel, moved: dict[str, set[str]], missing: list[str]) -> Layers:
+def _side(name: str, kind: ModelKind, tiny: PreTrainedModel, moved: dict[str, set[str]], missing: list[str]) -> Layers:
     paths = sorted({path for found in moved.values() for path in found if side_of(path) == name})
     if not paths:
         raise PrunekitError(

@@ -65,7 +65,7 @@ AUTO: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
 """The Auto classes by name, with the model types that they know."""
 
 
-class Kind(NamedTuple):
+class ModelKind(NamedTuple):
     """A model type as transformers knows it. Example: ``bart``, `BartConfig`, ``AutoModelForSeq2SeqLM``."""
 
     model_type: str
@@ -98,7 +98,7 @@ def small_of(key: str) -> Small | None:
     return next((small for pattern, small in SMALL.items() if pattern.fullmatch(key)), None)
 
 
-def kind_of(model_type: str) -> Kind:
+def kind_of(model_type: str) -> ModelKind:
     """What transformers knows of a model type.
 
     Raises `PrunekitError` where it knows none of that name, where it has no encoder and decoder, where its config holds
@@ -122,7 +122,7 @@ def kind_of(model_type: str) -> Kind:
             f"Neither {' nor '.join(AUTO)} of transformers makes models of type {model_type!r}; write the adapter by "
             "hand and name its model class as `auto_class`, as prunekit_adapters/encoder_decoder.py does."
         )
-    return Kind(model_type, config_class, auto)
+    return ModelKind(model_type, config_class, auto)
 
 
 def known() -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import PretrainedConfig
 
-from prunekit.conformance import CHECKS, Check, Skip, Specimen
+from prunekit.conformance import CHECKS, Check, ModelUnderTest, Skip
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 
@@ -32,15 +32,15 @@ class AdapterSuite:
     """How far logits may differ, relative to the largest."""
 
     @pytest.fixture
-    def specimen(self) -> Specimen:
+    def specimen(self) -> ModelUnderTest:
         """The tiny model, built once for all checks."""
         kind = type(self)
         if kind not in _SPECIMENS:
-            _SPECIMENS[kind] = Specimen.tiny(kind.adapter(), kind.config, kind.dtype, kind.tolerance)
+            _SPECIMENS[kind] = ModelUnderTest.tiny(kind.adapter(), kind.config, kind.dtype, kind.tolerance)
         return _SPECIMENS[kind]
 
     @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
-    def test_adapter(self, specimen: Specimen, check: Check) -> None:
+    def test_adapter(self, specimen: ModelUnderTest, check: Check) -> None:
         """One check holds."""
         try:
             check.run(specimen)
@@ -50,4 +50,4 @@ class AdapterSuite:
             pytest.fail(f"{check.holds}\nHere {error}.\nTo mend it, {check.mend}.", pytrace=False)
 
 
-_SPECIMENS: dict[type[AdapterSuite], Specimen] = {}
+_SPECIMENS: dict[type[AdapterSuite], ModelUnderTest] = {}

@@ -8,7 +8,7 @@ from prunekit.conformance.model_under_test import fitting
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 
 
-def units(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
+def unit_choices(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
     """Some of a group's units, perhaps all; perhaps none, unless the units are layers."""
     choice = st.lists(st.booleans(), min_size=len(group), max_size=len(group)).map(
         lambda keep: tuple(unit for unit, kept in zip(group.ids, keep, strict=True) if kept)
@@ -22,6 +22,6 @@ def units(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
 def plans(groups: Iterable[PruningGroup]) -> "st.SearchStrategy[PruningPlan]":
     """Plans for any groups; the vocabulary stays whole. Example: ``@given(plan=plans(graph.groups))``."""
     groups = [group for group in groups if group.prunable and group.kind is not Kind.VOCABULARY]
-    return st.fixed_dictionaries({group.name: units(group) for group in groups}).map(
+    return st.fixed_dictionaries({group.name: unit_choices(group) for group in groups}).map(
         lambda kept: fitting(PruningPlan(kept), groups)
     )

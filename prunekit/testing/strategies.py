@@ -15,7 +15,7 @@ from prunekit.find.groups import Kind
 from prunekit.find.size import keep_values
 from prunekit.learn.strategy import Strategy, build
 from prunekit.measure.equivalence import TOLERANCE
-from prunekit.testing.trials import Trial, try_out
+from prunekit.testing.trials import StrategyTrial, try_out
 
 
 class StrategySuite:
@@ -44,7 +44,7 @@ class StrategySuite:
             metafunc.parametrize("family", metafunc.cls.families)
 
     @pytest.fixture
-    def trial(self, family: str) -> Trial:
+    def trial(self, family: str) -> StrategyTrial:
         """What the strategy did to the tiny model of a family; tried once."""
         return tried(type(self), family)
 
@@ -72,36 +72,36 @@ class StrategySuite:
         inner = [name for name in imported(Path(path).read_text(encoding="utf-8")) if not public(name)]
         assert not inner, f"import these from `prunekit` itself or do without them: {inner}"
 
-    def test_its_plans_are_valid(self, trial: Trial) -> None:
+    def test_its_plans_are_valid(self, trial: StrategyTrial) -> None:
         """The first answer speaks of the dense model, the second of what the first left; numbers are the original's."""
         trial.upfront.validate(trial.problem.groups)
         trial.plan.validate(trial.second.groups)
 
-    def test_it_never_grows_the_model(self, trial: Trial) -> None:
+    def test_it_never_grows_the_model(self, trial: StrategyTrial) -> None:
         """And the size counted for its plan is that of the model that was cut."""
         real = sum(parameter.numel() for parameter in trial.model.parameters())
         assert real == trial.problem.sizes["total"].of(trial.whole)
         assert real <= trial.problem.whole["total"], "the plan must not add parameters"
 
-    def test_it_leaves_no_traces(self, trial: Trial) -> None:
+    def test_it_leaves_no_traces(self, trial: StrategyTrial) -> None:
         """Hooks, gates, modes and frozen weights are the bench's business."""
         for what, before in trial.before.items():
             assert trial.after[what] == before, f"after plan() the model's {what} must be as they were"
 
-    def test_masked_equals_cut(self, trial: Trial) -> None:
+    def test_masked_equals_cut(self, trial: StrategyTrial) -> None:
         """Law 1 for both of its plans, after whatever it trained."""
         for proof in trial.proofs:
             assert proof.tokens_equal, "the cut model generates other tokens than the masked one"
             assert proof.max_rel_diff <= TOLERANCE, "the cut model's logits are not those of the masked one"
 
-    def test_other_stacks_lose_nothing(self, trial: Trial) -> None:
+    def test_other_stacks_lose_nothing(self, trial: StrategyTrial) -> None:
         """A stack that was not to be pruned keeps every unit."""
         for group in trial.problem.groups:
             if group.stack and group.stack not in self.stacks:
                 kept = trial.whole.kept.get(group.name, group.ids)
                 assert kept == group.ids, f"{group.name} lost units; name its stack in `stacks` if that is meant"
 
-    def test_targets_are_met_from_above(self, trial: Trial) -> None:
+    def test_targets_are_met_from_above(self, trial: StrategyTrial) -> None:
         """At least what was promised goes, and less than one rounding step more."""
         for part, sparsity in self.targets.items():
             left, most = trial.problem.sizes[part].of(trial.whole), trial.problem.largest(part, sparsity)
@@ -115,22 +115,22 @@ class StrategySuite:
         assert second.plan == first.plan, "plan() must give the same plan for the same seed"
 
 
-_TRIED: dict[tuple[type[StrategySuite], str], Trial] = {}
+_TRIED: dict[tuple[type[StrategySuite], str], StrategyTrial] = {}
 
 
-def tried(suite: type[StrategySuite], family: str) -> Trial:
+def tried(suite: type[StrategySuite], family: str) -> StrategyTrial:
     """The one trial of a suite on a family that its checks share."""
     if (suite, family) not in _TRIED:
         _TRIED[suite, family] = _tried_anew(suite, family)
     return _TRIED[suite, family]
 
 
-def _tried_anew(suite: type[StrategySuite], family: str) -> Trial:
+def _tried_anew(suite: type[StrategySuite], family: str) -> StrategyTrial:
     with tempfile.TemporaryDirectory() as directory:
         return try_out(suite.strategy, family, Path(directory), suite.round_to)
 
 
-def step(trial: Trial, part: str, round_to: int) -> int:
+def step(trial: StrategyTrial, part: str, round_to: int) -> int:
     """The most parameters of a part that hang on one step of one group, as the plan leaves the others."""
     size, groups, plan = trial.problem.sizes[part], trial.problem.groups, trial.whole
     layers = keep_values((group for group in groups if group.kind is Kind.LAYERS), plan)

@@ -11,11 +11,11 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from prunekit.cut.surgery import cut
-from prunekit.data.encoded import Flat, Rows, collated
-from prunekit.data.processors import Collator, TextReader
+from prunekit.data.encoded import EncodedDataset, RaggedInts, collate_batches
+from prunekit.data.processors import Collator, TextProcessor
 from prunekit.find.graph import discover
 from prunekit.find.groups import PruningPlan
-from prunekit.learn.bench import Bench, Surroundings
+from prunekit.learn.bench import Bench, TrainingContext
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training.trainer import Teacher
 from prunekit.measure.equivalence import Equivalence, cut_checked
@@ -28,7 +28,7 @@ PAIRS, SHORT, LONG = 64, 3, 9
 
 
 @dataclass(frozen=True)
-class Trial:
+class StrategyTrial:
     """What a strategy did to one model: its two answers, what it left behind, and the cut model.
 
     `problem` is about the dense model, `second` about what `upfront` left. `before` and `after` are `traces` of the
@@ -51,18 +51,18 @@ class Trial:
         return self.upfront.then(self.plan)
 
 
-def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4, seed: int = 0) -> Trial:
+def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4, seed: int = 0) -> StrategyTrial:
     """Run `strategy` on the tiny model of a family as a run would, with 64 random pairs and batches of 8."""
     adapter, config, model = tiny(family)
     graph = discover(adapter, config, model)
     recipe = Recipe(round_to=round_to, seed=seed)
     dense = copy.deepcopy(model)
-    around = surroundings(model, directory, seed)
-    proofs = list(collated(around.dev, range(8), 4, Collator(around.reader, model), model))
+    context = training_context(model, directory, seed)
+    proofs = list(collate_batches(context.dev, range(8), 4, Collator(context.processor, model), model))
 
     def bench(done: PruningPlan, phase: str) -> Bench:
         teacher = Teacher.of(dense, graph.groups, done)
-        return Bench(model, around, lambda _: 0.0, graph.after(done).groups, teacher, phase)
+        return Bench(model, context, lambda _: 0.0, graph.after(done).groups, teacher, phase)
 
     def prove_and_cut(plan: PruningPlan, done: PruningPlan) -> Equivalence:
         proof = cut_checked(copy.deepcopy(model).double(), plan, adapter, graph, config, done, proofs)
@@ -76,10 +76,10 @@ def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4,
     before = traces(model)
     plan = strategy.plan(second, bench(upfront, "learn"))
     after = traces(model)
-    return Trial(problem, second, upfront, plan, before, after, (first, prove_and_cut(plan, upfront)), model)
+    return StrategyTrial(problem, second, upfront, plan, before, after, (first, prove_and_cut(plan, upfront)), model)
 
 
-def surroundings(model: PreTrainedModel, directory: Path, seed: int) -> Surroundings:
+def training_context(model: PreTrainedModel, directory: Path, seed: int) -> TrainingContext:
     """Random pairs, the same for every seed, and a tokenizer whose padding is the model's."""
     generator = torch.Generator().manual_seed(0)
 
@@ -88,15 +88,15 @@ def surroundings(model: PreTrainedModel, directory: Path, seed: int) -> Surround
         return torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
 
     pairs = [(sentence(), sentence()) for _ in range(PAIRS)]
-    sources = Flat([source for source, _ in pairs])
-    rows = Rows(sources, sources.lengths, [answer for _, answer in pairs])
+    sources = RaggedInts([source for source, _ in pairs])
+    rows = EncodedDataset(sources, sources.lengths, [answer for _, answer in pairs])
     words = {f"w{number}": number for number in range(VOCABULARY)}
     core = Tokenizer(models.WordLevel(words, unk_token="w3"))
     tokenizer: Any = PreTrainedTokenizerFast  # whose constructor has no types
     tokenizer = tokenizer(tokenizer_object=core, pad_token=f"w{model.config.pad_token_id}")
     section = TrainingSection(batch=8, learning_rate=1e-3, precision="fp32", dropout=0.0)
-    return Surroundings(
-        reader=TextReader(tokenizer, TaskSection()),
+    return TrainingContext(
+        processor=TextProcessor(tokenizer, TaskSection()),
         rows=rows,
         dev=rows,
         section=section,

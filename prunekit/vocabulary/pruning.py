@@ -10,15 +10,15 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from prunekit.cut.checkpoint import plan_of
-from prunekit.cut.token_ids import named, tokens
-from prunekit.data.audio import SpeechReader
-from prunekit.data.processors import Reader
+from prunekit.cut.token_ids import token_ids_in_configs, vocabulary_group
+from prunekit.data.audio import AudioProcessor
+from prunekit.data.processors import Processor
 from prunekit.data.tasks import Task
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 from prunekit.find.groups import PruningPlan
-from prunekit.loading.context import Subject
+from prunekit.loading.context import RunContext
 from prunekit.loading.pretrained import original_of
 from prunekit.measure.equivalence import cut_checked
 from prunekit.recipe import VocabularySection
@@ -28,16 +28,16 @@ TASK = "task"
 """The corpus that is the task's own training rows."""
 
 
-def wanted(subject: Subject, section: VocabularySection) -> list[int]:
+def required_token_ids(context: RunContext, section: VocabularySection) -> list[int]:
     """The ids of the tokens that must stay, ascending; with those that configs and generation settings name.
 
     Raises `PrunekitError` where there is no such file, or the tokenizer's tokens cannot be told apart.
     """
-    texts, targets = _of_task(subject.task) if section.corpus == TASK else 2 * (lines(Path(str(section.corpus))),)
-    return _left(subject.model, subject.reader.tokenizer, texts, targets, section.keep, subject.generation)
+    texts, targets = _of_task(context.task) if section.corpus == TASK else 2 * (text_lines(Path(str(section.corpus))),)
+    return _left(context.model, context.processor.tokenizer, texts, targets, section.keep, context.generation)
 
 
-def lines(path: Path) -> list[str]:
+def text_lines(path: Path) -> list[str]:
     """The lines of a text file; raises `PrunekitError` where it is none."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
@@ -47,7 +47,7 @@ def lines(path: Path) -> list[str]:
 
 def _of_task(task: Task) -> tuple[list[str], list[str]]:
     """The texts that the training rows give to the model, prefix and all, and those that it writes."""
-    read = [task.section.prefix + text for text in task.train["source"]] if task.reads == "text" else []
+    read = [task.section.prefix + text for text in task.train["source"]] if task.modality == "text" else []
     return read, list(task.train["target"])
 
 
@@ -60,8 +60,8 @@ def _left(
     generation: Mapping[str, Any],
 ) -> list[int]:
     """What the tokenizer cannot do without for these texts, and what configs and settings name; ascending."""
-    used = pieces.used(tokenizer, texts, targets, keep)
-    return sorted({*used, *(token for token in named(model, generation) if token < len(tokenizer))})
+    used = pieces.used_pieces(tokenizer, texts, targets, keep)
+    return sorted({*used, *(token for token in token_ids_in_configs(model, generation) if token < len(tokenizer))})
 
 
 def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
@@ -69,17 +69,17 @@ def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
 
     Raises `PrunekitError` for an architecture whose vocabulary stays whole.
     """
-    words = tokens(graph.groups)
+    words = vocabulary_group(graph.groups)
     if words is None:
         raise PrunekitError("The vocabulary of this architecture cannot be pruned; leave out --vocabulary.")
     return PruningPlan({words.name: tuple(words.ids[position] for position in ids)})
 
 
-def narrowed(reader: Reader, ids: list[int]) -> Reader:
+def prune_processor(processor: Processor, ids: list[int]) -> Processor:
     """The same reader with the tokens of these ids alone, which it counts from 0."""
-    small = copy.copy(reader)
-    small.tokenizer = pieces.pruned(reader.tokenizer, ids)
-    if isinstance(small, SpeechReader) and small.start in ids:
+    small = copy.copy(processor)
+    small.tokenizer = pieces.pruned_tokenizer(processor.tokenizer, ids)
+    if isinstance(small, AudioProcessor) and small.start in ids:
         small.start = ids.index(small.start)
     return small
 
@@ -101,7 +101,7 @@ def prune_vocabulary(
     if len(tokenizer) > len(cast(Any, model).get_output_embeddings().weight):
         raise PrunekitError("The tokenizer has more tokens than the model; give the one that belongs to it.")
     ids = _left(model, tokenizer, texts, targets, keep, {})
-    small = pieces.pruned(tokenizer, ids)
+    small = pieces.pruned_tokenizer(tokenizer, ids)
     original = original_of(model, adapter)
     config = copy.deepcopy(original.config)
     graph, before = discover(adapter, config, original), plan_of(model) or PruningPlan()

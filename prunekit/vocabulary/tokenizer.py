@@ -11,16 +11,16 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from prunekit.errors import PrunekitError
-from prunekit.vocabulary.tokenizer_formats import form_of
+from prunekit.vocabulary.tokenizer_formats import format_of
 
 CHUNK = 1000
 """Texts that are encoded together."""
 
 
-def used(
+def used_pieces(
     tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], targets: Iterable[str] = (), words: Iterable[str] = ()
 ) -> list[int]:
-    """The ids, ascending, that must stay so that these texts encode and decode unchanged by `pruned`.
+    """The ids, ascending, that must stay so that these texts encode and decode unchanged by `pruned_tokenizer`.
 
     `targets` are encoded as the other side (``text_target=``: Marian's target model, the target language of mBART);
     languages are those that the tokenizer is set to.
@@ -29,9 +29,9 @@ def used(
     Beside the pieces of all encodings there stay special and added tokens, languages, timestamps, the unknown piece,
     pieces for bytes, whatever a kept piece is merged from, ASCII and the letters of the scripts that the texts write.
     So other text is read by smaller pieces, and only characters of foreign scripts become unknown where the tokenizer
-    has no bytes for them. Raises `PrunekitError` for a tokenizer that `pruned` cannot prune.
+    has no bytes for them. Raises `PrunekitError` for a tokenizer that `pruned_tokenizer` cannot prune.
     """
-    form, named, answers = form_of(tokenizer), list(words), list(targets)
+    form, named, answers = format_of(tokenizer), list(words), list(targets)
     spoken = [text for word in named for text in (word, f" {word}")]
     sources = _encoded(tokenizer, "text", chain(texts, spoken))
     others = _encoded(tokenizer, "text_target", answers + spoken if answers else [])
@@ -51,17 +51,17 @@ def _encoded(tokenizer: Any, side: str, texts: Iterable[str]) -> Iterator[tuple[
         yield from zip(chunk, tokenizer(**{side: chunk}, verbose=False)["input_ids"], strict=True)
 
 
-def pruned(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> PreTrainedTokenizerBase:
+def pruned_tokenizer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> PreTrainedTokenizerBase:
     """A tokenizer of the same class with only these ids, renumbered 0..n-1 in the ascending order of the old ones.
 
-    For texts that `used` was given, ``encode`` gives the new numbers of the old ids, and ``decode`` the same string;
-    other text never fails. Saved, it loads where only transformers is (with sentencepiece for the classes that need
-    it). `tokenizer` is taken as transformers reads it back from its own files, and stays as it is.
+    For texts that `used_pieces` was given, ``encode`` gives the new numbers of the old ids, and ``decode`` the
+    same string; other text never fails. Saved, it loads where only transformers is (with sentencepiece for the classes
+    that need it). `tokenizer` is taken as transformers reads it back from its own files, and stays as it is.
 
-    Raises `PrunekitError` for ids that are not the tokenizer's or lack what `used` returns for no text at all, and for
-    tokenizers that have no vocabulary to rewrite (ByT5's) or keep it in a form of their own.
+    Raises `PrunekitError` for ids that are not the tokenizer's or lack what `used_pieces` returns for no text at all,
+    and for tokenizers that have no vocabulary to rewrite (ByT5's) or keep it in a form of their own.
     """
-    form, name = form_of(tokenizer), type(tokenizer).__name__
+    form, name = format_of(tokenizer), type(tokenizer).__name__
     number = {old: new for new, old in enumerate(sorted(set(ids)))}
     fixed = form.fixed()
     if foreign := number.keys() - fixed - set(form.vocabulary.values()):

@@ -18,7 +18,7 @@ from prunekit.errors import PrunekitError
 from prunekit.vocabulary.pieces import BYTE, dead_end, joined, letters, with_parts
 
 
-class Form(Protocol):
+class TokenizerFormat(Protocol):
     """A tokenizer's pieces: which depend on which, and where they are written."""
 
     vocabulary: Mapping[str, int]
@@ -40,11 +40,11 @@ class Form(Protocol):
         """Whether `small`, loaded from `directory`, is what was written there."""
 
 
-def form_of(tokenizer: PreTrainedTokenizerBase) -> Form:
+def format_of(tokenizer: PreTrainedTokenizerBase) -> TokenizerFormat:
     """The form of a tokenizer; raises `PrunekitError` where its pieces are in none that can be rewritten."""
     name = type(tokenizer).__name__
     if isinstance(tokenizer, PreTrainedTokenizerFast):
-        return Unified(tokenizer)
+        return UnifiedFormat(tokenizer)
     if not isinstance(tokenizer, (MarianTokenizer, M2M100Tokenizer, Speech2TextTokenizer)):
         raise PrunekitError(
             f"The vocabulary of a {name} cannot be pruned: possible are tokenizers of the tokenizers library (Unigram, "
@@ -56,7 +56,7 @@ def form_of(tokenizer: PreTrainedTokenizerBase) -> Form:
             f"The vocabulary of this {name} cannot be pruned: its two languages have a vocabulary each, or its "
             "language codes are numbered by the SentencePiece model; keep the whole vocabulary."
         )
-    return Files(tokenizer)
+    return FileFormat(tokenizer)
 
 
 def _special(tokenizer: Any, vocabulary: Mapping[str, int]) -> set[int]:
@@ -65,7 +65,7 @@ def _special(tokenizer: Any, vocabulary: Mapping[str, int]) -> set[int]:
     return {*tokenizer.added_tokens_decoder, *byte}
 
 
-class Unified:
+class UnifiedFormat:
     """One ``tokenizer.json``, whose model is Unigram, BPE, WordPiece or WordLevel."""
 
     def __init__(self, tokenizer: Any):
@@ -148,7 +148,7 @@ def _renumber(processor: Any, number: Mapping[int, int]) -> None:
         processor[end][1] = number[processor[end][1]]
 
 
-class Files:
+class FileFormat:
     """A ``vocab.json`` that numbers the pieces of SentencePiece models beside it, in Python."""
 
     def __init__(self, tokenizer: Any):

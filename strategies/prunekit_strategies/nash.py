@@ -19,8 +19,8 @@ from prunekit import (
     checked_layers,
     hookimpl,
     layers_by_loss,
-    meet,
-    meet_evenly,
+    prune_to_size,
+    prune_to_size_uniform,
 )
 
 
@@ -84,7 +84,7 @@ class Nash(Strategy):
             return PruningPlan()
         found = bench.reconstruction(problem.widths("encoder"))
         largest = problem.largest("encoder", self.encoder_sparsity)
-        plan = meet_evenly(found.groups, found.scores, problem.sizes["encoder"], largest, problem.round_to)
+        plan = prune_to_size_uniform(found.groups, found.scores, problem.sizes["encoder"], largest, problem.round_to)
         found.refit(plan)
         return plan
 
@@ -115,7 +115,7 @@ class Nash(Strategy):
     def exactly(self, problem, gates, bench):
         """The units with the highest gates, as many as the target leaves room for."""
         scores = gates.scores() if self.steps else bench.scores(gates.groups)
-        choose = meet_evenly if self.per_layer_uniform else meet
+        choose = prune_to_size_uniform if self.per_layer_uniform else prune_to_size
         largest = problem.largest("encoder", self.encoder_sparsity)
         return choose(gates.groups, scores, problem.sizes["encoder"], largest, problem.round_to)
 

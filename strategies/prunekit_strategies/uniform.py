@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from prunekit import HardGates, PruningPlan, Strategy, checked_layers, hookimpl, meet_evenly
+from prunekit import HardGates, PruningPlan, Strategy, checked_layers, hookimpl, prune_to_size_uniform
 
 
 class Uniform(Strategy):
@@ -70,7 +70,7 @@ class Uniform(Strategy):
                     gone = set(group.ids) - set(before.of(group))
                     spent[group.name][group.positions(gone)] = float("-inf")
                 largest = size.whole - share * (size.whole - problem.largest(stack, sparsity))
-                plan = plan.then(meet_evenly(groups, spent, size, largest, problem.round_to))
+                plan = plan.then(prune_to_size_uniform(groups, spent, size, largest, problem.round_to))
         return plan
 
 

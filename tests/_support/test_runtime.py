@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from prunekit._support import runtime
-from prunekit._support.runtime import HUGE_PAGES, KERNEL, huge_pages, settle
+from prunekit._support.runtime import HUGE_PAGES, KERNEL, configure_runtime, use_huge_pages
 
 ASKS = """
 from prunekit._support import runtime
-runtime.settle()
+runtime.configure_runtime()
 import torch
 tensor = torch.ones(1 << 24)
 blocks, size = [], 0
@@ -60,13 +60,13 @@ def test_the_kernel_has_the_last_word(policy, asked, given, tmp_path, monkeypatc
         kernel.write_text(policy)
     monkeypatch.setattr(runtime, "KERNEL", kernel)
     monkeypatch.setenv(HUGE_PAGES, asked)
-    assert huge_pages() is given
+    assert use_huge_pages() is given
 
 
 def test_what_the_user_set_stays(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     monkeypatch.setenv(HUGE_PAGES, "0")  # so that it is as before after the test
     monkeypatch.delenv(HUGE_PAGES)
-    settle()
+    configure_runtime()
     assert os.environ["OMP_WAIT_POLICY"] == "active"
     assert os.environ[HUGE_PAGES] == "1"

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from prunekit import Adapter, PruningPlan, Stack, heads, plugins
-from prunekit.conformance import Specimen, failures
+from prunekit.conformance import ModelUnderTest, failures
 from prunekit.conformance.model_under_test import random_plan
 from prunekit.cut.layout_compiler import compile_layout
 from prunekit.find.groups import Kind
@@ -132,11 +132,11 @@ def _roots(stack: Stack, at: int, change: dict[str, Any] | None = None) -> Stack
     return _with(stack, roots=(*stack.roots[:at], *new, *stack.roots[at + 1 :]))
 
 
-def tiny(kind: type[Adapter], suite) -> Specimen:
-    return Specimen.tiny(kind(), suite.config, suite.dtype, suite.tolerance)
+def tiny(kind: type[Adapter], suite) -> ModelUnderTest:
+    return ModelUnderTest.tiny(kind(), suite.config, suite.dtype, suite.tolerance)
 
 
-def twins(mutant: Specimen, original: Specimen) -> bool:
+def twins(mutant: ModelUnderTest, original: ModelUnderTest) -> bool:
     """Whether a root that is named otherwise names the same group and leads to the same layouts, as `k_proj` does.
 
     A group may be named by any of its first matrices, and nothing but groups and layouts follows from a root.
@@ -147,11 +147,11 @@ def twins(mutant: Specimen, original: Specimen) -> bool:
     return same and all(_layout(mutant, plan) == _layout(original, plan) for plan in plans)
 
 
-def _layout(specimen: Specimen, plan: PruningPlan):
+def _layout(specimen: ModelUnderTest, plan: PruningPlan):
     return compile_layout(specimen.adapter, specimen.config, specimen.graph, plan)
 
 
-def fate(mutant: Mutant, original: Specimen, suite) -> str:
+def fate(mutant: Mutant, original: ModelUnderTest, suite) -> str:
     """Whether a mutant is ``caught``, a ``twin`` or, if no check fails, has ``survived``."""
     try:
         specimen = tiny(mutant.adapter, suite)

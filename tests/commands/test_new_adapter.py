@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from prunekit import plugins
-from prunekit.conformance import CHECKS, Specimen, failures
+from prunekit.conformance import CHECKS, ModelUnderTest, failures
 from prunekit.find.graph import discover
 from prunekit.scaffold.draft import draft
-from prunekit.scaffold.files import files_for, settled
+from prunekit.scaffold.files import files_for, resolve_by_trial
 from prunekit.scaffold.sizes import kind_of
 from prunekit.testing import AdapterSuite
 
@@ -46,7 +46,7 @@ def suite_of(tmp_path, monkeypatch):
     def write(model_type):
         kind = kind_of(model_type)
         files = files_for(kind, tmp_path)
-        files.write(settled(draft(kind)))
+        files.write(resolve_by_trial(draft(kind)))
         own = imported(files.adapter, files.module)
         monkeypatch.setitem(sys.modules, files.module, own)
         tests = vars(imported(files.suite, files.suite.stem)).values()
@@ -64,7 +64,7 @@ def test_the_draft_of_a_regular_type_passes_unedited(suite_of, model_type):
     suite = suite_of(model_type)
     assert suite.config.model_type == model_type
     assert suite.adapter.model_types == (model_type,)
-    specimen = Specimen.tiny(suite.adapter(), suite.config, suite.dtype, suite.tolerance)
+    specimen = ModelUnderTest.tiny(suite.adapter(), suite.config, suite.dtype, suite.tolerance)
     assert [f"{check.id}: {wrong}" for check, wrong in failures(specimen)] == []
     assert not specimen.ways  # it generates in every way, so that no check was skipped for that
     if model_type in plugins.names(plugins.ADAPTERS):

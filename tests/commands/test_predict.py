@@ -12,7 +12,7 @@ from prunekit.cli import app
 from prunekit.cut import checkpoint
 from prunekit.latency import cost_model, shapes, timing
 from prunekit.latency.clocks import Spent
-from prunekit.latency.interleave import Turns
+from prunekit.latency.interleave import InterleavedTimes
 from prunekit.recipe import Recipe
 from prunekit_adapters.t5 import T5
 
@@ -32,7 +32,7 @@ def measuring(monkeypatch):
     def measures(speedup):
         def turns(calls, *_):
             first, *_ = calls
-            return Turns(
+            return InterleavedTimes(
                 {name: [Spent(speedup if name == first else 1.0)] for name in calls}, {name: [1.0] for name in calls}
             )
 

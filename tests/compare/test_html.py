@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunekit.compare.chart import LETTER, Scale, picture
-from prunekit.compare.figures import Figure, Gain, Nearest, Row, Speed, Summary, Table
-from prunekit.compare.html import html, insert
-from prunekit.compare.tables import cells, columns, markdown, missing, verdict
+from prunekit.compare.chart import LETTER, Scale, quality_chart
+from prunekit.compare.figures import Figure, Gain, Nearest, Speed, Summary, Table, TableRow
+from prunekit.compare.html import comparison_html, insert_tables
+from prunekit.compare.tables import cells, columns, markdown, missing, recommendation
 from prunekit.errors import PrunekitError
 from prunekit.recipe import BudgetSection, Workload
 
@@ -23,7 +23,7 @@ def row(name, values, speed, **more):
     usual = {"baseline": False, "seeds": list(range(len(values))), "missing": [], "retained": 0.925}
     usual |= {"others": {"per": Figure.of([0.084, 0.086])}}
     usual |= {"quality": Figure.of(values), "speeds": speeds, "seconds": {"CPU": 598.4}, **counts}
-    return Row(variant=name, **{**usual, **more})
+    return TableRow(variant=name, **{**usual, **more})
 
 
 def summary(rows, gain=None, best="depth"):
@@ -125,17 +125,17 @@ def test_markdown_is_a_table_with_its_command_and_what_is_missing(full):
 
 
 def test_a_gain_that_chance_explains_is_said_to_be_one(full):
-    assert all("chance" in sentence for sentence in verdict(full, full.tables[0]))
+    assert all("chance" in sentence for sentence in recommendation(full, full.tables[0]))
     sure = Gain(over="depth", gain=0.012, low=0.004, high=0.02, p=0.002)
     certain = summary([full.tables[0].rows[0].model_copy(update={"gain": sure})], sure)
-    assert not any("chance" in sentence for sentence in verdict(certain, certain.tables[0]))
+    assert not any("chance" in sentence for sentence in recommendation(certain, certain.tables[0]))
 
 
 def test_only_what_lies_between_the_markers_is_replaced(full, tmp_path):
     document = tmp_path / "results.md"
     document.write_text("# mine\n<!-- compare:g2p -->\nold\n<!-- /compare:g2p -->\nafter <!-- compare:other -->\n")
     for _ in range(2):
-        insert(full, document)
+        insert_tables(full, document)
     text = document.read_text()
     assert text.startswith("# mine\n<!-- compare:g2p -->\n`prunekit compare")
     assert text.endswith("\n<!-- /compare:g2p -->\nafter <!-- compare:other -->\n")
@@ -148,14 +148,14 @@ def test_a_document_without_a_place_is_left_alone(full, tmp_path, text):
     document = tmp_path / "results.md"
     document.write_text(text)
     with pytest.raises(PrunekitError, match="has no place for the table; put <!-- compare:g2p -->"):
-        insert(full, document)
+        insert_tables(full, document)
     assert document.read_text() == text
     with pytest.raises(PrunekitError, match="cannot be read"):
-        insert(full, tmp_path / "none.md")
+        insert_tables(full, tmp_path / "none.md")
 
 
 def test_the_page_escapes_what_it_shows(full):
-    page = html(full)
+    page = comparison_html(full)
     assert "it &lt;broke&gt;" in page
     assert "<broke>" not in page
 
@@ -163,8 +163,8 @@ def test_the_page_escapes_what_it_shows(full):
 def test_without_timings_there_is_no_picture(full):
     rows = [one.model_copy(update={"speeds": []}) for one in full.tables[0].rows]
     bare = summary(rows).model_copy(update={"dense": full.dense.model_copy(update={"speeds": []})})
-    assert picture(bare, bare.tables[0], 400, 300) is None
-    assert "<svg" not in html(bare)
+    assert quality_chart(bare, bare.tables[0], 400, 300) is None
+    assert "<svg" not in comparison_html(bare)
 
 
 qualities = st.lists(st.floats(0.2, 0.9), min_size=1, max_size=3)
@@ -176,7 +176,7 @@ variants = st.lists(st.tuples(qualities, st.floats(0.8, 5)), min_size=1, max_siz
 def test_every_mark_lies_within_the_picture_at_its_figures(found, size):
     rows = [row(f"variant-{n}", values, speed) for n, (values, speed) in enumerate(found)]
     whole = summary(rows, best=None)
-    drawn = picture(whole, whole.tables[0], *size)
+    drawn = quality_chart(whole, whole.tables[0], *size)
     marks = {mark.label: mark for mark in drawn.marks}
     assert set(marks) == {"dense", *(one.variant for one in rows)}
     for one, other in itertools.combinations((whole.dense, *rows), 2):
@@ -194,7 +194,7 @@ def test_every_mark_lies_within_the_picture_at_its_figures(found, size):
 def test_labels_lie_apart_even_where_marks_do_not():
     rows = [row(f"variant-{n}", [0.6 + n / 10000], 3.0) for n in range(8)]
     whole = summary(rows, best=None)
-    drawn = picture(whole, whole.tables[0], 960, 480)
+    drawn = quality_chart(whole, whole.tables[0], 960, 480)
     boxes = [(m.label_x, m.label_y - 10, m.label_x + LETTER * len(m.label), m.label_y + 2) for m in drawn.marks]
     for one, other in itertools.combinations(boxes, 2):
         assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]

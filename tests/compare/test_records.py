@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import prunekit
 from prunekit.compare import Comparison, compare, execution, records
-from prunekit.compare.spec import Cell, recipe_of
+from prunekit.compare.spec import Trial, trial_recipe
 from prunekit.find.groups import PruningPlan
 from prunekit.recipe import BudgetSection
 
@@ -44,7 +44,7 @@ def test_records_are_enough_to_go_on_elsewhere(small, tmp_path, made):
 def test_scores_are_those_of_the_answers(small, tmp_path):
     found = Comparison.parse(small)
     row = compare(found).tables[0].rows[0]
-    record = records.record_of(found, Cell("narrow", BudgetSection(examples=24), 0))
+    record = records.read_record(found, Trial("narrow", BudgetSection(examples=24), 0))
     right, rows = map(sum, zip(*record.scores, strict=True))
     assert right / rows == pytest.approx(row.quality.mean)
     assert rows == record.report.quality.examples
@@ -61,33 +61,33 @@ def test_a_run_that_ended_without_a_record_is_not_made_again(small, tmp_path, ma
 @pytest.mark.parametrize("spoiled", ["{", "{}", '{"recipe": {"strategy": 7}}'])
 def test_a_record_that_tells_of_something_else_is_none(small, tmp_path, spoiled):
     found = Comparison.parse(small)
-    cell = Cell("narrow", BudgetSection(examples=24), 0)
-    assert records.record_of(found, cell) is None
+    cell = Trial("narrow", BudgetSection(examples=24), 0)
+    assert records.read_record(found, cell) is None
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/narrow-24ex-0.json").write_text(spoiled)
-    assert records.record_of(found, cell) is None
+    assert records.read_record(found, cell) is None
 
 
 def test_a_record_is_of_one_dense_model(small, tmp_path):
     model = shutil.copytree(small["base"]["model"], tmp_path / "model")
     small["base"]["model"] = str(model)
     found = Comparison.parse(small)
-    cell = Cell("narrow", BudgetSection(examples=24), 0)
+    cell = Trial("narrow", BudgetSection(examples=24), 0)
     compare(found, cells=[cell])
-    assert execution.done(found, cell)
+    assert execution.is_finished(found, cell)
     weights = load_file(model / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
     records.fingerprint.cache_clear()
-    assert not execution.done(found, cell)
+    assert not execution.is_finished(found, cell)
     model.rename(tmp_path / "elsewhere")
     records.fingerprint.cache_clear()
-    assert execution.done(found, cell), "a model that is not here cannot contradict"
+    assert execution.is_finished(found, cell), "a model that is not here cannot contradict"
 
 
 def test_a_record_knows_the_built_in_model(small):
     """The recipe names no model there; the task brings it."""
     small["base"] = {"measure": {"workloads": [{"source": 9, "new_tokens": 9}]}}
-    recipe = recipe_of(Comparison.parse(small), Cell("narrow", None, 0))
+    recipe = trial_recipe(Comparison.parse(small), Trial("narrow", None, 0))
     assert recipe.model is None
     weights = next((Path(prunekit.__file__).parent / "data").rglob("*.safetensors"))
     assert records.weights_of(recipe) == hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -101,8 +101,8 @@ def test_another_output_knows_no_records(small, tmp_path):
 
 
 def test_steps_that_give_way_to_a_budget_are_not_asked_for(small):
-    cell = Cell("narrow", BudgetSection(examples=24), 0)
+    cell = Trial("narrow", BudgetSection(examples=24), 0)
     compare(Comparison.parse(small), cells=[cell])
     for recovery, done in (({"steps": 7}, True), ({"steps": 7, "learning_rate": 0.02}, False)):
         changed = small | {"base": small["base"] | {"recovery": recovery}}
-        assert execution.done(Comparison.parse(changed), cell) is done
+        assert execution.is_finished(Comparison.parse(changed), cell) is done

@@ -8,14 +8,14 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from prunekit.compare import Comparison, compare, execution, records, speeds
-from prunekit.compare.spec import Cell
+from prunekit.compare.spec import Trial
 from prunekit.data.asr import after, normaliser
 from prunekit.data.metrics import METRICS
 from prunekit.find.groups import PruningPlan
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import BudgetSection, Recipe
 
-NARROW = Cell("narrow", BudgetSection(examples=24), 0)
+NARROW = Trial("narrow", BudgetSection(examples=24), 0)
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path,
     made.clear()
     assert compare(Comparison.parse(small)) is None
     assert not made
-    why = execution.failure(Comparison.parse(small), NARROW)
+    why = execution.failure_of(Comparison.parse(small), NARROW)
     assert "was made from another model, plan or data; remove it" in why
     assert answers.read_bytes() != before, "the new dense model answers for itself"
     shutil.rmtree(tmp_path / "out/cells")
     summary = compare(Comparison.parse(small))
     assert sorted(made) == ["dense-further-24ex-0", "narrow-24ex-0"]
-    pruned = records.record_of(Comparison.parse(small), NARROW).report
+    pruned = records.read_record(Comparison.parse(small), NARROW).report
     assert pruned.quality.dense == summary.dense.quality.mean
 
 
@@ -57,7 +57,7 @@ def test_other_rows_are_other_runs(small, tmp_path, made):
     train = tmp_path / "train.jsonl"
     train.write_text(train.read_text() + train.read_text().splitlines()[0] + "\n")
     records.fingerprint.cache_clear()
-    assert not execution.done(Comparison.parse(small), NARROW)
+    assert not execution.is_finished(Comparison.parse(small), NARROW)
     shutil.rmtree(tmp_path / "out/cells")
     made.clear()
     assert compare(Comparison.parse(small)).missing == {}
@@ -69,7 +69,7 @@ def test_a_shape_that_was_taken_is_taken_anew_when_it_changes(small, tmp_path, m
     compare(Comparison.parse(small))
     small["variants"]["narrow"] = {"options": {"encoder_sparsity": 0.2}}
     found = Comparison.parse(small)
-    assert not execution.done(found, Cell("fresh", NARROW.budget, 0))
+    assert not execution.is_finished(found, Trial("fresh", NARROW.budget, 0))
     shutil.rmtree(tmp_path / "out/cells")
     made.clear()
     summary = compare(found)
@@ -92,18 +92,18 @@ def test_a_plan_of_ones_own_that_changes_makes_its_run_anew(small, tmp_path):
     plan = tmp_path / "plan.json"
     plan.write_text(PruningPlan({"decoder.layers": (0, 2)}).to_json())
     small["variants"] = {"given": {"plan": str(plan)}}
-    cell = Cell("given", NARROW.budget, 0)
+    cell = Trial("given", NARROW.budget, 0)
     found = Comparison.parse(small)
     compare(found, cells=[cell])
-    assert execution.done(found, cell)
+    assert execution.is_finished(found, cell)
     plan.write_text(PruningPlan({"decoder.layers": (0,)}).to_json())
-    assert not execution.done(found, cell)
+    assert not execution.is_finished(found, cell)
 
 
 def test_speeds_are_of_one_model_and_one_precision(small, tmp_path, monkeypatch):
     found = Comparison.parse(small)
     compare(found, cells=[NARROW])
-    plan = records.record_of(found, NARROW).shape
+    plan = records.read_record(found, NARROW).shape
     asked = []
     monkeypatch.setattr(
         speeds, "_time", lambda recipe, shapes, progress: asked.append(recipe) or {name: [] for name in shapes}

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import yaml
 
-from prunekit.compare.spec import Cell, Comparison, recipe_of
+from prunekit.compare.spec import Comparison, Trial, trial_recipe
 from prunekit.errors import PrunekitError
 from prunekit.recipe import BudgetSection
 
@@ -26,7 +26,7 @@ def test_every_variant_meets_every_budget_and_seed_and_the_control_is_there(comp
 def test_a_variant_may_run_as_its_recipe_stands(comparison):
     comparison["variants"]["one-shot"] = {"recovery": {"steps": 0}, "budgets": [], "seeds": [3]}
     assert "one-shot-asis-3" in names(comparison)
-    recipe = recipe_of(Comparison.parse(comparison), Cell("one-shot", None, 3))
+    recipe = trial_recipe(Comparison.parse(comparison), Trial("one-shot", None, 3))
     assert (recipe.recovery.steps, recipe.budget.limited, recipe.seed) == (0, False, 3)
 
 
@@ -35,7 +35,7 @@ def test_a_cell_is_the_base_with_the_variant_over_it(comparison):
     found = Comparison.parse(comparison)
     budget = BudgetSection(examples=24)
     narrow, shallow, deep, control = (
-        recipe_of(found, Cell(name, budget, 1)) for name in ("narrow", "shallow", "deep", "dense-further")
+        trial_recipe(found, Trial(name, budget, 1)) for name in ("narrow", "shallow", "deep", "dense-further")
     )
     assert narrow.options == {"encoder_sparsity": 0.5}
     assert shallow.options == {"encoder_sparsity": 0.0, "decoder_layers": [0, 2]}
@@ -52,13 +52,13 @@ def test_from_scratch_takes_the_shape_of_the_like_cell_where_there_is_one(compar
     comparison["variants"] |= {"fresh": {"from_scratch": "narrow"}, "again": {"from_scratch": "shallow"}}
     found = Comparison.parse(comparison)
     budget = BudgetSection(examples=24)
-    assert found.needed(Cell("fresh", budget, 1)) == Cell("narrow", budget, 1)
-    assert found.needed(Cell("again", budget, 1)) == Cell("shallow", budget, 0)
-    recipe = recipe_of(found, Cell("fresh", budget, 1))
-    assert recipe.plan == f"{recipe_of(found, Cell('narrow', budget, 1)).output}.plan.json"
+    assert found.needed(Trial("fresh", budget, 1)) == Trial("narrow", budget, 1)
+    assert found.needed(Trial("again", budget, 1)) == Trial("shallow", budget, 0)
+    recipe = trial_recipe(found, Trial("fresh", budget, 1))
+    assert recipe.plan == f"{trial_recipe(found, Trial('narrow', budget, 1)).output}.plan.json"
     assert (recipe.recovery.weights, recipe.recovery.steps) == ("random", 1000)
     comparison["variants"]["alike"] = {"shape_of": "narrow"}
-    alike = recipe_of(Comparison.parse(comparison), Cell("alike", budget, 1))
+    alike = trial_recipe(Comparison.parse(comparison), Trial("alike", budget, 1))
     assert (alike.plan, alike.recovery.weights) == (recipe.plan, "kept")
     order = names(comparison)
     assert all(
@@ -77,27 +77,27 @@ def test_a_given_shape_aims_at_no_speed(comparison):
     comparison["base"]["target"] = {"speedup": 2.0}
     comparison["variants"] |= {"fresh": {"from_scratch": "narrow"}, "given": {"plan": "plan.json"}}
     found, budget = Comparison.parse(comparison), BudgetSection(examples=24)
-    aims = {name: recipe_of(found, Cell(name, budget, 0)).target.speedup for name in found.named}
+    aims = {name: trial_recipe(found, Trial(name, budget, 0)).target.speedup for name in found.named}
     assert aims == {"narrow": 2.0, "shallow": 2.0, "fresh": None, "given": None, "dense-further": None}
 
 
 def test_a_variant_without_a_body_is_the_base(comparison):
     comparison["variants"]["narrow"] = None
-    narrow = recipe_of(Comparison.parse(comparison), Cell("narrow", BudgetSection(examples=24), 0))
+    narrow = trial_recipe(Comparison.parse(comparison), Trial("narrow", BudgetSection(examples=24), 0))
     assert narrow.options == comparison["base"]["options"]
 
 
 def test_a_section_without_a_body_is_told_by_its_name(comparison):
     comparison["base"]["teacher"] = None
     with pytest.raises(PrunekitError, match="teacher"):
-        recipe_of(Comparison.parse(comparison), Cell("narrow", BudgetSection(examples=24), 0))
+        trial_recipe(Comparison.parse(comparison), Trial("narrow", BudgetSection(examples=24), 0))
 
 
 def test_a_taught_teacher_answers_for_itself(comparison):
-    cell = Cell("narrow", BudgetSection(examples=24), 0)
-    assert recipe_of(Comparison.parse(comparison), cell).measure.dense_predictions is not None
+    cell = Trial("narrow", BudgetSection(examples=24), 0)
+    assert trial_recipe(Comparison.parse(comparison), cell).measure.dense_predictions is not None
     comparison["base"]["teacher"] = {"steps": 5}
-    assert recipe_of(Comparison.parse(comparison), cell).measure.dense_predictions is None
+    assert trial_recipe(Comparison.parse(comparison), cell).measure.dense_predictions is None
 
 
 def test_the_base_may_stand_in_a_file_of_its_own(comparison, tmp_path):

@@ -10,7 +10,7 @@ from torch import nn
 
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.surgery import cut
-from prunekit.find.groups import PlanError, PruningPlan, narrow
+from prunekit.find.groups import PlanError, PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
 from prunekit.testing import plans
 
@@ -87,7 +87,7 @@ def test_layers_know_their_own_widths(small):
 @given(data=st.data())
 def test_two_cuts_are_one(every, batch, data):
     first = data.draw(plans(every.graph.groups))
-    second = data.draw(plans(narrow(every.graph.groups, first)))
+    second = data.draw(plans(groups_after(every.graph.groups, first)))
     direct = every.cut(first.then(second))
     again = every.cut(second, every.cut(first), first)
     assert torch.equal(logits(direct, batch), logits(again, batch))

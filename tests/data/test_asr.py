@@ -23,7 +23,7 @@ def files(tmp_path):
 
 def test_recordings_are_named_from_where_their_rows_lie(files, tmp_path):
     task = open_task(resolve({"model": "x", "task": {"name": "asr", **files}}).task)
-    assert (task.name, task.reads) == ("asr", "sound")
+    assert (task.name, task.modality) == ("asr", "audio")
     assert task.train["source"][:] == [str(tmp_path / "learn/sounds/learn.wav")]
     assert task.dev["source"][:] == task.test["source"][:] == [str(tmp_path / "judge/sounds/judge.wav")]
     assert task.train["target"][0] == "Mister  Brown's colour, it's 20 (sighs) dollars!", "labels stay as written"

@@ -9,7 +9,7 @@ import torch
 from transformers import Speech2TextFeatureExtractor, WhisperFeatureExtractor
 
 from prunekit.data import audio
-from prunekit.data.audio import Recordings, SpeechReader
+from prunekit.data.audio import AudioFiles, AudioProcessor
 from prunekit.data.tasks import dataset
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
@@ -31,7 +31,7 @@ def wav(tmp_path):
 
 
 def test_samples_come_as_they_were_written(wav):
-    found = Recordings([wav("a.flac", tone(0.5)), wav("b.wav", tone(0.25))], RATE)
+    found = AudioFiles([wav("a.flac", tone(0.5)), wav("b.wav", tone(0.25))], RATE)
     assert (len(found), found.lengths) == (2, [8000, 4000])
     np.testing.assert_allclose(found[1], tone(0.25), atol=1e-4)
 
@@ -39,7 +39,7 @@ def test_samples_come_as_they_were_written(wav):
 def test_another_rate_and_two_channels_become_one_tone_at_the_models_rate(wav):
     """Half the rate, and the tone on one side only: half as loud, twice as many samples, of the same pitch."""
     slow = tone(0.5, RATE // 2)
-    found = Recordings([wav("a.wav", np.stack([slow, np.zeros_like(slow)], axis=1), RATE // 2)], RATE)
+    found = AudioFiles([wav("a.wav", np.stack([slow, np.zeros_like(slow)], axis=1), RATE // 2)], RATE)
     assert found.lengths == [len(found[0])] == [8000]
     middle = slice(1000, 7000)  # a resampler rings at the edges
     np.testing.assert_allclose(found[0][middle], tone(0.5)[middle] / 2, atol=1e-3)
@@ -53,26 +53,28 @@ def test_files_that_are_no_recordings_are_named_before_anything_begins(tmp_path,
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(PrunekitError, match=rf"{sentence}|'{path}' {sentence}"):
-        Recordings([str(path)], RATE)
+        AudioFiles([str(path)], RATE)
 
 
 def test_a_missing_package_is_named(monkeypatch):
     with pytest.raises(PrunekitError, match=r"need the package nowhere; install 'prunekit\[speech\]'"):
-        audio.library("nowhere")
+        audio.audio_library("nowhere")
 
 
 def test_whisper_gets_its_window_and_others_the_longest_sound(wav, letters):
     """Batches hold what the extractor makes of each recording alone; only padding differs."""
     rows = dataset([wav("a.wav", tone(0.3)), wav("b.wav", tone(0.6))], ["a b", "c"], [["a b"], ["c"]])
     window = WhisperFeatureExtractor(feature_size=8, chunk_length=1)
-    reader = SpeechReader(letters, TaskSection(), window, start=None)
-    encoded = reader.rows(rows)
-    batch = reader.padded([encoded.sources[0], encoded.sources[1]])
+    processor = AudioProcessor(letters, TaskSection(), window, start=None)
+    encoded = processor.encode(rows)
+    batch = processor.pad([encoded.sources[0], encoded.sources[1]])
     assert batch["input_features"].shape == (2, 8, 100)
     alone = window(tone(0.3), sampling_rate=RATE, return_tensors="pt")["input_features"]
     torch.testing.assert_close(batch["input_features"][:1], alone, atol=1e-2, rtol=0)  # 16 bits in the file
-    free = SpeechReader(letters, TaskSection(), Speech2TextFeatureExtractor(num_mel_bins=8, feature_size=8), start=None)
-    batch = free.padded([encoded.sources[0], encoded.sources[1]])
+    free = AudioProcessor(
+        letters, TaskSection(), Speech2TextFeatureExtractor(num_mel_bins=8, feature_size=8), start=None
+    )
+    batch = free.pad([encoded.sources[0], encoded.sources[1]])
     assert batch["input_features"].shape[0] == 2
     frames = batch["attention_mask"].sum(dim=1).tolist()
     assert frames[1] == batch["input_features"].shape[1] > frames[0] == pytest.approx(frames[1] / 2, abs=2)
@@ -81,14 +83,16 @@ def test_whisper_gets_its_window_and_others_the_longest_sound(wav, letters):
 @pytest.mark.parametrize(("start", "expected"), [(3, [4, 1]), (4, [3, 4, 1]), (None, [3, 4, 1])])
 def test_the_token_with_which_decoding_starts_is_no_label(wav, letters, start, expected):
     rows = dataset([wav("a.wav", tone(0.3))], ["a b"], [["a b"]])
-    reader = SpeechReader(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), start)
-    assert reader.rows(rows)[0]["labels"] == expected
-    assert reader.texts(torch.tensor([[3, 4, 1, 0]])) == ["a b"]
+    processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), start)
+    assert processor.encode(rows)[0]["labels"] == expected
+    assert processor.decode(torch.tensor([[3, 4, 1, 0]])) == ["a b"]
 
 
 def test_noise_is_seeded_and_as_long_as_asked(letters):
-    reader = SpeechReader(letters, TaskSection(), Speech2TextFeatureExtractor(num_mel_bins=8, feature_size=8), None)
-    one, again, other, longer = (reader.noise(2, *asked) for asked in ((50, 0), (50, 0), (50, 1), (100, 0)))
+    processor = AudioProcessor(
+        letters, TaskSection(), Speech2TextFeatureExtractor(num_mel_bins=8, feature_size=8), None
+    )
+    one, again, other, longer = (processor.noise(2, *asked) for asked in ((50, 0), (50, 0), (50, 1), (100, 0)))
     torch.testing.assert_close(one, again)
     assert not torch.equal(one["input_features"], other["input_features"])
     lengths = [batch["attention_mask"].shape[1] for batch in (one, longer)]
@@ -97,22 +101,22 @@ def test_noise_is_seeded_and_as_long_as_asked(letters):
 
 def test_a_recording_longer_than_the_model_hears_is_refused(wav, letters):
     """Cut silently, it would teach the model to write what it has not heard."""
-    reader = SpeechReader(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
+    processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
     rows = dataset([wav("long.wav", tone(1.5))], ["a"], [["a"]])
     with pytest.raises(PrunekitError, match=r"long.wav' lasts 1.5 s, but the model hears 1 s; cut it"):
-        reader.rows(rows)
+        processor.encode(rows)
     with pytest.raises(PrunekitError, match=r"A sound of a workload lasts 2.0 s, but the model hears 1 s"):
-        reader.noise(1, 200, 0)
+        processor.noise(1, 200, 0)
 
 
 def test_a_reader_writes_what_another_process_needs(tmp_path, letters):
-    SpeechReader(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8), None).save_pretrained(tmp_path)
+    AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8), None).save_pretrained(tmp_path)
     assert WhisperFeatureExtractor.from_pretrained(tmp_path).feature_size == 8
     assert type(letters).from_pretrained(tmp_path)("a")["input_ids"] == letters("a")["input_ids"]
 
 
 def test_nothing_is_said_while_recordings_are_read(wav, letters, caplog):
     caplog.set_level(logging.WARNING)
-    reader = SpeechReader(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
-    reader.padded([reader.rows(dataset([wav("a.wav", tone(0.3))], ["a"], [["a"]])).sources[0]])
+    processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
+    processor.pad([processor.encode(dataset([wav("a.wav", tone(0.3))], ["a"], [["a"]])).sources[0]])
     assert caplog.text == ""

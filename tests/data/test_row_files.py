@@ -4,7 +4,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from prunekit.data.row_files import rows
+from prunekit.data.row_files import read_rows
 from prunekit.errors import PrunekitError
 
 WRITTEN = [{"a": "2020-05-01", "b": "null"}, {"a": "007", "b": 'say "é", \tplease'}]
@@ -51,7 +51,7 @@ def parquet(path: Path) -> str:
 def test_every_format_gives_the_same_text_and_leaves_nothing_behind(tmp_path, monkeypatch, name, make):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     place = make(tmp_path / name)
-    assert [dict(row) for row in rows(place, ())] == WRITTEN
+    assert [dict(row) for row in read_rows(place, ())] == WRITTEN
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
@@ -70,33 +70,33 @@ def test_every_format_gives_the_same_text_and_leaves_nothing_behind(tmp_path, mo
 )
 def test_a_malformed_file_gets_one_sentence(tmp_path, name, text, sentence):
     with pytest.raises(PrunekitError, match=sentence) as caught:
-        list(rows(write(tmp_path / name, text), ()))
+        list(read_rows(write(tmp_path / name, text), ()))
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "x.csv").write_bytes("a,b\ncaf\xe9,1\n".encode("latin-1"))
     with pytest.raises(PrunekitError, match="is not UTF-8 text"):
-        list(rows(str(tmp_path / "x.csv"), ()))
+        list(read_rows(str(tmp_path / "x.csv"), ()))
 
 
 def test_a_directory_is_refused(tmp_path):
     with pytest.raises(PrunekitError, match="is a directory; name a file"):
-        list(rows(str(tmp_path), ()))
+        list(read_rows(str(tmp_path), ()))
 
 
 @pytest.mark.parametrize("place", ["nowhere.jsonl", "./no/where", "a/b/c"])
 def test_a_path_to_nothing_is_no_data_set_id(monkeypatch, place):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_: pytest.fail("the hub was asked for a path"))
     with pytest.raises(PrunekitError, match="There is no file"):
-        rows(place, ())
+        read_rows(place, ())
 
 
 def test_a_data_set_that_cannot_be_reached_gets_one_sentence(monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(PrunekitError, match="'some/set' is neither a file here nor a data set that can be loaded: "):
-        rows("some/set", ("train",))
+        read_rows("some/set", ("train",))
 
 
 class TestDataSetIds:
@@ -112,13 +112,13 @@ class TestDataSetIds:
         monkeypatch.setattr(datasets, "load_dataset", load)
 
     def test_the_first_present_split_is_taken_and_columns_are_flat(self):
-        assert list(rows("some/set", ("dev", "validation"))) == [{"pair.en": "v"}]
+        assert list(read_rows("some/set", ("dev", "validation"))) == [{"pair.en": "v"}]
         assert self.asked == [("some/set", None)]
 
     def test_configuration_and_split_may_be_named(self):
-        assert list(rows("set:ro-en:train", ("validation",))) == [{"pair.en": "t"}]
+        assert list(read_rows("set:ro-en:train", ("validation",))) == [{"pair.en": "t"}]
         assert self.asked == [("set", "ro-en")]
 
     def test_a_split_that_is_not_there_gets_a_hint(self):
         with pytest.raises(PrunekitError, match="no split 'valdation'; did you mean 'validation'"):
-            rows("set:x:valdation", ("train",))
+            read_rows("set:x:valdation", ("train",))

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from prunekit.conformance import Specimen
+from prunekit.conformance import ModelUnderTest
 from prunekit.export import to_ctranslate2
 from prunekit.testing import tiny
 from prunekit.testing.models import BART_SIZES
@@ -27,10 +27,10 @@ def dense(request):
     """A dense model of the family, which starts and ends as real ones do."""
     if request.param != "marian":
         made = tiny(request.param, FAMILIES[request.param])
-        specimen = Specimen(made.adapter, made.config, made.model)
+        specimen = ModelUnderTest(made.adapter, made.config, made.model)
     else:
         special = {"pad_token_id": 59, "decoder_start_token_id": 59, "eos_token_id": 0}
-        specimen = Specimen.tiny(
+        specimen = ModelUnderTest.tiny(
             Bart(), transformers.MarianConfig(**BART_SIZES, vocab_size=60, **special), torch.float32
         )
         specimen.model.get_input_embeddings().weight.data[59] = 0  # Marian starts from nothing
@@ -49,7 +49,7 @@ def stock(dense, tokenizer, hundred, tmp_path_factory):
     model, place = copy.deepcopy(dense.model), tmp_path_factory.mktemp("stock")
     model.config.normalize_before, model.config.normalize_embedding = False, True
     model.config.tie_word_embeddings = getattr(model.config, "scale_decoder_outputs", False)
-    to_ctranslate2.library()
+    to_ctranslate2.ctranslate2_library()
     spec = ctranslate2.converters.transformers._MODEL_LOADERS[type(model.config).__name__](model, tokenizer)
     spec.validate()
     spec.optimize("float32")
@@ -94,7 +94,7 @@ def expected(model, rows):
 @pytest.mark.parametrize("narrow", [(), ("encoder.hidden",)], ids=["full", "narrow encoder"])
 def test_scores_and_greedy_tokens_of_ragged_models(dense, tokenizer, stock, ragged, hundred, narrow, tmp_path):
     small = dense.cut(ragged(dense.graph, narrow)).eval()
-    to_ctranslate2.write(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
+    to_ctranslate2.export_ctranslate2(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
     tolerance = max(1e-4, 2 * stock)
     assert apart(small, tmp_path, hundred) <= tolerance
     sources = [[name(small, token) for token in source] for source, _ in hundred]

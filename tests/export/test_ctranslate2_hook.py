@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from prunekit import PrunekitError, plugins
 from prunekit.cli import app
-from prunekit.conformance import Specimen
+from prunekit.conformance import ModelUnderTest
 from prunekit.cut import checkpoint
 from prunekit.export import to_ctranslate2
-from prunekit.export.ctranslate2_parity import of_engine
+from prunekit.export.ctranslate2_parity import check_ctranslate2
 from prunekit.testing.models import BART_SIZES
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.t5 import T5
@@ -49,7 +49,7 @@ def outsider(install):
     sizes = {key: size for key, size in BART_SIZES.items() if key != "d_model"} | {"hidden_size": 32, "vocab_size": 60}
     special = {"pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 2}
     adapter = plugins.load(plugins.ADAPTERS, "seamless_m4t")()
-    return Specimen.tiny(adapter, SeamlessM4TConfig(**sizes, **special), torch.float32)
+    return ModelUnderTest.tiny(adapter, SeamlessM4TConfig(**sizes, **special), torch.float32)
 
 
 @pytest.mark.parametrize("narrow", [(), ("encoder.hidden",)], ids=["full", "narrow encoder"])
@@ -81,9 +81,11 @@ class Mistaken(Bart):
 
 def test_a_hook_that_is_wrong_is_found(case, words, tmp_path):
     bart = case("bart")
-    vocabulary = to_ctranslate2.write(bart.model, Mistaken(), bart.graph, words(bart.config), tmp_path, "float32")
+    vocabulary = to_ctranslate2.export_ctranslate2(
+        bart.model, Mistaken(), bart.graph, words(bart.config), tmp_path, "float32"
+    )
     with pytest.raises(PrunekitError, match="differs from the pruned one"):
-        of_engine(bart.model, bart.adapter, tmp_path, vocabulary, exact=True)
+        check_ctranslate2(bart.model, bart.adapter, tmp_path, vocabulary, exact=True)
 
 
 class Refusing(T5):
@@ -109,10 +111,12 @@ class WithItsOwn(T5):
 
 def test_a_loader_of_ones_own_and_none(case, words, tmp_path):
     t5 = case("t5")
-    to_ctranslate2.write(t5.model, WithItsOwn(), t5.graph, words(t5.config), tmp_path / "own", "float32")
+    to_ctranslate2.export_ctranslate2(t5.model, WithItsOwn(), t5.graph, words(t5.config), tmp_path / "own", "float32")
     assert json.loads((tmp_path / "own/config.json").read_text())["add_source_bos"] is True
     with pytest.raises(PrunekitError, match=r"no export of models with a T5Config to CTranslate2; try --to plain"):
-        to_ctranslate2.write(t5.model, Refusing(), t5.graph, words(t5.config), tmp_path / "none", "float32")
+        to_ctranslate2.export_ctranslate2(
+            t5.model, Refusing(), t5.graph, words(t5.config), tmp_path / "none", "float32"
+        )
     assert not (tmp_path / "none").exists()
 
 

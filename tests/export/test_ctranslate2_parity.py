@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from prunekit import PrunekitError
 from prunekit.export import to_ctranslate2
-from prunekit.export.ctranslate2_parity import NEW_TOKENS, of_engine
+from prunekit.export.ctranslate2_parity import NEW_TOKENS, check_ctranslate2
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -22,7 +22,9 @@ def written(case, tmp_path):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
 
     def write(quantization="float32"):
-        vocabulary = to_ctranslate2.write(t5.model, t5.adapter, t5.graph, tokenizer, tmp_path, quantization)
+        vocabulary = to_ctranslate2.export_ctranslate2(
+            t5.model, t5.adapter, t5.graph, tokenizer, tmp_path, quantization
+        )
         return t5, vocabulary, tmp_path
 
     return write
@@ -30,7 +32,7 @@ def written(case, tmp_path):
 
 def test_the_same_model(written):
     t5, vocabulary, place = written()
-    found = of_engine(t5.model, t5.adapter, place, vocabulary, exact=True, rows=100)
+    found = check_ctranslate2(t5.model, t5.adapter, place, vocabulary, exact=True, rows=100)
     assert (found.equal, found.rows, found.mean) == (100, 100, None)
     assert "greedy tokens are equal for 100 of 100 inputs." in found.told()
 
@@ -40,7 +42,7 @@ def test_one_weight_more_is_another_model(written):
     other = copy.deepcopy(t5.model)
     other.get_decoder().block[-1].layer[1].EncDecAttention.o.weight.data[3, 4] += 0.5
     with pytest.raises(PrunekitError, match=r"differs from the pruned one \(log-probabilities by"):
-        of_engine(other, t5.adapter, place, vocabulary, exact=True)
+        check_ctranslate2(other, t5.adapter, place, vocabulary, exact=True)
 
 
 def test_tokens_alone_are_reason_enough(written, monkeypatch):
@@ -53,7 +55,7 @@ def test_tokens_alone_are_reason_enough(written, monkeypatch):
 
     monkeypatch.setattr(ctranslate2, "Translator", Odd)
     with pytest.raises(PrunekitError, match="tokens different"):
-        of_engine(t5.model, t5.adapter, place, vocabulary, exact=True)
+        check_ctranslate2(t5.model, t5.adapter, place, vocabulary, exact=True)
 
 
 def test_the_agreement_of_rounded_weights_is_counted_token_by_token(written, monkeypatch):
@@ -68,7 +70,7 @@ def test_the_agreement_of_rounded_weights_is_counted_token_by_token(written, mon
             return results
 
     monkeypatch.setattr(ctranslate2, "Translator", Listening)
-    found = of_engine(t5.model, t5.adapter, place, vocabulary, exact=False, rows=12)
+    found = check_ctranslate2(t5.model, t5.adapter, place, vocabulary, exact=False, rows=12)
     right, whole = [], 0
     for source, answer in heard:
         ids = torch.tensor([[int(word[1:]) for word in source]])

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from prunekit import Kind, PrunekitError, PruningPlan
 from prunekit.cli import app
-from prunekit.conformance import Specimen
+from prunekit.conformance import ModelUnderTest
 from prunekit.cut import checkpoint
 from prunekit.export import to_ctranslate2
-from prunekit.export.ctranslate2_parity import of_engine
-from prunekit.export.to_plain import padded
+from prunekit.export.ctranslate2_parity import check_ctranslate2
+from prunekit.export.to_plain import padded_model
 from prunekit.testing.models import BART_SIZES
 from prunekit_adapters.whisper import Whisper
 
@@ -35,7 +35,7 @@ NEW = 12
 def dense():
     """A tiny Whisper of two languages, with all that a real one's generation config says."""
     quiet = {"suppress_tokens": None, "begin_suppress_tokens": None}
-    specimen = Specimen.tiny(Whisper(), WhisperConfig(**SIZES, **TOKENS, **quiet), torch.float32)
+    specimen = ModelUnderTest.tiny(Whisper(), WhisperConfig(**SIZES, **TOKENS, **quiet), torch.float32)
     own = specimen.model.generation_config
     own.suppress_tokens, own.begin_suppress_tokens, own.alignment_heads = [7, START], [4, END], PAIRS
     own.lang_to_id, own._from_model_config = {"<|de|>": GERMAN, "<|en|>": ENGLISH}, False
@@ -62,7 +62,7 @@ def stock(dense, tokenizer, sounds, hundred, tmp_path_factory):
 
 def converted(model, tokenizer, place):
     """By CTranslate2's own converter."""
-    to_ctranslate2.library()
+    to_ctranslate2.ctranslate2_library()
     spec = ctranslate2.converters.transformers._MODEL_LOADERS["WhisperConfig"](model, tokenizer)
     spec.validate()
     spec.optimize("float32")
@@ -105,7 +105,7 @@ def apart(model, place, sounds, rows):
 )
 def test_a_hundred_sounds(dense, tokenizer, stock, ragged, sounds, hundred, narrow, tmp_path):
     small = dense.cut(ragged(dense.graph, narrow)).eval()
-    to_ctranslate2.write(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
+    to_ctranslate2.export_ctranslate2(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
     with torch.no_grad():
         states = small.get_encoder()(sounds).last_hidden_state
     heard = np.array(ctranslate2.models.Whisper(str(tmp_path)).encode(view(sounds)))
@@ -144,11 +144,11 @@ def test_words_are_timed_by_the_same_heads(dense, tokenizer, sounds, tmp_path):
     A stock conversion of the same model in dense shapes aligns alike, by the dense numbers.
     """
     small = dense.cut(PLAN).eval()
-    to_ctranslate2.write(small, dense.adapter, dense.graph, tokenizer, tmp_path / "ours", "float32")
+    to_ctranslate2.export_ctranslate2(small, dense.adapter, dense.graph, tokenizer, tmp_path / "ours", "float32")
     heads = json.loads((tmp_path / "ours/config.json").read_text())["alignment_heads"]
     assert heads == [[0, 0], [2, 2], [2, 1]]
     assert small.generation_config.alignment_heads == [[0, 0], [2, 1], [2, 0]]
-    converted(padded(small, dense.adapter, dense.graph), tokenizer, tmp_path / "stock")
+    converted(padded_model(small, dense.adapter, dense.graph), tokenizer, tmp_path / "stock")
     texts = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14, 15]]
     ours, theirs = (
         ctranslate2.models.Whisper(str(tmp_path / name)).align(view(sounds[:3]), [START, ENGLISH], texts, [48] * 3)
@@ -164,7 +164,7 @@ def test_without_the_heads_that_timed_words_those_that_are_left_do(dense, tokeni
     model = copy.deepcopy(dense.model)
     model.generation_config.alignment_heads = [[3, 0]] if listed else None
     small = dense.cut(PruningPlan({f"decoder.{n}.cross.heads": () for n in (2, 3)}), model).eval()
-    to_ctranslate2.write(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
+    to_ctranslate2.export_ctranslate2(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
     heads = json.loads((tmp_path / "config.json").read_text())["alignment_heads"]
     assert heads == [[layer, head] for layer in (0, 1) for head in range(4)]
     (timed,) = ctranslate2.models.Whisper(str(tmp_path)).align(view(sounds[:1]), [START], [[5, 6, 7]], [48])
@@ -191,14 +191,16 @@ def test_a_wrong_export_is_found(dense, tokenizer, tmp_path, monkeypatch):
     """The scale that the engine would take by itself is that of heads as wide as the stack has room for."""
     small = dense.cut(PruningPlan({g.name: g.ids[2:] for g in dense.groups(Kind.HEADS)})).eval()
     monkeypatch.setattr(to_ctranslate2, "_scale_queries", lambda spec: None)
-    vocabulary = to_ctranslate2.write(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
+    vocabulary = to_ctranslate2.export_ctranslate2(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
     with pytest.raises(PrunekitError, match="differs from the pruned one"):
-        of_engine(small, dense.adapter, tmp_path, vocabulary, exact=True)
+        check_ctranslate2(small, dense.adapter, tmp_path, vocabulary, exact=True)
 
 
 def test_a_tokenizer_without_whispers_own_tokens_gets_one_sentence(dense, words, tmp_path):
-    vocabulary = to_ctranslate2.write(dense.model, dense.adapter, dense.graph, words(dense.config), tmp_path, "float32")
+    vocabulary = to_ctranslate2.export_ctranslate2(
+        dense.model, dense.adapter, dense.graph, words(dense.config), tmp_path, "float32"
+    )
     with pytest.raises(
         PrunekitError, match=r"by Whisper's own tokens, and the tokenizer has no <\|startoftranscript\|>"
     ):
-        of_engine(dense.model, dense.adapter, tmp_path, vocabulary, exact=True)
+        check_ctranslate2(dense.model, dense.adapter, tmp_path, vocabulary, exact=True)

@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from prunekit import PrunekitError
 from prunekit.cli import app
-from prunekit.conformance import Specimen
+from prunekit.conformance import ModelUnderTest
 from prunekit.cut import checkpoint
 from prunekit.export import to_ctranslate2
-from prunekit.export.ctranslate2_parity import of_engine
+from prunekit.export.ctranslate2_parity import check_ctranslate2
 from prunekit.testing.models import BART_SIZES
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mvp import Mvp
@@ -110,11 +110,13 @@ def test_what_cannot_be_is_one_sentence(case, saved, tmp_path, monkeypatch, what
 def test_types_that_the_engine_does_not_know(adapter, config, sentence, words, tmp_path):
     adapter = adapter()
     small = adapter.skeleton(config(decoder_start_token_id=None))
-    specimen = Specimen.tiny(adapter, small, torch.float32)
+    specimen = ModelUnderTest.tiny(adapter, small, torch.float32)
     if "start" not in sentence:
         specimen.model.config.decoder_start_token_id = 2
     with pytest.raises(PrunekitError, match=sentence):
-        to_ctranslate2.write(specimen.model, adapter, specimen.graph, words(small, rows=24), tmp_path, "float32")
+        to_ctranslate2.export_ctranslate2(
+            specimen.model, adapter, specimen.graph, words(small, rows=24), tmp_path, "float32"
+        )
 
 
 KIN = {
@@ -132,13 +134,15 @@ KIN = {
 @pytest.mark.parametrize("name", KIN)
 def test_the_kin_of_bart(name, words, ragged, tmp_path):
     config = getattr(transformers, name)(**{**BART_SIZES, "vocab_size": 60, **KIN[name]})
-    specimen = Specimen.tiny(Mvp() if name == "MvpConfig" else Bart(), config, torch.float32, 1e-5)
+    specimen = ModelUnderTest.tiny(Mvp() if name == "MvpConfig" else Bart(), config, torch.float32, 1e-5)
     for table in (specimen.model.get_input_embeddings(), specimen.model.get_output_embeddings()):
         table.weight.data[config.pad_token_id] = 0  # Marian starts from nothing
     small = specimen.cut(ragged(specimen.graph)).eval()
     tokenizer = words(config, {config.pad_token_id: "<pad>"})
-    vocabulary = to_ctranslate2.write(small, specimen.adapter, specimen.graph, tokenizer, tmp_path / "out", "float32")
-    found = of_engine(small, specimen.adapter, tmp_path / "out", vocabulary, exact=True)
+    vocabulary = to_ctranslate2.export_ctranslate2(
+        small, specimen.adapter, specimen.graph, tokenizer, tmp_path / "out", "float32"
+    )
+    found = check_ctranslate2(small, specimen.adapter, tmp_path / "out", vocabulary, exact=True)
     assert (found.equal, found.rows) == (16, 16)
     assert found.difference < 1e-5
 
@@ -152,12 +156,12 @@ def test_a_smaller_vocabulary(case, words, ragged, tmp_path, family, told):
     small.resize_token_embeddings(50)
     if not told:
         small.config.vocab_size = 60
-    vocabulary = to_ctranslate2.write(
+    vocabulary = to_ctranslate2.export_ctranslate2(
         small, own.adapter, own.graph, words(own.config, rows=45), tmp_path / "out", "float32"
     )
     assert vocabulary[:45] == [f"w{n}" for n in range(45)]
     assert len(vocabulary) == 50
-    found = of_engine(small, own.adapter, tmp_path / "out", vocabulary, exact=True)
+    found = check_ctranslate2(small, own.adapter, tmp_path / "out", vocabulary, exact=True)
     assert (found.equal, found.rows) == (16, 16)
 
 
@@ -165,10 +169,12 @@ def test_every_row_has_a_name_of_its_own(case, words, tmp_path):
     """T5's tables have more rows than its tokenizer knows words; the stock loader calls these as others are called."""
     t5 = case("t5")
     tokenizer = words(t5.config, {40: "<extra_id_1>", 41: "<extra_id_0>"}, rows=42)
-    vocabulary = to_ctranslate2.write(t5.model, t5.adapter, t5.graph, tokenizer, tmp_path / "out", "float32")
+    vocabulary = to_ctranslate2.export_ctranslate2(
+        t5.model, t5.adapter, t5.graph, tokenizer, tmp_path / "out", "float32"
+    )
     assert vocabulary[38:44] == ["w38", "w39", "<extra_id_1>", "<extra_id_0>", "<unused_42>", "<unused_43>"]
     assert len(set(vocabulary)) == 60
-    found = of_engine(t5.model, t5.adapter, tmp_path / "out", vocabulary, exact=True, rows=100)
+    found = check_ctranslate2(t5.model, t5.adapter, tmp_path / "out", vocabulary, exact=True, rows=100)
     assert (found.equal, found.rows) == (100, 100)
 
 
@@ -176,4 +182,4 @@ def test_a_tokenizer_with_gaps_is_refused(case, words, tmp_path):
     t5 = case("t5")
     tokenizer = words(t5.config, {40: "w41", 41: "w41"})  # w41 stands for one of the two, and the other is nobody
     with pytest.raises(PrunekitError, match=r"of the tokenizer, but would be .* for CTranslate2"):
-        to_ctranslate2.write(t5.model, t5.adapter, t5.graph, tokenizer, tmp_path / "out", "float32")
+        to_ctranslate2.export_ctranslate2(t5.model, t5.adapter, t5.graph, tokenizer, tmp_path / "out", "float32")

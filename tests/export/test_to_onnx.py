@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import prunekit
 from prunekit import Kind, PruningPlan
 from prunekit.cli import app
-from prunekit.conformance import Specimen
+from prunekit.conformance import ModelUnderTest
 from prunekit.cut import checkpoint
 from prunekit.export import onnx_parity, to_onnx
 from prunekit.testing.models import BART_SIZES
@@ -53,7 +53,7 @@ def exported(tmp_path_factory):
         if case.family not in made:
             small = case.cut(ragged(case.graph.groups)).float().eval()
             target = tmp_path_factory.mktemp(case.family)
-            to_onnx.write(small, case.adapter, case.graph, target)
+            to_onnx.export_onnx(small, case.adapter, case.graph, target)
             made[case.family] = small, target
         return made[case.family]
 
@@ -162,8 +162,8 @@ def test_nothing_but_layers_without_heads_and_channels(case, tmp_path, family):
     one = case(family)
     plan = PruningPlan({g.name: () for g in one.graph.groups if g.kind in (Kind.HEADS, Kind.FFN)})
     small = one.cut(plan).float().eval()
-    to_onnx.write(small, one.adapter, one.graph, tmp_path)
-    assert onnx_parity.of_graphs(small, tmp_path, exact=True).equal == 16
+    to_onnx.export_onnx(small, one.adapter, one.graph, tmp_path)
+    assert onnx_parity.check_onnx(small, tmp_path, exact=True).equal == 16
 
 
 def test_weights_in_many_files_become_one(case, exported, tmp_path):
@@ -179,7 +179,7 @@ def test_weights_in_many_files_become_one(case, exported, tmp_path):
     assert {path.name for path in one.iterdir()} == {"decoder.onnx", "decoder.onnx.data"}
     for name in ("encoder.onnx", "config.json", "generation_config.json"):
         (one / name).write_bytes((target / name).read_bytes())
-    assert onnx_parity.of_graphs(small, one, exact=True).equal == 16
+    assert onnx_parity.check_onnx(small, one, exact=True).equal == 16
 
 
 KIN = {
@@ -194,10 +194,10 @@ KIN = {
 @pytest.mark.parametrize("name", KIN)
 def test_the_kin_of_bart(name, tmp_path):
     config = getattr(transformers, name)(**{**BART_SIZES, "vocab_size": 60, **KIN[name]})
-    specimen = Specimen.tiny(Bart(), config, torch.float32)
+    specimen = ModelUnderTest.tiny(Bart(), config, torch.float32)
     small = specimen.cut(ragged(specimen.graph.groups)).eval()
-    to_onnx.write(small, Bart(), specimen.graph, tmp_path)
-    found = onnx_parity.of_graphs(small, tmp_path, exact=True)
+    to_onnx.export_onnx(small, Bart(), specimen.graph, tmp_path)
+    found = onnx_parity.check_onnx(small, tmp_path, exact=True)
     assert found.equal == 16
     assert found.difference < 1e-5
 
@@ -228,9 +228,9 @@ def test_a_graph_that_computes_something_else_is_found_and_nothing_written(saved
 def test_a_graph_that_takes_a_length_for_fixed_is_found(case, exported, tmp_path, monkeypatch, axis):
     one, (small, _) = case("bart"), exported(case("bart"))
     monkeypatch.setattr(to_onnx, "AXES", {**to_onnx.AXES, axis: {0: "batch"}})
-    to_onnx.write(small, one.adapter, one.graph, tmp_path)
+    to_onnx.export_onnx(small, one.adapter, one.graph, tmp_path)
     with pytest.raises(prunekit.PrunekitError, match="ONNX Runtime cannot run what was exported"):
-        onnx_parity.of_graphs(small, tmp_path, exact=True)
+        onnx_parity.check_onnx(small, tmp_path, exact=True)
 
 
 def test_a_model_that_attends_otherwise_when_a_text_is_long_is_refused(tmp_path):
@@ -239,10 +239,10 @@ def test_a_model_that_attends_otherwise_when_a_text_is_long_is_refused(tmp_path)
     config = transformers.BigBirdPegasusConfig(
         **{**BART_SIZES, "max_position_embeddings": 200}, vocab_size=60, block_size=4, num_random_blocks=2
     )
-    specimen = Specimen.tiny(BigBirdPegasus(), config, torch.float32)
-    to_onnx.write(specimen.model, specimen.adapter, specimen.graph, tmp_path)
+    specimen = ModelUnderTest.tiny(BigBirdPegasus(), config, torch.float32)
+    to_onnx.export_onnx(specimen.model, specimen.adapter, specimen.graph, tmp_path)
     with pytest.raises(prunekit.PrunekitError, match="differs from the pruned one"):
-        onnx_parity.of_graphs(specimen.model, tmp_path, exact=True)
+        onnx_parity.check_onnx(specimen.model, tmp_path, exact=True)
 
 
 def test_what_cannot_be_exported_is_one_sentence(saved, tmp_path, monkeypatch):
@@ -262,7 +262,7 @@ def test_a_model_that_reads_sound_is_refused(tmp_path):
     )
     model = Whisper().build(config)
     with pytest.raises(prunekit.PrunekitError, match="reads input_features"):
-        to_onnx.write(model, Whisper(), prunekit.discover(Whisper(), config), tmp_path)
+        to_onnx.export_onnx(model, Whisper(), prunekit.discover(Whisper(), config), tmp_path)
 
 
 def test_a_model_that_cannot_be_traced_is_refused(tmp_path):
@@ -272,7 +272,7 @@ def test_a_model_that_cannot_be_traced_is_refused(tmp_path):
     config = transformers.ProphetNetConfig(hidden_size=16, num_encoder_attention_heads=2, vocab_size=60, **sizes)
     model = ProphetNet().build(config, "cpu")
     with pytest.raises(prunekit.PrunekitError, match="cannot be traced for ONNX"):
-        to_onnx.write(model, ProphetNet(), prunekit.discover(ProphetNet(), config), tmp_path)
+        to_onnx.export_onnx(model, ProphetNet(), prunekit.discover(ProphetNet(), config), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["config.json", "decoder.onnx"])

@@ -10,7 +10,7 @@ import prunekit
 from prunekit import Kind, PrunekitError, PruningPlan
 from prunekit.cli import app
 from prunekit.cut import checkpoint
-from prunekit.export.to_plain import padded
+from prunekit.export.to_plain import padded_model
 
 IDS = torch.tensor([[5, 6, 7], [8, 9, 3]])
 
@@ -24,7 +24,7 @@ def ragged(case, skip=()):
 
 def test_shapes_are_the_dense_ones_and_tokens_the_pruned_ones(every):
     small = every.cut(ragged(every))
-    large = padded(small, every.adapter, every.graph)
+    large = padded_model(small, every.adapter, every.graph)
     assert type(large) is type(every.model)
     dense = {name: p.shape for name, p in every.model.named_parameters()}
     assert all(p.shape in dense.values() for p in large.parameters())
@@ -38,7 +38,7 @@ def test_a_narrower_stream_is_refused(case):
     t5 = case("t5")
     stream = next(g for g in t5.graph.groups if g.kind is Kind.HIDDEN)
     with pytest.raises(PrunekitError, match="narrower than in the dense model, which zeros cannot stand for"):
-        padded(t5.cut(PruningPlan({stream.name: stream.ids[2:]})), t5.adapter, t5.graph)
+        padded_model(t5.cut(PruningPlan({stream.name: stream.ids[2:]})), t5.adapter, t5.graph)
 
 
 @pytest.fixture
@@ -88,11 +88,11 @@ def test_a_wrong_result_is_not_written(directory, tmp_path, monkeypatch):
     """Half of a tensor forgotten, and nothing may be left of the export."""
 
     def forgetful(model, adapter, graph):
-        large = padded(model, adapter, graph)
+        large = padded_model(model, adapter, graph)
         large.get_decoder().block[0].layer[0].SelfAttention.o.weight.data.mul_(0.5)
         return large
 
-    monkeypatch.setattr("prunekit.export.to_plain.padded", forgetful)
+    monkeypatch.setattr("prunekit.export.to_plain.padded_model", forgetful)
     done = CliRunner().invoke(app, ["export", str(directory), "--to", "plain", "--output", str(tmp_path / "new")])
     assert done.exit_code == 1
     assert "differs from the pruned one" in " ".join(done.stderr.split())

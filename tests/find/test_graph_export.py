@@ -7,7 +7,7 @@ import networkx as nx
 import pytest
 
 from prunekit import PrunekitError, PruningPlan
-from prunekit.find.graph_export import export
+from prunekit.find.graph_export import export_graph
 
 
 def read(file):
@@ -22,7 +22,7 @@ def written(request, tmp_path):
 
     def write_and_read(graph):
         file = tmp_path / f"graph.{request.param}"
-        export(graph, file)
+        export_graph(graph, file)
         return read(file)
 
     return write_and_read
@@ -112,8 +112,8 @@ def test_a_pruned_model_as_it_is_now(case, written, family):
 
 def test_an_export_is_replaced_by_the_next(case, tmp_path):
     file = tmp_path / "new" / "graph.JSON"
-    export(case("bart").graph, file)
-    drawn = export(case("t5").graph, file)
+    export_graph(case("bart").graph, file)
+    drawn = export_graph(case("t5").graph, file)
     assert nx.utils.graphs_equal(nx.node_link_graph(json.loads(file.read_text()), edges="edges"), drawn)
     assert list(file.parent.iterdir()) == [file]
 
@@ -121,7 +121,7 @@ def test_an_export_is_replaced_by_the_next(case, tmp_path):
 @pytest.mark.parametrize("name", ["graph.svg", "graph", ".json"])
 def test_other_formats_are_refused(case, tmp_path, name):
     with pytest.raises(PrunekitError, match=re.escape(repr(name)) + r".*\.graphml .*\.json "):
-        export(case("t5").graph, tmp_path / name)
+        export_graph(case("t5").graph, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
@@ -130,5 +130,5 @@ def test_a_directory_is_not_overwritten(case, tmp_path):
     inside.parent.mkdir()
     inside.write_text("mine")
     with pytest.raises(PrunekitError, match="is a directory; name a file"):
-        export(case("t5").graph, inside.parent)
+        export_graph(case("t5").graph, inside.parent)
     assert inside.read_text() == "mine"

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
-from prunekit.find.groups import Kind, PlanError, PruningGroup, PruningPlan, Slice, current_name, narrow
+from prunekit.find.groups import Kind, PlanError, PruningGroup, PruningPlan, Slice, current_name, groups_after
 from prunekit.testing import plans
 
 HEADS = PruningGroup(
@@ -114,19 +114,19 @@ def test_layers_are_renumbered():
     plan = PruningPlan({"decoder.layers": (0, 2)})
     assert [current_name(f"d.{n}.q", GROUPS, plan) for n in range(3)] == ["d.0.q", None, "d.1.q"]
     assert current_name("e", GROUPS, plan) == "e"
-    heads, layers, *_ = narrow(GROUPS, plan)
+    heads, layers, *_ = groups_after(GROUPS, plan)
     assert heads.slices == (Slice("d.1.q", 0, 8), Slice("d.1.o", 1, 8))
     assert (layers.ids, layers.covers) == ((0, 2), (("d.0.q",), ("d.1.q", "d.1.o")))
 
 
 def test_units_keep_their_numbers():
-    heads, *_ = narrow(GROUPS, PruningPlan({"decoder.2.self.heads": (0, 2, 3)}))
+    heads, *_ = groups_after(GROUPS, PruningPlan({"decoder.2.self.heads": (0, 2, 3)}))
     assert heads.ids == (0, 2, 3)
     assert heads.positions((3, 0)) == [0, 2]
 
 
 def test_groups_in_dropped_layers_are_gone():
-    left = narrow(GROUPS, PruningPlan({"decoder.layers": (0,)}))
+    left = groups_after(GROUPS, PruningPlan({"decoder.layers": (0,)}))
     assert [group.name for group in left] == ["decoder.layers", "hidden", "encoder.hidden", "vocabulary"]
 
 
@@ -134,4 +134,4 @@ def test_what_leaves_a_group_leaves_the_groups_within_it():
     plan = PruningPlan({"hidden": (1,)})
     assert plan.of(INNER) == (1,)
     assert PruningPlan({"encoder.hidden": (1,)}).of(HIDDEN) == (0, 1)
-    assert [group.ids for group in narrow(GROUPS, plan) if group.kind is Kind.HIDDEN] == [(1,), (1,)]
+    assert [group.ids for group in groups_after(GROUPS, plan) if group.kind is Kind.HIDDEN] == [(1,), (1,)]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import discover
-from prunekit.find.groups import Kind, PruningPlan, narrow
+from prunekit.find.groups import Kind, PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
-from prunekit.measure.equivalence import Trace, compare, cut_checked
+from prunekit.measure.equivalence import OutputTrace, compare_outputs, cut_checked
 from prunekit.testing import plans
 
 WAYS = {
@@ -103,7 +103,7 @@ def check_tokens(case, batch, plan):
 @given(data=st.data())
 def test_masked_equals_cut_on_a_model_that_was_cut_before(every, batch, data):
     first = data.draw(plans(every.graph.groups))
-    groups = narrow(every.graph.groups, first)
+    groups = groups_after(every.graph.groups, first)
     second = data.draw(plans(groups))
     small = every.cut(first)
     with masked(small, groups, second):
@@ -153,18 +153,18 @@ def unfounded(stack):
 
 def trace(scores, token, logits=(1.0, -4.0)):
     """One input: its logits under teacher forcing, the one token it generated and the scores of the two candidates."""
-    return Trace((torch.tensor([[logits]]),), (torch.tensor([[0, token]]),), (torch.tensor([[scores]]),))
+    return OutputTrace((torch.tensor([[logits]]),), (torch.tensor([[0, token]]),), (torch.tensor([[scores]]),))
 
 
 def test_a_flip_counts_only_where_the_top_two_are_apart():
     close, apart = trace((1.0, 1.0 - 1e-6), 0), trace((1.0, 0.9), 0)
-    assert compare(close, trace((1.0 - 1e-6, 1.0), 1)).tokens_equal
-    assert not compare(apart, trace((0.9, 1.0), 1)).tokens_equal
-    assert compare(apart, apart).tokens_equal
+    assert compare_outputs(close, trace((1.0 - 1e-6, 1.0), 1)).tokens_equal
+    assert not compare_outputs(apart, trace((0.9, 1.0), 1)).tokens_equal
+    assert compare_outputs(apart, apart).tokens_equal
 
 
 def test_differences_are_told_in_units_of_the_largest_logit():
-    result = compare(trace((1.0, 0.9), 0), trace((1.0, 0.9), 0, logits=(1.5, -4.0)))
+    result = compare_outputs(trace((1.0, 0.9), 0), trace((1.0, 0.9), 0, logits=(1.5, -4.0)))
     assert (result.max_abs_diff, result.max_rel_diff) == (0.5, 0.125)
 
 

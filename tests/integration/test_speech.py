@@ -19,7 +19,7 @@ from transformers import (
 
 import prunekit
 from prunekit import PrunekitError, Recipe
-from prunekit.loading.context import open_subject, resolve
+from prunekit.loading.context import open_run_context, resolve
 from prunekit.pipeline.run import run
 
 SIZES = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
@@ -141,11 +141,11 @@ def test_only_new_tokens_count_against_a_speech_models_positions(whisper_directo
 
 def test_texts_for_a_model_that_hears_and_sounds_for_one_that_reads(whisper_directory, t5_directory, sounds, pairs):
     task = {"train": str(pairs), "eval": str(pairs), "source": "a", "target": "b", "metric": "wer"}
-    with pytest.raises(PrunekitError, match=r"'whisper' reads sound, but the task 'pairs' gives text; .* --task asr"):
-        open_subject(resolve({"model": str(whisper_directory), "task": task}))
+    with pytest.raises(PrunekitError, match=r"'whisper' reads audio, but the task 'pairs' gives text; .* --task asr"):
+        open_run_context(resolve({"model": str(whisper_directory), "task": task}))
     task = {"name": "asr", "train": str(sounds), "eval": str(sounds)}
-    with pytest.raises(PrunekitError, match="'t5' reads text, but the task 'asr' gives sound"):
-        open_subject(resolve({"model": str(t5_directory), "task": task}))
+    with pytest.raises(PrunekitError, match="'t5' reads text, but the task 'asr' gives audio"):
+        open_run_context(resolve({"model": str(t5_directory), "task": task}))
 
 
 def test_a_speech_model_without_its_feature_extractor(whisper_directory, sounds, tmp_path):
@@ -153,7 +153,7 @@ def test_a_speech_model_without_its_feature_extractor(whisper_directory, sounds,
         (tmp_path / "bare").mkdir(exist_ok=True)
         (tmp_path / "bare" / name).write_bytes((whisper_directory / name).read_bytes())
     with pytest.raises(PrunekitError, match="holds no feature extractor that can be used"):
-        open_subject(resolve(recipe(tmp_path / "bare", sounds).model_dump(exclude_unset=True)))
+        open_run_context(resolve(recipe(tmp_path / "bare", sounds).model_dump(exclude_unset=True)))
 
 
 def test_the_pipeline_of_transformers_knows_a_pruned_whisper_for_one(whisper_directory, sounds):

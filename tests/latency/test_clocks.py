@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from prunekit.latency import clocks
-from prunekit.latency.clocks import BeatClock, DeviceClock, ProcessClock, Spent, clock_for, steady
-from prunekit.latency.interleave import Turns
+from prunekit.latency.clocks import BeatClock, DeviceClock, ProcessClock, Spent, clock_for, pace_factors
+from prunekit.latency.interleave import InterleavedTimes
 
 CPU = torch.device("cpu")
 pinned = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be kept on a core here")
@@ -29,7 +29,7 @@ def test_calls_that_differ_by_the_pace_alone_become_equal(power):
     """Seconds that are a power of the pace: what is left of their spread is what little is believed beforehand."""
     paces = [1.0, 2.0, 1.5, 3.0, 1.2, 2.6]
     slow, fast = ([base * pace**power for pace in each] for base, each in ((3.0, paces), (1.0, paces[::-1])))
-    found = steady({"slow": calls(slow, paces), "fast": calls(fast, paces[::-1])})
+    found = pace_factors({"slow": calls(slow, paces), "fast": calls(fast, paces[::-1])})
     left = [second * factor for second, factor in zip(slow, found["slow"], strict=True)]
     assert max(left) / min(left) < 1.02
     others = [second * factor for second, factor in zip(fast, found["fast"], strict=True)]
@@ -40,13 +40,13 @@ def test_a_name_that_met_a_slower_core_is_not_blamed_for_it():
     """A power of a half, learned within the names, applied between them."""
     slow, fast = [2.0, 3.0, 2.5, 1.6] * 5, [1.0, 1.5, 1.25, 0.8] * 5
     raw = {"a": calls([pace**0.5 for pace in slow], slow), "b": calls([pace**0.5 for pace in fast], fast)}
-    found = Turns(raw, {})
+    found = InterleavedTimes(raw, {})
     assert found.ratio("a", "b") == pytest.approx(1.0, abs=0.03)
     assert sum(call.seconds for call in raw["a"]) / sum(call.seconds for call in raw["b"]) == pytest.approx(2**0.5)
 
 
 def test_without_beats_seconds_are_what_they_were():
-    assert steady({"a": [Spent(1.0), Spent(2.0)], "b": [Spent(0.5)]}) == {"a": [1.0, 1.0], "b": [1.0]}
+    assert pace_factors({"a": [Spent(1.0), Spent(2.0)], "b": [Spent(0.5)]}) == {"a": [1.0, 1.0], "b": [1.0]}
 
 
 @pinned

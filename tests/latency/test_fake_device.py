@@ -7,9 +7,9 @@ import torch
 from transformers import GenerationMixin
 
 from prunekit.latency import clocks
-from prunekit.latency.breakdown import sections
+from prunekit.latency.breakdown import model_sections
 from prunekit.latency.clocks import DeviceClock
-from prunekit.latency.workload import generate
+from prunekit.latency.workload import generate_fixed
 from prunekit.recipe import Workload
 
 WORK = Workload(batch=1, source=4, new_tokens=3)
@@ -58,11 +58,11 @@ def model(accelerator):
 
 def test_a_generation_waits_for_what_was_before_and_for_itself(accelerator, model):
     accelerator.waiting = 100.0
-    generate(model, {}, WORK)
+    generate_fixed(model, {}, WORK)
     assert (accelerator.now, accelerator.waiting) == (108.0, 0.0)
 
 
 def test_every_section_has_the_seconds_of_its_own_work(accelerator, model):
-    found = sections(model, {}, WORK, 3, DeviceClock(model.device))
+    found = model_sections(model, {}, WORK, 3, DeviceClock(model.device))
     assert {name: found[name] for name in SECONDS} == {name: 3 * seconds for name, seconds in SECONDS.items()}
     assert found["loop"] == pytest.approx(0)

@@ -5,9 +5,9 @@ import statistics
 
 import pytest
 
-from prunekit.latency import interleave
+from prunekit.latency import interleave as module
 from prunekit.latency.clocks import Spent
-from prunekit.latency.interleave import MOST, PATIENCE, middle, ratio_error, standard_error, take_turns
+from prunekit.latency.interleave import MOST, PATIENCE, interleave, ratio_error, standard_error, trimmed_mean
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(interleave, "time", clock)
+    monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -42,10 +42,10 @@ def lasting(clock, seconds):
 
 
 def test_a_middle_forgets_the_outermost():
-    assert middle([1, 2, 6]) == 3
-    assert middle([5] * 9 + [1000]) == 5
-    assert middle([0, *[4] * 8, 12]) == 4
-    assert middle([3, 1]) == 2
+    assert trimmed_mean([1, 2, 6]) == 3
+    assert trimmed_mean([5] * 9 + [1000]) == 5
+    assert trimmed_mean([0, *[4] * 8, 12]) == 4
+    assert trimmed_mean([3, 1]) == 2
 
 
 def test_a_standard_error_is_that_of_a_mean():
@@ -66,7 +66,7 @@ def test_errors_are_as_large_as_ratios_scatter():
 
     def sample():
         dense, pruned = ([mean * chance.uniform(0.7, 1.3) for _ in range(30)] for mean in (3.0, 1.0))
-        return middle(dense) / middle(pruned), ratio_error(dense, pruned)
+        return trimmed_mean(dense) / trimmed_mean(pruned), ratio_error(dense, pruned)
 
     found = [sample() for _ in range(400)]
     scatter = statistics.stdev(ratio for ratio, _ in found)
@@ -75,7 +75,7 @@ def test_errors_are_as_large_as_ratios_scatter():
 
 def test_no_more_turns_than_asked_where_calls_are_alike(clock):
     calls = {"a": lasting(clock, [0.4] * 99), "b": lasting(clock, [0.1] * 99)}
-    found = take_turns(calls, 3, clock)
+    found = interleave(calls, 3, clock)
     assert (calls["a"].made, calls["b"].made) == (3, 3)
     assert (found.ratio("a", "b"), found.error("a", "b")) == (pytest.approx(4), pytest.approx(0, abs=1e-9))
     assert found.seconds("b") == pytest.approx(0.1)
@@ -86,18 +86,18 @@ def test_more_turns_until_the_ratio_is_known(clock):
     chance = random.Random(0)
     noisy = [chance.uniform(0.0094, 0.0106) for _ in range(1000)]
     calls = {"a": lasting(clock, noisy[:500]), "b": lasting(clock, noisy[500:])}
-    found = take_turns(calls, 7, clock)
+    found = interleave(calls, 7, clock)
     assert 7 < calls["a"].made < 70
     assert found.error("a", "b") <= 0.01 * found.ratio("a", "b")
     before = {name: found.headline[name][:-1] for name in calls}
-    assert ratio_error(before["a"], before["b"]) > 0.01 * middle(before["a"]) / middle(before["b"])
+    assert ratio_error(before["a"], before["b"]) > 0.01 * trimmed_mean(before["a"]) / trimmed_mean(before["b"])
 
 
 def test_turns_end_where_they_would_take_too_long(clock):
     wild = [0.1, 2.0] * 500
     calls = {"a": lasting(clock, wild), "b": lasting(clock, [0.1] * 1000)}
     heard = []
-    take_turns(calls, 2, clock, advance=lambda: heard.append(1))
+    interleave(calls, 2, clock, advance=lambda: heard.append(1))
     assert len(heard) == 2 * calls["a"].made
     assert 2 < calls["a"].made < 2 * MOST
     assert PATIENCE * 2 < 2 * clock.now < PATIENCE * 2 + 2 * 2.1  # a turn at most beyond it
@@ -105,5 +105,5 @@ def test_turns_end_where_they_would_take_too_long(clock):
 
 def test_there_is_a_most(clock):
     calls = {"a": lasting(clock, [0.001, 0.002] * 50), "b": lasting(clock, [0.001] * 100)}
-    take_turns(calls, 1, clock)
+    interleave(calls, 1, clock)
     assert calls["a"].made == MOST

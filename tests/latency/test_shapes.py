@@ -8,7 +8,7 @@ from prunekit import PrunekitError, prune
 from prunekit.find.groups import PruningPlan
 from prunekit.latency.cost_model import CostModel, amounts
 from prunekit.latency.shapes import Shapes, grid
-from prunekit.pipeline.target import SLACK, TRIES, settled
+from prunekit.pipeline.target import SLACK, TRIES, search_shape
 from prunekit.recipe import Workload
 
 
@@ -97,7 +97,7 @@ class Stopwatch:
 
 def test_a_cost_model_that_is_right_is_asked_once(every):
     shapes, watch = priced(every, **MIXED), Stopwatch(every, **MIXED)
-    found = settled(shapes, 1.5, watch)
+    found = search_shape(shapes, 1.5, watch)
     assert found == (shapes.least(1.5), pytest.approx(shapes.least(1.5).speedup))
     assert watch.seen == [shapes.least(1.5)]
 
@@ -107,7 +107,7 @@ def test_a_cost_model_that_is_right_is_asked_once(every):
 def test_what_is_settled_on_is_as_fast_as_asked_by_measurement(every, real, speedup):
     shapes, watch = priced(every, **MIXED), Stopwatch(every, **{**MIXED, **real})
     try:
-        shape, measured = settled(shapes, speedup, watch)
+        shape, measured = search_shape(shapes, speedup, watch)
     except PrunekitError:
         assert watch.of(shapes.fastest()) < (1 - SLACK) * speedup
         return
@@ -123,11 +123,11 @@ def test_a_speed_that_only_the_cost_model_sees_is_refused_with_what_was_measured
     shapes, watch = priced(one, decoder_layers=1.0, loop_=0.1), Stopwatch(one, decoder_layers=1.0, loop_=4.0)
     assert shapes.depths[0] == 4  # so one layer brings (4 + 4) / (1 + 4)
     with pytest.raises(PrunekitError, match=r"2 times the speed cannot be had on this workload: 1\.6 is the most"):
-        settled(shapes, 2.0, watch)
+        search_shape(shapes, 2.0, watch)
     assert watch.seen[-1].decoder_layers == 1
 
 
 def test_widths_that_may_not_go_stay(every):
     shapes, watch = priced(every, **MIXED), Stopwatch(every, **MIXED)
-    shape, _ = settled(shapes, 1.2, watch, [0.0])
+    shape, _ = search_shape(shapes, 1.2, watch, [0.0])
     assert shape.encoder_sparsity == 0

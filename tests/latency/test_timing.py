@@ -10,7 +10,7 @@ from prunekit.errors import PrunekitError
 from prunekit.latency import breakdown, interleave, timing
 from prunekit.latency.breakdown import SPLIT_RUNS
 from prunekit.latency.clocks import Spent
-from prunekit.latency.timing import Ratio, compare, speedups
+from prunekit.latency.timing import Ratio, compare_latency, speedups
 from prunekit.recipe import Workload
 
 WORK = Workload(batch=2, source=5, new_tokens=4)
@@ -71,7 +71,7 @@ def pair(t5, bart):
 
 
 def test_models_take_turns_after_a_warm_up(calls, pair):
-    compare(*pair, [WORK], repeats=3, threads=1)
+    compare_latency(*pair, [WORK], repeats=3, threads=1)
     order = ["dense" if call.model is pair[0] else "pruned" for call in calls[:8]]
     assert order == ["dense", "pruned", *["dense", "pruned"], *["pruned", "dense"], *["dense", "pruned"]]
     assert len(calls) == 8 + 2 * SPLIT_RUNS
@@ -79,7 +79,7 @@ def test_models_take_turns_after_a_warm_up(calls, pair):
 
 
 def test_figures_are_those_of_the_turns(calls, pair):
-    (timing,) = compare(*pair, [WORK], repeats=3, threads=1)
+    (timing,) = compare_latency(*pair, [WORK], repeats=3, threads=1)
     assert (timing.dense_s, timing.pruned_s, timing.speedup) == (8, 2, 4)  # the turns took 7, 8 and 9; warm-up 6
     assert (timing.dense_wall_s, timing.pruned_wall_s, timing.wall_speedup) == (16, 4, 4)
     assert timing.speedup_error == pytest.approx(0.5 / 3**0.5)  # of a mean of 7, 8 and 9, halved
@@ -104,7 +104,7 @@ def test_several_models_take_turns_with_the_dense_one(calls, pair):
 
 def test_threads_and_modes_hold_for_the_measurement_only(calls, pair):
     before = torch.get_num_threads()
-    compare(*pair, [WORK], repeats=1, threads=before + 1)
+    compare_latency(*pair, [WORK], repeats=1, threads=before + 1)
     assert {(call.threads, call.mode) for call in calls} == {(before + 1, False)}
     assert torch.get_num_threads() == before
     assert pair[0].training
@@ -113,7 +113,7 @@ def test_threads_and_modes_hold_for_the_measurement_only(calls, pair):
 
 def test_progress_reaches_its_total(calls, pair):
     told = []
-    compare(*pair, [WORK, WORK], 2, 1, progress=lambda done, total: told.append((done, total)))
+    compare_latency(*pair, [WORK, WORK], 2, 1, progress=lambda done, total: told.append((done, total)))
     total = 2 * 2 * (1 + 2 + SPLIT_RUNS)
     assert told == [(done, total) for done in range(1, total + 1)]
 
@@ -121,25 +121,25 @@ def test_progress_reaches_its_total(calls, pair):
 def test_a_model_that_makes_another_number_of_tokens_is_refused(monkeypatch, pair):
     monkeypatch.setattr(timing, "generate", lambda *_: torch.zeros(2, 1 + 3))
     with pytest.raises(PrunekitError, match="made 3 new tokens where 4 were asked for"):
-        compare(*pair, [WORK], 1, 1)
+        compare_latency(*pair, [WORK], 1, 1)
 
 
 def test_a_workload_that_does_not_fit_is_refused_before_anything_runs(calls, pair):
     with pytest.raises(PrunekitError, match="has 41 tokens"):
-        compare(*pair, [WORK, Workload(source=41)], 1, 1)
+        compare_latency(*pair, [WORK, Workload(source=41)], 1, 1)
     assert calls == []
 
 
 def test_models_on_two_devices_are_refused(t5):
     with pytest.raises(PrunekitError, match="on cpu and meta"):
-        compare(t5, SimpleNamespace(device=torch.device("meta")), [WORK], 1, 1)
+        compare_latency(t5, SimpleNamespace(device=torch.device("meta")), [WORK], 1, 1)
 
 
 @pytest.mark.parametrize(("load", "warned"), [(1e6, True), (0.0, False)])
 def test_a_busy_machine_is_worth_a_warning(monkeypatch, calls, pair, caplog, load, warned):
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (load, 0.0, 0.0))
     with caplog.at_level(logging.WARNING, "prunekit"):
-        compare(*pair, [WORK], 1, 1)
+        compare_latency(*pair, [WORK], 1, 1)
     assert ("The machine is busy" in caplog.text) is warned
 
 
@@ -150,7 +150,7 @@ def test_the_split_says_where_the_time_went(request, clock, family):
     clock.costs(model.get_decoder(), 2)
     clock.costs(model.get_output_embeddings(), 1)
     clock.costs(model, 0.5, "prepare_inputs_for_generation")
-    (timing,) = compare(model, model, [WORK], 1, 1)
+    (timing,) = compare_latency(model, model, [WORK], 1, 1)
     part = timing.split["pruned"]
     assert timing.dense_s == 5 + 4 * (2 + 1 + 0.5) == 19
     parts = [part.encoder, part.decoder, part.head, part.loop]
@@ -162,7 +162,7 @@ def test_the_split_says_where_the_time_went(request, clock, family):
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_real_models_are_timed_end_to_end(request, family):
     model = request.getfixturevalue(family)
-    timings = compare(model, model, [WORK, Workload(source=5, new_tokens=3, beams=2)], 1, 1)
+    timings = compare_latency(model, model, [WORK, Workload(source=5, new_tokens=3, beams=2)], 1, 1)
     for found in timings:
         for part in found.split.values():
             shares = [part.encoder, part.decoder, part.head, part.loop]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from prunekit.errors import PrunekitError
-from prunekit.latency.workload import check, generate, random_text
+from prunekit.latency.workload import check_workloads, generate_fixed, random_text
 from prunekit.recipe import Workload
 
 
@@ -23,7 +23,7 @@ def test_a_model_that_wants_to_stop_makes_every_token(request, family, beams):
     favour(model, model.config.eos_token_id)
     ids = torch.randint(5, 130, (2, 7))
     assert model.generate(input_ids=ids, max_new_tokens=6).shape[1] <= 4  # it does stop on its own
-    assert generate(model, {"input_ids": ids}, Workload(batch=2, source=7, new_tokens=6, beams=beams)).shape == (
+    assert generate_fixed(model, {"input_ids": ids}, Workload(batch=2, source=7, new_tokens=6, beams=beams)).shape == (
         2,
         1 + 6,
     )
@@ -33,7 +33,7 @@ def test_nothing_is_forced_and_the_models_config_comes_back(bart):
     favour(bart, 77)
     own = bart.generation_config
     own.max_length, own.min_length, own.num_beams, own.do_sample = 3, 2, 4, True
-    made = generate(bart, {"input_ids": torch.randint(5, 130, (1, 7))}, Workload(source=7, new_tokens=5))
+    made = generate_fixed(bart, {"input_ids": torch.randint(5, 130, (1, 7))}, Workload(source=7, new_tokens=5))
     assert made.tolist() == [[1, 77, 77, 77, 77, 77]]
     assert bart.generation_config is own
 
@@ -50,13 +50,13 @@ def test_sources_are_seeded_plain_ids_that_both_models_know(t5, bart):
 
 
 def test_a_workload_beyond_learned_positions_is_refused(t5, bart):
-    check(bart, [Workload(source=40, new_tokens=40)])
-    check(t5, [Workload(source=9000)])
+    check_workloads(bart, [Workload(source=40, new_tokens=40)])
+    check_workloads(t5, [Workload(source=9000)])
     for work in (Workload(source=41, new_tokens=2), Workload(source=2, new_tokens=41)):
         with pytest.raises(PrunekitError, match="has 41 tokens, but the model has positions for 40; shorten"):
-            check(bart, [work])
+            check_workloads(bart, [work])
 
 
 def test_the_longest_workload_that_passes_the_check_runs(bart):
     work = Workload(source=40, new_tokens=40)
-    assert generate(bart, random_text((bart,), work, 0), work).shape == (1, 41)
+    assert generate_fixed(bart, random_text((bart,), work, 0), work).shape == (1, 41)

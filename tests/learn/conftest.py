@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
-from prunekit.data.processors import TextReader
+from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
-from prunekit.learn.bench import Bench, Surroundings
+from prunekit.learn.bench import Bench, TrainingContext
 from prunekit.learn.training.trainer import Teacher
 from prunekit.recipe import TaskSection, TrainingSection
 
@@ -16,13 +16,15 @@ from prunekit.recipe import TaskSection, TrainingSection
 def bench(every, letters, pairs, tmp_path):
     """A bench on a copy of the family's tiny model, with eight rows to learn from and to measure on."""
     section = TaskSection(train=str(pairs), eval=str(pairs), source="a", target="b", metric="exact_match")
-    reader = TextReader(letters, section)
-    rows = reader.rows(from_files(section).train)
+    processor = TextProcessor(letters, section)
+    rows = processor.encode(from_files(section).train)
     training = TrainingSection(batch=2, precision="fp32")
-    around = Surroundings(reader, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3)
+    context = TrainingContext(
+        processor, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3
+    )
     model = copy.deepcopy(every.model)
     teacher = Teacher(copy.deepcopy(every.model), {})
-    return Bench(model, around, lambda model: 0.0, every.graph.groups, teacher)
+    return Bench(model, context, lambda model: 0.0, every.graph.groups, teacher)
 
 
 def _loss_by_hand(model, rows):

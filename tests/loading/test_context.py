@@ -8,7 +8,7 @@ from transformers import AutoModelForSeq2SeqLM, MT5Config, NllbMoeConfig, T5Conf
 
 from prunekit import PrunekitError, PruningPlan, Recipe, prune
 from prunekit.cut import checkpoint
-from prunekit.loading.context import adapter_for, device_of, open_structure, open_subject, resolve
+from prunekit.loading.context import adapter_for, device_of, open_run_context, open_structure, resolve
 
 
 def on_files(model, pairs, **keys):
@@ -17,31 +17,31 @@ def on_files(model, pairs, **keys):
 
 
 def test_a_model_with_files(t5_directory, pairs):
-    subject = open_subject(resolve(on_files(t5_directory, pairs)))
-    assert subject.name == "t5"
-    assert subject.task.train["source"][:2] == ["a b c", "d e"]
-    assert subject.graph.size.whole == sum(p.numel() for p in subject.model.parameters())
-    assert subject.reader.tokenizer("a")["input_ids"] == [3, 1]
+    context = open_run_context(resolve(on_files(t5_directory, pairs)))
+    assert context.name == "t5"
+    assert context.task.train["source"][:2] == ["a b c", "d e"]
+    assert context.graph.size.whole == sum(p.numel() for p in context.model.parameters())
+    assert context.processor.tokenizer("a")["input_ids"] == [3, 1]
 
 
 def test_another_architecture_by_its_type(bart_directory, pairs):
-    subject = open_subject(resolve(on_files(bart_directory, pairs)))
-    assert subject.name == "bart"
-    assert subject.graph.size.whole == sum(p.numel() for p in subject.model.parameters())
+    context = open_run_context(resolve(on_files(bart_directory, pairs)))
+    assert context.name == "bart"
+    assert context.graph.size.whole == sum(p.numel() for p in context.model.parameters())
 
 
 def test_a_pruned_model_with_the_graph_of_the_original(t5_directory, pairs, letters, tmp_path):
-    dense = open_subject(resolve(on_files(t5_directory, pairs)))
+    dense = open_run_context(resolve(on_files(t5_directory, pairs)))
     plan = PruningPlan({"decoder.layers": (0, 2), "encoder.1.self.heads": (1, 3)})
     checkpoint.save(prune(dense.model, plan, dense.adapter), tmp_path / "pruned", letters)
-    subject = open_subject(resolve(on_files(tmp_path / "pruned", pairs)))
+    context = open_run_context(resolve(on_files(tmp_path / "pruned", pairs)))
     stock = AutoModelForSeq2SeqLM.from_pretrained(t5_directory)
-    assert checkpoint.plan_of(subject.model) == plan
-    assert subject.name == "t5"
-    assert subject.graph.size.whole == sum(p.numel() for p in stock.parameters())
-    assert subject.graph.size.of(plan) == sum(p.numel() for p in subject.model.parameters())
+    assert checkpoint.plan_of(context.model) == plan
+    assert context.name == "t5"
+    assert context.graph.size.whole == sum(p.numel() for p in stock.parameters())
+    assert context.graph.size.of(plan) == sum(p.numel() for p in context.model.parameters())
     structure = open_structure(str(tmp_path / "pruned"))
-    assert structure.graph.size.whole == sum(p.numel() for p in subject.model.parameters())
+    assert structure.graph.size.whole == sum(p.numel() for p in context.model.parameters())
 
 
 def test_a_pruned_model_whose_head_was_never_tied(t5_directory, pairs, letters, tmp_path):
@@ -50,12 +50,12 @@ def test_a_pruned_model_whose_head_was_never_tied(t5_directory, pairs, letters, 
     model.config.tie_word_embeddings = False
     model.save_pretrained(tmp_path / "dense")
     letters.save_pretrained(tmp_path / "dense")
-    dense = open_subject(resolve(on_files(tmp_path / "dense", pairs)))
+    dense = open_run_context(resolve(on_files(tmp_path / "dense", pairs)))
     whole, plan = sum(p.numel() for p in dense.model.parameters()), PruningPlan({"decoder.layers": (1,)})
     checkpoint.save(prune(dense.model, plan, dense.adapter), tmp_path / "pruned", letters)
-    subject = open_subject(resolve(on_files(tmp_path / "pruned", pairs)))
-    assert dense.graph.size.whole == subject.graph.size.whole == whole
-    assert subject.graph.size.of(plan) == sum(p.numel() for p in subject.model.parameters())
+    context = open_run_context(resolve(on_files(tmp_path / "pruned", pairs)))
+    assert dense.graph.size.whole == context.graph.size.whole == whole
+    assert context.graph.size.of(plan) == sum(p.numel() for p in context.model.parameters())
 
 
 def test_the_built_in_example_without_a_word():
@@ -90,7 +90,7 @@ def test_files_are_taken_as_they_stand(t5_directory, pairs):
     data = on_files(t5_directory, pairs)
     assert resolve(data) == Recipe.parse(data)
     labelled = {**data, "task": {**data["task"], "name": "backwards"}}
-    assert open_subject(resolve(labelled)).task.name == "backwards"
+    assert open_run_context(resolve(labelled)).task.name == "backwards"
 
 
 @pytest.mark.parametrize(
@@ -113,26 +113,26 @@ def test_data_without_a_model(pairs):
     data = on_files("-", pairs)
     del data["model"]
     with pytest.raises(PrunekitError, match="Say which model to prune with --model"):
-        open_subject(resolve(data))
+        open_run_context(resolve(data))
 
 
 def test_a_model_without_data(t5_directory):
     with pytest.raises(PrunekitError, match=r"Say what the model is for: --task with one of asr, g2p, or --train"):
-        open_subject(resolve({"model": str(t5_directory)}))
+        open_run_context(resolve({"model": str(t5_directory)}))
 
 
 def test_a_task_with_data_of_its_own_and_files(t5_directory, pairs):
     data = on_files(t5_directory, pairs)
     data["task"]["name"] = "g2p"
     with pytest.raises(PrunekitError, match="'g2p' brings its own data"):
-        open_subject(resolve(data))
+        open_run_context(resolve(data))
 
 
 def test_an_adapter_for_another_architecture(t5_directory, bart_directory, pairs):
     with pytest.raises(PrunekitError, match="'bart' does not fit a model of type 't5'; use --adapter t5"):
-        open_subject(resolve(on_files(t5_directory, pairs, adapter="bart")))
+        open_run_context(resolve(on_files(t5_directory, pairs, adapter="bart")))
     with pytest.raises(PrunekitError, match="'t5' does not fit a model of type 'bart'; use --adapter bart"):
-        open_subject(resolve(on_files(bart_directory, pairs, adapter="t5")))
+        open_run_context(resolve(on_files(bart_directory, pairs, adapter="t5")))
     assert adapter_for(MT5Config(), "mt5")[0] == "mt5"
 
 
@@ -149,7 +149,7 @@ def test_a_tokenizer_of_another_model(t5_directory, pairs, tmp_path, letters):
     larger.add_tokens(["one", "two", "three", "four"])
     larger.save_pretrained(directory)
     with pytest.raises(PrunekitError, match="has 33 tokens, but the model's vocabulary only 32"):
-        open_subject(resolve(on_files(directory, pairs)))
+        open_run_context(resolve(on_files(directory, pairs)))
 
 
 def test_devices():
@@ -169,6 +169,6 @@ def test_a_structure_needs_no_weights(tmp_path):
 
 
 def test_the_built_in_example_opens():
-    subject = open_subject(resolve({}))
-    assert len(subject.task.train) > 100_000
-    assert subject.reader.tokenizer.decode(subject.reader.tokenizer("speed")["input_ids"][:-1]) == "s p e e d"
+    context = open_run_context(resolve({}))
+    assert len(context.task.train) > 100_000
+    assert context.processor.tokenizer.decode(context.processor.tokenizer("speed")["input_ids"][:-1]) == "s p e e d"

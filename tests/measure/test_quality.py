@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from prunekit.data.metrics import Metric, metric
-from prunekit.data.processors import TextReader
+from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import dataset
 from prunekit.errors import PrunekitError
-from prunekit.measure.quality import evaluate, evaluating, predict
+from prunekit.measure.quality import evaluate_quality, evaluating, generate_answers
 from prunekit.recipe import TaskSection
 
 WORDS = ["a", "quite long one", "mid", "b", "another", "", "xyz", "mid 2"]
@@ -18,8 +18,8 @@ def rows():
 
 
 @pytest.fixture
-def reader(tokenizer):
-    return TextReader(tokenizer, SECTION)
+def processor(tokenizer):
+    return TextProcessor(tokenizer, SECTION)
 
 
 def alone(model, tokenizer, text: str, tokens: int = 6) -> str:
@@ -31,19 +31,19 @@ def alone(model, tokenizer, text: str, tokens: int = 6) -> str:
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
 @pytest.mark.parametrize("family", ["t5", "bart"])
-def test_batches_say_what_every_row_says_alone(request, reader, tokenizer, rows, family, batch):
+def test_batches_say_what_every_row_says_alone(request, processor, tokenizer, rows, family, batch):
     model = request.getfixturevalue(family)
     expected = [alone(model, tokenizer, word) for word in WORDS]
     assert len(set(expected)) > 3
-    assert predict(model, reader, rows, {}, batch) == expected
+    assert generate_answers(model, processor, rows, {}, batch) == expected
 
 
-def test_a_training_model_answers_without_dropout_and_goes_on_training(t5, reader, rows):
-    expected = predict(t5, reader, rows, {})
+def test_a_training_model_answers_without_dropout_and_goes_on_training(t5, processor, rows):
+    expected = generate_answers(t5, processor, rows, {})
     t5.train()
     t5.encoder.eval()
     before = [module.training for module in t5.modules()]
-    assert predict(t5, reader, rows, {}) == expected
+    assert generate_answers(t5, processor, rows, {}) == expected
     assert [module.training for module in t5.modules()] == before
 
 
@@ -63,11 +63,11 @@ def test_modes_come_back_after_a_failure(t5):
     assert not torch.is_inference_mode_enabled()
 
 
-def test_generation_settings_override_the_models_own(bart, reader, rows):
+def test_generation_settings_override_the_models_own(bart, processor, rows):
     bart.generation_config.max_length = 3
     own = bart.generation_config
-    long = predict(bart, reader, rows, {"forced_bos_token_id": None})
-    short = predict(bart, reader, rows, {"max_new_tokens": 2, "forced_bos_token_id": None})
+    long = generate_answers(bart, processor, rows, {"forced_bos_token_id": None})
+    short = generate_answers(bart, processor, rows, {"max_new_tokens": 2, "forced_bos_token_id": None})
     assert [text[: len(start)] for text, start in zip(long, short, strict=True)] == short != long
     assert bart.generation_config is own
     assert (own.max_length, own.forced_bos_token_id) == (3, 2)
@@ -81,22 +81,22 @@ def test_generation_settings_override_the_models_own(bart, reader, rows):
         ({"max_new_tokens": -1}, "The generation settings do not work: .*max_new_tokens"),
     ],
 )
-def test_settings_that_cannot_work_get_one_sentence(t5, reader, rows, settings, sentence):
+def test_settings_that_cannot_work_get_one_sentence(t5, processor, rows, settings, sentence):
     with pytest.raises(PrunekitError, match=sentence):
-        predict(t5, reader, rows, settings)
+        generate_answers(t5, processor, rows, settings)
 
 
-def test_progress_counts_rows(t5, reader, rows):
+def test_progress_counts_rows(t5, processor, rows):
     told = []
-    predict(t5, reader, rows, {}, batch=3, progress=lambda done, total: told.append((done, total)))
+    generate_answers(t5, processor, rows, {}, batch=3, progress=lambda done, total: told.append((done, total)))
     assert told == [(3, 8), (6, 8), (8, 8)]
 
 
-def test_evaluation_scores_each_prediction_against_its_own_references(t5, reader, tokenizer):
+def test_evaluation_scores_each_prediction_against_its_own_references(t5, processor, tokenizer):
     answers = [alone(t5, tokenizer, word) for word in WORDS]
     references = [["never", answer] if place % 4 else ["never"] for place, answer in enumerate(answers)]
     metrics = (metric("exact_match"), Metric("rows", True, lambda said, right: float(len(said))))
-    quality = evaluate(t5, reader, dataset(WORDS, WORDS, references), metrics, {})
+    quality = evaluate_quality(t5, processor, dataset(WORDS, WORDS, references), metrics, {})
     assert quality.scores == {"exact_match": 0.75, "rows": 8.0}
     assert list(quality.predictions) == answers
     assert quality.seconds > 0

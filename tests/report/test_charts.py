@@ -1,6 +1,6 @@
 import pytest
 
-from prunekit.report.charts import POINTS, losses, sparsities, thinned, trade, unit_map
+from prunekit.report.charts import POINTS, downsampled, losses, sparsities, trade, unit_map
 from prunekit.report.kept_units import PlaceSection
 from prunekit.report.sections import LatencySection, QualitySection
 from prunekit.report.training_log import Training
@@ -70,7 +70,7 @@ def test_a_name_of_a_phase_lies_on_no_other():
 
 def test_long_curves_keep_their_ends():
     points = [(float(n), float(n)) for n in range(10_000)]
-    few = thinned(points)
+    few = downsampled(points)
     assert len(few) == POINTS
     assert (few[0], few[-1]) == (points[0], points[-1])
 

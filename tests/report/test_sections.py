@@ -3,7 +3,7 @@ import pytest
 
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice
-from prunekit.latency.breakdown import Split
+from prunekit.latency.breakdown import Breakdown
 from prunekit.latency.timing import Timing
 from prunekit.recipe import Workload
 from prunekit.report.sections import LatencySection, LayersSection, ParametersSection, SparsitySection, WidthsSection
@@ -73,7 +73,7 @@ def test_widths_are_those_of_the_layers_that_are_left():
 
 
 def test_the_first_workload_is_the_headline():
-    split = {name: Split(0.1, 0.6, 0.1, 0.2) for name in ("dense", "pruned")}
+    split = {name: Breakdown(0.1, 0.6, 0.1, 0.2) for name in ("dense", "pruned")}
     timings = [Timing(Workload(batch=batch), "cpu", 1, 3.0, 1.5, 8.0, 2.0, split) for batch in (1, 32)]
     latency = LatencySection.over(timings)
     assert [timing.workload.batch for timing in (latency, *latency.workloads)] == [1, 1, 32]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from prunekit import PruningPlan, Strategy, checked_layers, meet_evenly
+from prunekit import PruningPlan, Strategy, checked_layers, prune_to_size_uniform
 from prunekit.find.groups import PlanError
 from prunekit.testing import StrategySuite
 from prunekit.testing.strategies import imported, public, tried
@@ -20,7 +20,7 @@ class Halves(Strategy):
     def plan(self, problem, bench):
         groups = problem.widths("encoder")
         largest = problem.largest("encoder", self.share)
-        return meet_evenly(groups, bench.scores(groups), problem.sizes["encoder"], largest, problem.round_to)
+        return prune_to_size_uniform(groups, bench.scores(groups), problem.sizes["encoder"], largest, problem.round_to)
 
 
 class Mute(Halves):
@@ -89,7 +89,9 @@ class Moody(Halves):
     def plan(self, problem, bench):
         groups = problem.widths("encoder")
         scores = {g.name: torch.rand(len(g), generator=GENERATOR) for g in groups}
-        return meet_evenly(groups, scores, problem.sizes["encoder"], problem.largest("encoder", 0.5), problem.round_to)
+        return prune_to_size_uniform(
+            groups, scores, problem.sizes["encoder"], problem.largest("encoder", 0.5), problem.round_to
+        )
 
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertTokenizer, MarianTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
 from prunekit.vocabulary.pieces import letters, with_parts
-from prunekit.vocabulary.tokenizer import pruned, used
+from prunekit.vocabulary.tokenizer import pruned_tokenizer, used_pieces
 
 
 def word(draw, letters="abcx", longest=8):
@@ -65,8 +65,8 @@ def test_any_model_of_three_letters_reads_covered_words_as_before(model, seed, s
     PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", unk_token="<unk>").save_pretrained(tmp_path)
     old = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     texts = [" ".join(word(draw) for _ in range(draw.randint(1, 3))) for _ in range(draw.randint(1, 6))]
-    kept = used(old, texts)
-    new = pruned(old, kept)
+    kept = used_pieces(old, texts)
+    new = pruned_tokenizer(old, kept)
     same(old, new, kept, texts)
     assert all(n < len(kept) for n in new(word(draw, "abcdx ", 30))["input_ids"])
 
@@ -75,9 +75,9 @@ def test_what_was_unknown_stays_unknown(same):
     """WordPiece takes the longest piece and gives up: without ``abc`` it would read abcd as ab and ##cd."""
     old = BertTokenizer(vocab=numbered(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "abc", "ab", "##cd", "e"]))
     texts = ["abcd", "ab", "ecd"]
-    kept = used(old, texts)
+    kept = used_pieces(old, texts)
     assert old.tokenize("abcd") == ["[UNK]"]
-    same(old, pruned(old, kept), kept, texts)
+    same(old, pruned_tokenizer(old, kept), kept, texts)
 
 
 PRICES = {"▁": -1.0, "A": -12.0, "AB": -1.0, "BX": -13.0, "ZZ": -20.0, "YY": -5.0}
@@ -106,9 +106,9 @@ def test_an_unknown_character_keeps_its_price(make, same, tmp_path):
     """Unigram's is 10 below the worst piece, ZZ; else ABX would be read as AB and an unknown, not as A and BX."""
     old = make(tmp_path)
     assert old.tokenize("ABX") == ["▁", "A", "BX"]
-    kept = used(old, ["ABX", "AB", "Q"])
+    kept = used_pieces(old, ["ABX", "AB", "Q"])
     assert "YY" not in old.convert_ids_to_tokens(kept)
-    same(old, pruned(old, kept), kept, ["ABX", "AB", "Q"])
+    same(old, pruned_tokenizer(old, kept), kept, ["ABX", "AB", "Q"])
 
 
 def test_letters_of_a_script_stay_together_and_ideographs_alone():

@@ -16,7 +16,7 @@ from transformers import ByT5Tokenizer
 from prunekit.conformance import worker
 from prunekit.data import g2p
 from prunekit.errors import PrunekitError
-from prunekit.vocabulary.tokenizer import pruned, used
+from prunekit.vocabulary.tokenizer import pruned_tokenizer, used_pieces
 
 WORDS = [*g2p.words("dev")][::3]
 STRANGE = [
@@ -49,9 +49,9 @@ def ids(tokenizer, text, side="text", **options):
 @quick
 @given(st.lists(lines, max_size=8), st.lists(lines, max_size=4), st.lists(st.text(max_size=20) | lines, max_size=20))
 def test_covered_text_is_read_as_before_and_other_text_never_fails(family, old, same, covered, targets, others):
-    kept = used(old, covered, targets)
+    kept = used_pieces(old, covered, targets)
     assert kept == sorted(set(kept))
-    new = pruned(old, kept)
+    new = pruned_tokenizer(old, kept)
     same(old, new, kept, covered)
     same(old, new, kept, targets, "text_target")
     for text in others:
@@ -64,9 +64,9 @@ def test_covered_text_is_read_as_before_and_other_text_never_fails(family, old, 
 def test_the_class_its_tokens_and_its_settings_stay(old, texts):
     """Numbers move by one rule wherever the tokenizer speaks of them; padding and pairs are written by it, too."""
     covered = [texts[0], WORDS[0]]
-    kept = used(old, covered)
+    kept = used_pieces(old, covered)
     ids(old, covered, padding=True)  # leaves the padding set
-    new = pruned(old, kept)
+    new = pruned_tokenizer(old, kept)
     number = {before: after for after, before in enumerate(kept)}
     assert type(new) is type(old)
     assert len(kept) < len(old) / 1.2
@@ -87,7 +87,7 @@ def test_the_class_its_tokens_and_its_settings_stay(old, texts):
 
 def test_other_words_are_spelled(family, old):
     """One text is enough for every word in its alphabet: no piece of it is unknown, and the word comes back."""
-    new = pruned(old, used(old, ["so naïve"], ["so naïve"]))
+    new = pruned_tokenizer(old, used_pieces(old, ["so naïve"], ["so naïve"]))
     if family == "wordlevel":  # which has no smaller pieces
         assert new.convert_ids_to_tokens(ids(new, "quartz")) == ["</s>", "<unk>", "</s>"]
         return
@@ -102,8 +102,8 @@ def test_words_of_the_user_stay(old, same):
     """By the names of their pieces and as text, where a word may begin the text or follow another."""
     word = next(w for w in WORDS if len(w) > 6 and old.unk_token_id not in ids(old, w, add_special_tokens=False))
     piece = max(old.get_vocab(), key=lambda name: (len(name) * name.isascii(), name))
-    kept = used(old, ["a"], words=[word, piece])
-    new = pruned(old, kept)
+    kept = used_pieces(old, ["a"], words=[word, piece])
+    new = pruned_tokenizer(old, kept)
     same(old, new, kept, [word, f"a {word}"])
     assert new.convert_tokens_to_ids(piece) == kept.index(old.convert_tokens_to_ids(piece))
 
@@ -112,7 +112,7 @@ def test_files_load_in_a_process_without_prunekit(tokenizers, texts, tmp_path):
     """Plain AutoTokenizer reads what was saved, offline, and reads covered and other texts by the same numbers."""
     expected = {}
     for family, old in tokenizers.items():
-        new = pruned(old, used(old, texts[:20], texts[:20]))
+        new = pruned_tokenizer(old, used_pieces(old, texts[:20], texts[:20]))
         new.save_pretrained(tmp_path / family)
         expected[family] = [type(new).__name__, ids(new, texts[:40]), ids(new, texts[:40], "text_target")]
         for path in (tmp_path / family).iterdir():
@@ -138,15 +138,15 @@ def test_files_load_in_a_process_without_prunekit(tokenizers, texts, tmp_path):
 
 @pytest.mark.parametrize("family", ["t5", "marian", "m2m"], indirect=True)
 def test_copies_read_alike(old, texts):
-    new = pruned(old, used(old, texts[:5]))
+    new = pruned_tokenizer(old, used_pieces(old, texts[:5]))
     for other in (copy.deepcopy(new), pickle.loads(pickle.dumps(new))):
         assert ids(other, texts[:50]) == ids(new, texts[:50])
 
 
 @pytest.mark.parametrize("family", ["whisper"], indirect=True)
 def test_prompts_and_timestamps_are_counted_from_the_special_tokens(old):
-    kept = used(old, ["so it goes"])
-    new = pruned(old, kept)
+    kept = used_pieces(old, ["so it goes"])
+    new = pruned_tokenizer(old, kept)
     prompt = ["<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]
     assert new.convert_ids_to_tokens(new.prefix_tokens) == prompt
     assert [kept[n] for n in new.timestamp_ids()] == old.timestamp_ids()
@@ -158,18 +158,18 @@ def test_prompts_and_timestamps_are_counted_from_the_special_tokens(old):
 
 def test_what_cannot_be_pruned_is_said(tokenizers):
     with pytest.raises(PrunekitError, match="ByT5Tokenizer cannot be pruned: possible are"):
-        used(ByT5Tokenizer(), ["a"])
+        used_pieces(ByT5Tokenizer(), ["a"])
     with pytest.raises(PrunekitError, match="ByT5Tokenizer cannot be pruned: possible are"):
-        pruned(ByT5Tokenizer(), [1])
+        pruned_tokenizer(ByT5Tokenizer(), [1])
     t5 = tokenizers["t5"]
     with pytest.raises(PrunekitError, match="5000 is no id of this T5Tokenizer"):
-        pruned(t5, [*used(t5, []), 5000])
+        pruned_tokenizer(t5, [*used_pieces(t5, []), 5000])
     with pytest.raises(PrunekitError, match=r"'</s>' \(1\) must stay in this T5Tokenizer"):
-        pruned(t5, [n for n in used(t5, []) if n != 1])
+        pruned_tokenizer(t5, [n for n in used_pieces(t5, []) if n != 1])
     apart = copy.deepcopy(tokenizers["marian"])
     apart.separate_vocabs = True
     with pytest.raises(PrunekitError, match="a vocabulary each"):
-        used(apart, ["a"])
+        used_pieces(apart, ["a"])
 
 
 def test_a_class_that_builds_another_tokenizer_is_said(tokenizers):
@@ -179,4 +179,4 @@ def test_a_class_that_builds_another_tokenizer_is_said(tokenizers):
     data["model"]["unk_id"] = 5
     moved._tokenizer = type(moved.backend_tokenizer).from_str(json.dumps(data))
     with pytest.raises(PrunekitError, match="its class builds another tokenizer"):
-        pruned(moved, used(moved, ["a"]))
+        pruned_tokenizer(moved, used_pieces(moved, ["a"]))

@@ -16,7 +16,7 @@ SLICE = 256 * 1024
 """Bytes of a slice for each thread: a few of them fit in a core's second-level cache."""
 
 
-def multiplied(x: Tensor, value: Tensor) -> Tensor:
+def masked_product(x: Tensor, value: Tensor) -> Tensor:
     """``x * value`` for `x` of shape [..., units] and keep-values of shape [units], in the dtype of `x`."""
     product: Any = _Multiplied
     value = value.to(x.dtype)
@@ -24,7 +24,7 @@ def multiplied(x: Tensor, value: Tensor) -> Tensor:
     return result
 
 
-def normed(x: Tensor, share: Tensor, weight: Tensor, bias: Tensor | None, eps: float, centred: bool) -> Tensor:
+def masked_norm(x: Tensor, share: Tensor, weight: Tensor, bias: Tensor | None, eps: float, centred: bool) -> Tensor:
     """A norm over the last dimension of `x`, shape [..., units], that weighs the units by `share`, which sums to 1.
 
     ``c * weight / sqrt(sum(share * c^2) + eps) + bias``, where `c` is `x`, or `x` without its weighted mean if it is

@@ -8,7 +8,7 @@ from torch import Tensor
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 from prunekit.find.size import Size, keep_values
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
-from prunekit.learn.selection.size_search import Chunk, chunks, meet
+from prunekit.learn.selection.size_search import Chunk, chunks, prune_to_size
 from prunekit.learn.strategy import Problem
 
 
@@ -17,8 +17,8 @@ def harden(problem: Problem, gates: HardConcreteGates) -> PruningPlan:
 
     Hidden dimensions go first, as many as are expected to go (to the nearest `round_to`), then the sub-layers whose own
     gate is more likely 0 than not, as long as none of this alone takes more than the target asks. Heads and channels of
-    what is left then compete by keep-probability until the target is met, which `meet` does within one step. A layer
-    without any unit left goes as a whole, unless it is the last of its stack.
+    what is left then compete by keep-probability until the target is met, which `prune_to_size` does within one step.
+    A layer without any unit left goes as a whole, unless it is the last of its stack.
 
     Example: at 60% with 512 dimensions of which 300.4 are expected to stay, 304 do; 3 of 12 feed-forward blocks with a
     gate below 0.5 go; the weakest of the other heads and channels make up the rest.
@@ -29,13 +29,13 @@ def harden(problem: Problem, gates: HardConcreteGates) -> PruningPlan:
     return plan
 
 
-def largest(constraint: Constraint) -> float:
+def largest_plan(constraint: Constraint) -> float:
     """The most parameters that may stay at the end of the schedule."""
     return (1 - constraint.schedule.target) * constraint.whole
 
 
 @dataclass(frozen=True)
-class Settled:
+class FixedSize:
     """A size of which some is settled: how many hidden dimensions, which sub-layers are empty, which layers gone."""
 
     size: Size
@@ -71,7 +71,7 @@ def _dimensions(problem: Problem, gates: HardConcreteGates) -> PruningPlan:
 
 def _room(gates: HardConcreteGates, counts: Mapping[str, int]) -> bool:
     """Whether every constraint allows this few units: as much is left as its target asks, or more."""
-    return all(constraint.size.counted(counts) >= largest(constraint) for constraint in gates.constraints)
+    return all(constraint.size.counted(counts) >= largest_plan(constraint) for constraint in gates.constraints)
 
 
 def _part(problem: Problem, gates: HardConcreteGates, constraint: Constraint, before: PruningPlan) -> PruningPlan:
@@ -80,13 +80,15 @@ def _part(problem: Problem, gates: HardConcreteGates, constraint: Constraint, be
     named = {group.name: group for group in problem.groups}
     counts = {name: len(before.of(named[name])) for name in before.kept if named[name].kind is not Kind.LAYERS}
     scores = _probabilities(gates)
-    empty = set(_empty_sublayers(gates, groups, Settled(constraint.size, counts, {}), largest(constraint)))
+    empty = set(_empty_sublayers(gates, groups, FixedSize(constraint.size, counts, {}), largest_plan(constraint)))
     while True:
         plan = PruningPlan({name: () for name in empty})
         layers = _layers(problem, gates, plan)
         settled = _settled(constraint.size, problem, counts, plan.then(layers))
         active = [group for group in groups if group.name not in empty]
-        plan = plan.then(meet(active, scores, settled, largest(constraint), problem.round_to)).then(layers)
+        plan = plan.then(prune_to_size(active, scores, settled, largest_plan(constraint), problem.round_to)).then(
+            layers
+        )
         emptied = {group.name for group in active if not plan.of(group)}
         if _layers(problem, gates, plan) == layers:
             return plan
@@ -94,7 +96,7 @@ def _part(problem: Problem, gates: HardConcreteGates, constraint: Constraint, be
 
 
 def _empty_sublayers(
-    gates: HardConcreteGates, groups: Iterable[PruningGroup], size: Settled, least: float
+    gates: HardConcreteGates, groups: Iterable[PruningGroup], size: FixedSize, least: float
 ) -> Iterator[str]:
     """The sub-layers that are more likely off, weakest first, as long as `least` parameters stay."""
     here = {group.name for group in groups}
@@ -120,7 +122,7 @@ def _layers(problem: Problem, gates: HardConcreteGates, plan: PruningPlan) -> Pr
     return PruningPlan(kept)
 
 
-def _settled(size: Size, problem: Problem, counts: Mapping[str, int], plan: PruningPlan) -> Settled:
+def _settled(size: Size, problem: Problem, counts: Mapping[str, int], plan: PruningPlan) -> FixedSize:
     """The size with what `plan` decides, beside `counts`."""
     layers = keep_values((group for group in problem.groups if group.kind is Kind.LAYERS), plan)
-    return Settled(size, {**counts, **{name: 0 for name, ids in plan.kept.items() if not ids}}, layers)
+    return FixedSize(size, {**counts, **{name: 0 for name, ids in plan.kept.items() if not ids}}, layers)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 from prunekit.find.size import joint
-from prunekit.learn.masking.fused import multiplied, normed
+from prunekit.learn.masking.fused import masked_norm, masked_product
 
 Values = Mapping[str, Tensor]
 """Keep-values per group name, one per unit, in the order of the group's ids."""
@@ -62,7 +62,7 @@ class Masks:
             if (value := self._kept(group)) is None:
                 return None
             wide = value.repeat_interleave(span) if span > 1 else value
-            return (multiplied(args[0], wide), *args[1:])
+            return (masked_product(args[0], wide), *args[1:])
 
         return hook
 
@@ -75,7 +75,7 @@ class Masks:
             exact = torch.promote_types(args[0].dtype, torch.float32)
             share, weight = (value / value.sum()).to(exact), module.weight.to(exact) + offset
             bias = None if getattr(module, "bias", None) is None else module.bias.to(exact)
-            result = normed(args[0].to(exact), share, weight, bias, eps, isinstance(module, nn.LayerNorm))
+            result = masked_norm(args[0].to(exact), share, weight, bias, eps, isinstance(module, nn.LayerNorm))
             return result.to(output.dtype)
 
         return hook

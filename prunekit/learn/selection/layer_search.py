@@ -18,10 +18,10 @@ TRIALS = 300
 BEAM = 3
 """Choices that the search goes on with after each layer that it drops."""
 
-Layers = tuple[int, ...]
+LayerChoice = tuple[int, ...]
 
 
-def checked_layers(problem: "Problem", stack: str, wanted: int | Sequence[int]) -> Layers:
+def checked_layers(problem: "Problem", stack: str, wanted: int | Sequence[int]) -> LayerChoice:
     """The layer numbers that an option asks for: that many, evenly spaced, or an explicit list."""
     ids = problem.layers(stack).ids
     if isinstance(wanted, int):
@@ -37,7 +37,7 @@ def checked_layers(problem: "Problem", stack: str, wanted: int | Sequence[int]) 
     return tuple(sorted(set(wanted)))
 
 
-def layers_by_loss(problem: "Problem", bench: "Bench", stack: str, count: int) -> Layers:
+def layers_by_loss(problem: "Problem", bench: "Bench", stack: str, count: int) -> LayerChoice:
     """The `count` layers of a stack without whose fellows the dev loss is least, before any training.
 
     All choices are tried where they are at most 300. Otherwise layers are dropped one at a time, and the search goes on
@@ -49,10 +49,10 @@ def layers_by_loss(problem: "Problem", bench: "Bench", stack: str, count: int) -
     return search(group.ids, count, lambda some: bench.losses([PruningPlan({group.name: kept}) for kept in some]))
 
 
-def search(ids: Layers, count: int, losses: Callable[[Sequence[Layers]], Sequence[float]]) -> Layers:
+def search(ids: LayerChoice, count: int, losses: Callable[[Sequence[LayerChoice]], Sequence[float]]) -> LayerChoice:
     """The choice of `count` of `ids` with the least loss, or the best that a beam search finds."""
 
-    def best(choices: Sequence[Layers], number: int) -> list[Layers]:
+    def best(choices: Sequence[LayerChoice], number: int) -> list[LayerChoice]:
         return [choice for _, choice in sorted(zip(losses(choices), choices, strict=True))[:number]]
 
     if count == len(ids):

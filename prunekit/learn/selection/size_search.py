@@ -52,7 +52,7 @@ def chunks(group: PruningGroup, scores: Tensor, round_to: int) -> list[Chunk]:
     return result[:-1] if group.kind is Kind.HIDDEN else result
 
 
-class Counted(Protocol):
+class SizeFunction(Protocol):
     """What the choice must know of a size: the parameters left with this many units per group."""
 
     def counted(self, counts: Mapping[str, int]) -> int:
@@ -69,10 +69,10 @@ def by_share(chunk: Chunk) -> tuple[float, ...]:
     return (chunk.share, chunk.score)
 
 
-def meet(
+def prune_to_size(
     groups: Sequence[PruningGroup],
     scores: Mapping[str, Tensor],
-    size: Counted,
+    size: SizeFunction,
     largest: float,
     round_to: int = 1,
     priority: Callable[[Chunk], tuple[float, ...]] = by_score,
@@ -103,7 +103,7 @@ def meet(
 def _returnable(
     gone: Mapping[str, list[Chunk]],
     counts: Mapping[str, int],
-    size: Counted,
+    size: SizeFunction,
     largest: float,
     priority: Callable[[Chunk], tuple[float, ...]],
 ) -> Chunk | None:
@@ -123,8 +123,8 @@ def _in_group_order(queue: list[Chunk]) -> list[Chunk]:
     return [waiting[chunk.group].popleft() for chunk in queue]
 
 
-def meet_evenly(
-    groups: Sequence[PruningGroup], scores: Mapping[str, Tensor], size: Counted, largest: float, round_to: int = 1
+def prune_to_size_uniform(
+    groups: Sequence[PruningGroup], scores: Mapping[str, Tensor], size: SizeFunction, largest: float, round_to: int = 1
 ) -> PruningPlan:
-    """`meet` with the same share of every group going, up to rounding; scores decide only within a group."""
-    return meet(groups, scores, size, largest, round_to, priority=by_share)
+    """`prune_to_size` with the same share of every group going, up to rounding; scores decide only within a group."""
+    return prune_to_size(groups, scores, size, largest, round_to, priority=by_share)

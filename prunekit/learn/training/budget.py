@@ -17,7 +17,7 @@ from prunekit.errors import PrunekitError
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepCounter:
     """How many examples training steps see. Example: 10 rows in batches of 4 are 4, 4 and 2 examples an epoch.
 
     `batch` counts the examples of a whole step, accumulation included; the last step of an epoch sees what is left.
@@ -43,7 +43,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Price:
+class StepCost:
     """Seconds for a training step: `fresh` in the first `epoch` steps, `cached` once the teacher's answers are known.
 
     Example: ``Price(1.0, 0.4, 100)`` makes 200 steps for 140 seconds. Without a teacher both prices are the same.
@@ -60,7 +60,7 @@ class Price:
         return max(1, int(steps))
 
 
-class Ledger:
+class BudgetTracker:
     """What learning and recovery have spent, over all the processes that worked on a run.
 
     `examples` are counted anew by every process, which goes through the same trainings; `seconds` are kept in a file,
@@ -105,10 +105,10 @@ class Ledger:
             write_text(self.path, json.dumps({"seconds": self.seconds}))
 
 
-class Bookkeeper(TrainerCallback):
+class BudgetCallback(TrainerCallback):
     """Saves the ledger with every checkpoint."""
 
-    def __init__(self, ledger: Ledger):
+    def __init__(self, ledger: BudgetTracker):
         self.ledger = ledger
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

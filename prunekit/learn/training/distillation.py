@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prunekit.learn.training.encoder_cache import LIMIT, EncoderMemory, lengths_of
+from prunekit.learn.training.encoder_cache import LIMIT, EncoderCache, lengths_of
 
 Matching = Literal["same", "nearest", "downward"]
 
@@ -107,7 +107,7 @@ class TeacherCache:
     """
 
     def __init__(self, limit: int = LIMIT, states_limit: int = LIMIT):
-        self.limit, self.states = limit, EncoderMemory(states_limit)
+        self.limit, self.states = limit, EncoderCache(states_limit)
         self.rows: dict[Key, Tensor] = {}
         self.bytes = 0
 

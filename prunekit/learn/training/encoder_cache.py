@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils.generic import ModelOutput
 
-from prunekit._support.patching import replaced
+from prunekit._support.patching import patched
 
 LIMIT = 2_000_000_000
 """Bytes that a memory may hold."""
@@ -22,7 +22,7 @@ def lengths_of(mask: Tensor) -> list[int]:
     return found
 
 
-class EncoderMemory:
+class EncoderCache:
     """Hidden states [tokens, d] by the number of the training row, up to `limit` bytes.
 
     `rows` are the numbers of the rows in the batch at hand; None lets the encoder run. An encoder that gives more than
@@ -47,7 +47,7 @@ class EncoderMemory:
             self._put(output, kwargs.get("attention_mask"))
             return output
 
-        with replaced(encoder, "forward", forward):
+        with patched(encoder, "forward", forward):
             yield
 
     def _get(self, mask: Tensor | None) -> BaseModelOutput | None:

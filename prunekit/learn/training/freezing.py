@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from prunekit._support.patching import replaced
+from prunekit._support.patching import patched
 
 
 @contextmanager
-def frozen(model: nn.Module, stacks: Sequence[str]) -> Iterator[None]:
+def frozen_parts(model: nn.Module, stacks: Sequence[str]) -> Iterator[None]:
     """Hold ``encoder`` or ``decoder`` as they are inside the block, but for what other parts of the model hold too.
 
     ``embedding`` holds the table of tokens and the output projection. Trained on few texts, they unlearn the tokens
@@ -31,7 +31,7 @@ def frozen(model: nn.Module, stacks: Sequence[str]) -> Iterator[None]:
     try:
         with ExitStack() as still:
             if "encoder" in stacks:  # nothing that trains lies before it
-                still.enter_context(replaced(whole.get_encoder(), "forward", _still(whole.get_encoder())))
+                still.enter_context(patched(whole.get_encoder(), "forward", _still(whole.get_encoder())))
             yield
     finally:
         for parameter in held:

@@ -14,10 +14,10 @@ MAPS = "prunekit_maps"
 TEACHERS = 4
 """So many of the teacher's layers teach where layers are matched: the last of each quarter of the depth."""
 
-Layers = Mapping[str, Sequence[str]]
+LayerPairs = Mapping[str, Sequence[str]]
 
 
-class HiddenLesson:
+class HiddenStateLoss:
     """The hidden states of the latest pass of student and teacher, compared stack by stack.
 
     Layers are compared one by one, or `matched` anew at every step (CoFi). Hidden dimensions that are masked count as
@@ -29,9 +29,9 @@ class HiddenLesson:
         self,
         losses: Distillation,
         student: nn.Module,
-        student_layers: Layers,
+        student_layers: LayerPairs,
         teacher: nn.Module,
-        teacher_layers: Layers,
+        teacher_layers: LayerPairs,
         dimensions: Mapping[str, Sequence[int]] | None = None,
         groups: Sequence[PruningGroup] = (),
     ):

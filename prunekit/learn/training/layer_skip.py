@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from prunekit._support.patching import replaced
+from prunekit._support.patching import patched
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 
 Layer = tuple[str, int]
@@ -16,7 +16,7 @@ Given = dict[int | str, Any]
 """What a layer was called with: arguments by place, keyword arguments by name."""
 
 
-class Bypass:
+class LayerSkip:
     """Which layers of a live model are passed by; `choose` says which.
 
     A layer may hand on more than its streams of hidden states: T5's first makes the position biases of all. So each is
@@ -41,7 +41,7 @@ class Bypass:
             for group in (group for group in groups if group.kind is Kind.LAYERS):
                 for n, layer in enumerate(model.get_submodule(group.path).children()):
                     forward = self._forward(layer.forward, (group.name, n), group.streams)
-                    block.enter_context(replaced(layer, "forward", forward))
+                    block.enter_context(patched(layer, "forward", forward))
             yield
 
     def _forward(self, run: Callable[..., Any], layer: Layer, streams: int) -> Callable[..., Any]:

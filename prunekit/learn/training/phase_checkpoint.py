@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 
-def store(model: nn.Module, path: Path) -> None:
+def save_phase(model: nn.Module, path: Path) -> None:
     """Every parameter and buffer once, gates included, in one step."""
     seen: dict[int, str] = {}
     tensors = {}
@@ -19,7 +19,7 @@ def store(model: nn.Module, path: Path) -> None:
     draft.replace(path)
 
 
-def restore(model: nn.Module, path: Path) -> None:
-    """What `store` wrote, back into the same model; ties fill the names that were stored once."""
+def load_phase(model: nn.Module, path: Path) -> None:
+    """What `save_phase` wrote, back into the same model; ties fill the names that were stored once."""
     model.load_state_dict(load_file(path), strict=False)
     model.train(False)

@@ -12,17 +12,19 @@ from torch.utils.data import Dataset, Subset
 from transformers import TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from prunekit.data.encoded import Rows
+from prunekit.data.encoded import EncodedDataset
 from prunekit.learn.bench import Bench
-from prunekit.learn.training.budget import Ledger, Price, clock
+from prunekit.learn.training.budget import BudgetTracker, StepCost, clock
 from prunekit.learn.training.distillation import Distillation, TeacherCache
-from prunekit.learn.training.trainer import Teacher, arguments
+from prunekit.learn.training.trainer import Teacher, training_arguments
 
 WARM_UP = 3
 TIMED = 8
 
 
-def price(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = (), seconds: float = 0.0) -> Price:
+def estimate_step_cost(
+    bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = (), seconds: float = 0.0
+) -> StepCost:
     """Time steps of such a training on a copy of the bench's model; the model and the teacher's cache stay as they are.
 
     First a few, which tell how many take about `seconds`; then those, if they are more. A machine that others use has
@@ -33,44 +35,46 @@ def price(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = (),
     return _timed(bench, losses, frozen_stacks, count) if count > TIMED else rough
 
 
-def _timed(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str], count: int) -> Price:
+def _timed(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str], count: int) -> StepCost:
     """The price by so many steps, after a few that do not count.
 
     The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. They come a
     second time where the teacher's answers, or what a frozen encoder gives, will be remembered; the memories are as
     short there, for so few rows, as the real ones are for all.
     """
-    around = bench.around
-    pace, steps = around.pace, WARM_UP + count
+    context = bench.context
+    pace, steps = context.pace, WARM_UP + count
     taught = losses.needs_teacher and bench.teacher is not None
     remembered = "encoder" in frozen_stacks or (taught and "encoder" not in losses.hidden)
     with tempfile.TemporaryDirectory() as place:
-        args = arguments(around.section, Path(place), steps * (1 + remembered), 1e-5, around.seed, around.device)
+        args = training_arguments(
+            context.section, Path(place), steps * (1 + remembered), 1e-5, context.seed, context.device
+        )
         args.save_strategy, args.train_sampling_strategy = "no", "sequential"
-        marks = Marks(around.device)
+        marks = StepTimerCallback(context.device)
         copied = _copied(bench, Path(place), min(1.0, steps * pace.batch / pace.rows))
-        rows = spread(around.rows, pace.batch, steps, around.seed)
+        rows = standard_deviation(context.rows, pace.batch, steps, context.seed)
         copied.fit(losses, None, args, rows, [marks], frozen_stacks=frozen_stacks)
     fresh = marks.mean(WARM_UP, steps)
     cached = marks.mean(steps + WARM_UP, 2 * steps) if remembered else fresh
     if not frozen_stacks and taught and bench.teacher is not None:
         known = bench.teacher.cache.rows  # of an earlier training
         fresh = cached if all((row, losses.temperature) in known for row in range(pace.rows)) else fresh
-    return Price(fresh, cached, pace.epoch)
+    return StepCost(fresh, cached, pace.epoch)
 
 
 def _copied(bench: Bench, place: Path, share: float) -> Bench:
     """The bench with a copy of its model, empty and smaller memories, and nobody to listen or to charge."""
-    limit = int(bench.around.states_limit * share)
-    around = replace(bench.around, directory=place, progress=None, ledger=Ledger(), states_limit=limit)
+    limit = int(bench.context.states_limit * share)
+    context = replace(bench.context, directory=place, progress=None, ledger=BudgetTracker(), states_limit=limit)
     teacher = bench.teacher
     if teacher is not None:
         cache = TeacherCache(int(teacher.cache.limit * share), int(teacher.cache.states.limit * share))
         teacher = Teacher(teacher.model, teacher.layers, cache, teacher.dimensions)
-    return Bench(copy.deepcopy(bench.model), around, bench.judge, bench.groups, teacher, bench.phase)
+    return Bench(copy.deepcopy(bench.model), context, bench.judge, bench.groups, teacher, bench.phase)
 
 
-class Marks(TrainerCallback):
+class StepTimerCallback(TrainerCallback):
     """The clock at the start of a training and after each of its steps."""
 
     def __init__(self, device: str):
@@ -90,7 +94,7 @@ class Marks(TrainerCallback):
         return max((self.times[end] - self.times[start]) / (end - start), 1e-6)
 
 
-def spread(rows: Rows, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
+def standard_deviation(rows: EncodedDataset, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
     """That many batches, in random order, from evenly spaced places in an epoch sorted as the trainer sorts it."""
     generator = torch.Generator().manual_seed(seed)
     order = list(LengthGroupedSampler(batch, lengths=rows.lengths, generator=generator))

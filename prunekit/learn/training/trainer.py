@@ -17,13 +17,13 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from prunekit.data.encoded import Rows, placed
+from prunekit.data.encoded import EncodedDataset, to_device
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.distillation import Distillation, TeacherCache, divergence, soften
-from prunekit.learn.training.encoder_cache import EncoderMemory
-from prunekit.learn.training.hidden_states import HiddenLesson
+from prunekit.learn.training.encoder_cache import EncoderCache
+from prunekit.learn.training.hidden_states import HiddenStateLoss
 from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
 from prunekit.recipe import TrainingSection
 
@@ -87,7 +87,7 @@ class PruningTrainer(Seq2SeqTrainer):
         masks: Masks | None = None,
         teacher: Teacher | None = None,
         student_layers: Mapping[str, list[str]] | None = None,
-        memories: Sequence[EncoderMemory] = (),
+        memories: Sequence[EncoderCache] = (),
         **rest: Any,
     ):
         super().__init__(model, args, **rest)
@@ -96,10 +96,10 @@ class PruningTrainer(Seq2SeqTrainer):
         self.section, self.distillation, self.gates, self.masks = section, distillation, gates, masks
         self.teacher = teacher if distillation.needs_teacher else None
         self.memories = memories
-        self.hidden: HiddenLesson | None = None
+        self.hidden: HiddenStateLoss | None = None
         if self.teacher is not None and distillation.hidden:
             source, gated = self.teacher, gates.groups if gates is not None else ()
-            self.hidden = HiddenLesson(
+            self.hidden = HiddenStateLoss(
                 distillation, model, student_layers or {}, source.model, source.layers, source.dimensions, gated
             )
 
@@ -108,7 +108,7 @@ class PruningTrainer(Seq2SeqTrainer):
     ) -> Any:
         """The distillation's terms plus the gates' penalty."""
         index = inputs.pop("index", None)
-        inputs = placed(inputs, self.model)
+        inputs = to_device(inputs, self.model)
         for memory in self.memories:
             memory.rows = None if index is None else index.tolist()
         step = self.state.global_step
@@ -142,9 +142,9 @@ class PruningTrainer(Seq2SeqTrainer):
         return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        """Rows of like length together, by the lengths that `Rows` knows; the trainer would open every row to tell."""
+        """Batch rows of like length, by the lengths that `EncodedDataset` knows: the trainer would open every row."""
         rows, args = train_dataset or self.train_dataset, self.args
-        if isinstance(rows, Rows) and args.train_sampling_strategy == "group_by_length":
+        if isinstance(rows, EncodedDataset) and args.train_sampling_strategy == "group_by_length":
             return LengthGroupedSampler(args.train_batch_size * args.gradient_accumulation_steps, lengths=rows.lengths)
         return super()._get_train_sampler(train_dataset)
 
@@ -198,7 +198,7 @@ def _clip(weights: list[nn.Parameter], largest: float) -> None:
     torch.nn.utils.clip_grad_norm_(weights, largest)
 
 
-class Journal(TrainerCallback):
+class LogCallback(TrainerCallback):
     """Writes every log entry as a line of JSON and tells the progress display."""
 
     def __init__(self, path: Path, phase: str, progress: Progress | None):
@@ -218,7 +218,9 @@ class Journal(TrainerCallback):
                 file.write(json.dumps(entry) + "\n")
 
 
-def arguments(section: TrainingSection, directory: Path, steps: int, rate: float, seed: int, device: str) -> Any:
+def training_arguments(
+    section: TrainingSection, directory: Path, steps: int, rate: float, seed: int, device: str
+) -> Any:
     """Trainer arguments for one training of a run; checkpoints go to `directory`."""
     return Seq2SeqTrainingArguments(
         output_dir=str(directory),
@@ -236,13 +238,13 @@ def arguments(section: TrainingSection, directory: Path, steps: int, rate: float
         disable_tqdm=True,
         report_to=[],
         seed=seed,
-        bf16=autocast(section.precision, device),
+        bf16=trains_in_bf16(section.precision, device),
         use_cpu=device == "cpu",
         remove_unused_columns=False,
     )
 
 
-def autocast(precision: str, device: str) -> bool:
+def trains_in_bf16(precision: str, device: str) -> bool:
     """Whether to train under bf16 autocast: always or never as told, else where the hardware multiplies bf16 itself."""
     if precision != "auto":
         return precision == "bf16"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind, PruningGroup, Slice
 from prunekit.find.size import Size
-from prunekit.learn.selection.size_search import chunks, evenly_spaced, meet, meet_evenly
+from prunekit.learn.selection.size_search import chunks, evenly_spaced, prune_to_size, prune_to_size_uniform
 
 TABLE = {
     6: {2: (0, 5), 3: (0, 2, 5), 4: (0, 1, 3, 5), 6: (0, 1, 2, 3, 4, 5)},
@@ -79,7 +79,7 @@ thorough = settings(derandomize=True, deadline=None, max_examples=60)
 @thorough
 @given(scores=unequal, target=st.integers(100, SIZE.whole), step=st.sampled_from([1, 3, 4]), even=st.booleans())
 def test_a_target_is_met_from_above_and_nothing_more_could_stay(scores, target, step, even):
-    choose = meet_evenly if even else meet
+    choose = prune_to_size_uniform if even else prune_to_size
     plan = choose(GROUPS, scores, SIZE, target, step)
     counts = [len(plan.of(group)) for group in GROUPS]
     assert cost(counts) == SIZE.of(plan) <= target
@@ -93,7 +93,7 @@ def test_a_target_is_met_from_above_and_nothing_more_could_stay(scores, target, 
 @thorough
 @given(scores=unequal, target=st.integers(100, SIZE.whole), step=st.sampled_from([1, 4]))
 def test_within_a_group_the_weakest_go_first(scores, target, step):
-    plan = meet(GROUPS, scores, SIZE, target, step)
+    plan = prune_to_size(GROUPS, scores, SIZE, target, step)
     for group in GROUPS:
         kept = set(plan.of(group))
         strongest = scores[group.name].argsort(descending=True)[: len(kept)]
@@ -103,7 +103,7 @@ def test_within_a_group_the_weakest_go_first(scores, target, step):
 @thorough
 @given(scores=unequal, target=st.integers(100, SIZE.whole))
 def test_with_steps_of_one_the_miss_is_less_than_one_unit(scores, target):
-    plan = meet(GROUPS, scores, SIZE, target)
+    plan = prune_to_size(GROUPS, scores, SIZE, target)
     gone = [group.slices[0].span for group in GROUPS if len(plan.of(group)) < len(group)]
     assert all(target - SIZE.of(plan) < price for price in gone)
 
@@ -117,24 +117,24 @@ def test_units_of_one_price_compete_all_together(flat, target):
     """Where units cost the same, what stays is simply the best of all."""
     groups = (a_group("one", Kind.FFN, 7, 5), a_group("two", Kind.FFN, 5, 5))
     scores = {"one": torch.tensor(flat[:7]), "two": torch.tensor(flat[7:])}
-    plan = meet(groups, scores, a_size(*groups), target)
+    plan = prune_to_size(groups, scores, a_size(*groups), target)
     best = sorted(range(12), key=lambda unit: -flat[unit])[: (target - 100) // 5]
     assert {*plan.of(groups[0]), *(7 + unit for unit in plan.of(groups[1]))} == set(best)
 
 
 @pytest.mark.parametrize("target", [SIZE.whole, SIZE.whole + 50])
 def test_a_target_that_is_met_already_prunes_nothing(target):
-    plan = meet(GROUPS, scored([0.5] * 16), SIZE, target)
+    plan = prune_to_size(GROUPS, scored([0.5] * 16), SIZE, target)
     assert all(plan.of(group) == group.ids for group in GROUPS)
 
 
 def test_a_target_out_of_reach_leaves_nothing_of_the_groups():
-    assert not any(meet(GROUPS, scored([0.5] * 16), SIZE, 10).kept.values())
+    assert not any(prune_to_size(GROUPS, scored([0.5] * 16), SIZE, 10).kept.values())
 
 
 def test_equal_scores_give_one_plan():
     """The last of equals goes first, so that plans do not depend on the machine."""
-    plan = meet(GROUPS[1:2], {"wide": torch.zeros(8)}, a_size(GROUPS[1]), 100 + 5 * 5)
+    plan = prune_to_size(GROUPS[1:2], {"wide": torch.zeros(8)}, a_size(GROUPS[1]), 100 + 5 * 5)
     assert plan.kept["wide"] == (0, 1, 2, 3, 4)
 
 
@@ -147,7 +147,7 @@ def test_an_even_plan_takes_the_same_share_of_every_group(case, seed, sparsity):
     size = graph.prunable_size("encoder")
     noise = torch.Generator().manual_seed(seed)
     scores = {group.name: torch.rand(len(group), generator=noise) for group in groups}
-    plan = meet_evenly(groups, scores, size, (1 - sparsity) * size.whole)
+    plan = prune_to_size_uniform(groups, scores, size, (1 - sparsity) * size.whole)
     gone = [1 - len(plan.of(group)) / len(group) for group in groups]
     assert size.of(plan) <= (1 - sparsity) * size.whole < size.of(plan) + 2 * 32
     assert max(gone) - min(gone) <= 1 / 4 + 1e-9
@@ -168,5 +168,5 @@ def test_heads_go_one_by_one_whatever_the_step():
 
 def test_units_of_a_model_that_was_cut_keep_their_numbers():
     group = PruningGroup("ffn", Kind.FFN, "encoder", (2, 5, 9), (Slice("w", 0, 1),))
-    plan = meet([group], {"ffn": torch.tensor([0.3, 0.1, 0.2])}, Size({"w": (3,)}, [group]), 2)
+    plan = prune_to_size([group], {"ffn": torch.tensor([0.3, 0.1, 0.2])}, Size({"w": (3,)}, [group]), 2)
     assert plan.kept["ffn"] == (2, 9)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunekit.errors import PrunekitError
-from prunekit.learn.training.budget import Ledger, Pace, Price
+from prunekit.learn.training.budget import BudgetTracker, StepCost, StepCounter
 
 
 def acted_out(rows, batch):
@@ -22,12 +22,12 @@ def acted_out(rows, batch):
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 120))
 def test_examples_are_what_the_steps_see(rows, batch, steps):
     sizes = acted_out(rows, batch)
-    assert Pace(rows, batch).examples(steps) == sum(next(sizes) for _ in range(steps))
+    assert StepCounter(rows, batch).examples(steps) == sum(next(sizes) for _ in range(steps))
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 400))
 def test_steps_are_the_most_that_stay_within(rows, batch, examples):
-    pace, steps, seen = Pace(rows, batch), 0, 0
+    pace, steps, seen = StepCounter(rows, batch), 0, 0
     for size in acted_out(rows, batch):
         if seen + size > examples:
             break
@@ -40,7 +40,7 @@ def test_a_price_buys_fresh_steps_before_cached_ones(fresh, cached, epoch, secon
     steps, left = 0, seconds
     while left >= (fresh if steps < epoch else cached):
         left, steps = left - (fresh if steps < epoch else cached), steps + 1
-    assert Price(fresh, cached, epoch).steps(seconds) == max(1, steps)
+    assert StepCost(fresh, cached, epoch).steps(seconds) == max(1, steps)
 
 
 def work():
@@ -49,7 +49,7 @@ def work():
 
 def test_the_ledger_goes_on_where_another_process_left_it(tmp_path):
     (tmp_path / "spent.json").write_text('{"seconds": 100.0}')
-    ledger = Ledger(tmp_path / "spent.json")
+    ledger = BudgetTracker(tmp_path / "spent.json")
     assert ledger.seconds == 100.0
     with ledger.running():
         work()
@@ -59,17 +59,17 @@ def test_the_ledger_goes_on_where_another_process_left_it(tmp_path):
     assert 100.0 < between < ledger.seconds
     after = ledger.seconds
     work()
-    assert ledger.seconds == after == Ledger(tmp_path / "spent.json").seconds
+    assert ledger.seconds == after == BudgetTracker(tmp_path / "spent.json").seconds
 
 
 def test_nothing_is_written_before_the_run_has_a_place(tmp_path):
-    with Ledger(tmp_path / "work/spent.json").running():
+    with BudgetTracker(tmp_path / "work/spent.json").running():
         work()
     assert not list(tmp_path.iterdir())
 
 
 def test_the_ledger_refuses_what_the_budget_does_not_allow():
-    ledger = Ledger(most=10)
+    ledger = BudgetTracker(most=10)
     ledger.charge(4)
     ledger.charge(6)
     with pytest.raises(PrunekitError, match=r"11 training examples.*budget\.examples is 10"):

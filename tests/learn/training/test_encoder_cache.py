@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from prunekit.learn.training.encoder_cache import EncoderMemory, lengths_of
+from prunekit.learn.training.encoder_cache import EncoderCache, lengths_of
 
 
 def encoded(model, batch):
@@ -26,7 +26,7 @@ def test_states_that_are_remembered_are_the_encoders_own_whatever_the_batch(mode
         "attention_mask": torch.tensor([1] * batch["input_ids"].shape[1]).repeat(len(batch["input_ids"]), 1),
     }
     batch["attention_mask"][1, 4:] = 0  # padded on the right
-    expected, memory = encoded(model, batch), EncoderMemory()
+    expected, memory = encoded(model, batch), EncoderCache()
     with memory.of(model.get_encoder()):
         memory.rows = list(range(len(expected)))
         assert torch.equal(encoded(model, batch), expected)
@@ -45,7 +45,7 @@ def test_states_that_are_remembered_are_the_encoders_own_whatever_the_batch(mode
 
 
 def test_loss_and_decoder_gradients_are_the_same_with_a_memory(model, batch):
-    memory = EncoderMemory()
+    memory = EncoderCache()
     for parameter in model.get_encoder().parameters():
         parameter.requires_grad_(False)
     gradients = []
@@ -61,7 +61,7 @@ def test_loss_and_decoder_gradients_are_the_same_with_a_memory(model, batch):
 
 
 def test_a_full_memory_takes_nothing_more(model, batch):
-    memory = EncoderMemory(limit=0)
+    memory = EncoderCache(limit=0)
     with memory.of(model.get_encoder()):
         memory.rows = list(range(len(batch["input_ids"])))
         encoded(model, batch)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from prunekit.learn.training.freezing import frozen
+from prunekit.learn.training.freezing import frozen_parts
 
 IDS = torch.tensor([[5, 6, 7, 3], [8, 9, 3, 4]])
 
@@ -28,7 +28,7 @@ def test_the_rest_learns_what_it_would_have(every, stack):
     model = copy.deepcopy(every.model).double()
     held = within(model, model.get_encoder() if stack == "encoder" else model.get_decoder())
     full = gradients(model)
-    with frozen(model, [stack]):
+    with frozen_parts(model, [stack]):
         found = gradients(model)
     assert held
     assert found.keys() == full.keys() - held
@@ -46,7 +46,7 @@ def test_tables_of_tokens_stay_while_the_rest_learns_what_it_would_have(every):
     }
     held = {name for name, p in model.named_parameters() if id(p) in tables}
     full = gradients(model)
-    with frozen(model, ["embedding"]):
+    with frozen_parts(model, ["embedding"]):
         found = gradients(model)
     assert held
     assert found.keys() == full.keys() - held
@@ -60,7 +60,7 @@ def test_everything_is_as_before_afterwards(every, stacks):
     first = next(iter(model.get_encoder().parameters()))
     first.requires_grad_(False)
     before = {name: p.requires_grad for name, p in model.named_parameters()}
-    with pytest.raises(RuntimeError, match="midway"), frozen(model, stacks):
+    with pytest.raises(RuntimeError, match="midway"), frozen_parts(model, stacks):
         raise RuntimeError("midway")
     assert {name: p.requires_grad for name, p in model.named_parameters()} == before
     assert "forward" not in vars(model.get_encoder()) | vars(model.get_decoder())

@@ -10,7 +10,7 @@ from torch import nn
 from prunekit.find.groups import Kind
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.distillation import Distillation, squared_error
-from prunekit.learn.training.hidden_states import MAPS, HiddenLesson, matched, present, quarters
+from prunekit.learn.training.hidden_states import MAPS, HiddenStateLoss, matched, present, quarters
 
 REAL = torch.ones(2, 3)
 
@@ -78,7 +78,7 @@ def lesson(case, masks, groups=(), dimensions=None, **losses):
     student, teacher = copy.deepcopy(case.model), case.model
     layers = {s.name: [f"{s.path}.{n}" for n in range(3)] for s in case.adapter.stacks(case.config)}
     wanted = Distillation(encoder_hidden=1.0, **losses)
-    made = HiddenLesson(wanted, student, layers, teacher, layers, dimensions, groups)
+    made = HiddenStateLoss(wanted, student, layers, teacher, layers, dimensions, groups)
     hooks = Masks(student, groups)
     hooks.values.update(masks)
     return made, student

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
-from prunekit.learn.training.layer_skip import Bypass
+from prunekit.learn.training.layer_skip import LayerSkip
 
 
 def stack(bench, name):
@@ -30,7 +30,7 @@ def test_losses_of_many_plans_are_those_of_the_cut_models(bench, every, loss_by_
         PruningPlan({"encoder.layers": encoder.ids[-1:], "decoder.layers": decoder.ids[-1:]}),
         PruningPlan({narrow.name: narrow.ids[::2]}),
     ]
-    expected = [loss_by_hand(every.cut(plan), bench.around.dev) for plan in plans]
+    expected = [loss_by_hand(every.cut(plan), bench.context.dev) for plan in plans]
     assert max(expected) - min(expected) > 1e-3  # else a mix-up would not show
     assert bench.losses(plans) == pytest.approx(expected, rel=1e-4)
     assert bench.losses(plans[:3]) == pytest.approx(expected[:3], rel=1e-4)  # without those that narrow the encoder
@@ -72,7 +72,7 @@ class Layered(nn.Module):
 
 def test_a_layer_that_gives_something_of_its_own_runs():
     group = PruningGroup("decoder.layers", Kind.LAYERS, "decoder", (0, 1), path="layers")
-    model, bypass, zero = Layered(), Bypass(), torch.zeros(3)
+    model, bypass, zero = Layered(), LayerSkip(), torch.zeros(3)
     with bypass.of(model, [group]):
         model(zero)
         bypass.choose([group], PruningPlan({"decoder.layers": (1,)}))

@@ -1,6 +1,6 @@
 """The better half of the decoder's layers, and what the loss would miss most of the encoder."""
 
-from prunekit import PruningPlan, Strategy, hookimpl, meet
+from prunekit import PruningPlan, Strategy, hookimpl, prune_to_size
 from pydantic import Field
 
 
@@ -18,7 +18,7 @@ class BetterHalf(Strategy):
         groups = problem.widths("encoder")
         scores = bench.scores(groups, by="first_order")
         largest = problem.largest("encoder", self.encoder_sparsity)
-        return meet(groups, scores, problem.sizes["encoder"], largest, problem.round_to)
+        return prune_to_size(groups, scores, problem.sizes["encoder"], largest, problem.round_to)
 
 
 @hookimpl
