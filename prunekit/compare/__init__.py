@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from prunekit._support.progress import Progress
 from prunekit.compare.execution import run_trials
 from prunekit.compare.figures import Summary
 from prunekit.compare.html import write_comparison
@@ -9,7 +10,6 @@ from prunekit.compare.records import read_record
 from prunekit.compare.spec import Comparison, Trial
 from prunekit.compare.speeds import timed_together
 from prunekit.compare.summary import summarise
-from prunekit.pipeline.stages import Progress
 
 __all__ = ["Comparison", "Summary", "compare"]
 

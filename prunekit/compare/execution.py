@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pydantic import ValidationError
 
 from prunekit._support.atomic import write_text
+from prunekit._support.progress import Progress, counting
 from prunekit.compare.records import Sources, read_record, same_recipe, sources_of, write_record
 from prunekit.compare.spec import ANSWERS, DENSE, UNCUT, Comparison, Trial, sidecar_path, trial_directory, trial_recipe
 from prunekit.errors import PrunekitError
@@ -20,7 +21,6 @@ from prunekit.loading.context import open_run_context, resolve
 from prunekit.measure.predictions import Predictions
 from prunekit.pipeline.evaluation import first_rows, quality_of
 from prunekit.pipeline.run import run
-from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, over
 
 log = logging.getLogger(__name__)

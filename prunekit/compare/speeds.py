@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from prunekit._support.atomic import write_text
+from prunekit._support.progress import Progress, counting
 from prunekit.compare.figures import Speed
 from prunekit.compare.records import weights_of
 from prunekit.compare.spec import Comparison
@@ -16,7 +17,6 @@ from prunekit.latency.timing import speedups
 from prunekit.latency.workload import inputs_for
 from prunekit.loading.context import open_run_context, resolve
 from prunekit.measure.environment import environment
-from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, over
 
 SPEEDS = "speeds.json"

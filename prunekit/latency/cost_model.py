@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.progress import StageProgress
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.surgery import cut
 from prunekit.cut.token_ids import token_ids_in_configs
@@ -28,7 +29,7 @@ from prunekit.latency.breakdown import model_sections
 from prunekit.latency.clocks import Clock, clock_for
 from prunekit.latency.interleave import PRECISION, InterleavedTimes, Steps, interleave, standard_error, trimmed_mean
 from prunekit.latency.workload import Inputs, made_for, random_text
-from prunekit.measure.quality import Progress, evaluating
+from prunekit.measure.quality import evaluating
 from prunekit.recipe import Workload
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -149,7 +150,7 @@ def calibrate(
     workload: Workload,
     repeats: int = 3,
     sources: Inputs = random_text,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> CostModel:
     """Time the probes in turns, and solve for the prices. `graph` describes the model as it was before any pruning.
 

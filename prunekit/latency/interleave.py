@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from prunekit._support.progress import StageProgress
 from prunekit.latency.clocks import Clock, Spent, pace_factors
-from prunekit.measure.quality import Progress
 
 TRIM = 0.1
 """The share of the calls that is left out of a mean at either end."""
@@ -95,7 +95,7 @@ def interleave(
 class Steps:
     """Counts what is done and tells whoever listens; more turns than were foreseen move the end."""
 
-    listener: Progress | None
+    listener: StageProgress | None
     total: int
     done: int = 0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from transformers import PreTrainedModel
 
+from prunekit._support.progress import Progress, counting
 from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
@@ -18,7 +19,6 @@ from prunekit.latency.workload import Inputs, check_workloads, example_of, input
 from prunekit.learn.selection.size_search import prune_to_size_uniform
 from prunekit.loading.context import RunContext, adapter_for, device_of
 from prunekit.loading.pretrained import graph_of, located, open_config, open_model
-from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, Workload
 from prunekit.vocabulary.pruning import plan_for, required_token_ids
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.progress import StageProgress
 from prunekit.errors import PrunekitError
 from prunekit.latency.breakdown import SPLIT_RUNS, Breakdown, measure_breakdown
 from prunekit.latency.clocks import Clock, clock_for
 from prunekit.latency.interleave import InterleavedTimes, Steps, interleave, trimmed_mean
 from prunekit.latency.workload import Inputs, check_workloads, generate_fixed, made_for, random_text
-from prunekit.measure.quality import Progress, evaluating
+from prunekit.measure.quality import evaluating
 from prunekit.recipe import Workload
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def compare_latency(
     repeats: int,
     threads: int,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     sources: Inputs = random_text,
 ) -> tuple[Timing, ...]:
     """Time both models on every workload, on `threads` threads of a CPU or on the device they are on.
@@ -144,7 +145,7 @@ def speedups(
     repeats: int,
     threads: int,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     sources: Inputs = random_text,
 ) -> dict[str, Ratio]:
     """How many times faster than `dense` each other model is; all of them take turns, `repeats` of them at least.

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
+from prunekit._support.progress import Progress
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator, Processor
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
@@ -30,7 +31,7 @@ from prunekit.learn.training.freezing import frozen_parts
 from prunekit.learn.training.layer_skip import LayerSkip
 from prunekit.learn.training.loss import loss_of, mean_loss
 from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
-from prunekit.learn.training.trainer import GATES, LogCallback, Progress, PruningTrainer, Teacher, training_arguments
+from prunekit.learn.training.trainer import GATES, LogCallback, PruningTrainer, Teacher, training_arguments
 from prunekit.recipe import TrainingSection
 
 LABELS = Distillation(logits=0.0, encoder_hidden=0.0)

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +12,13 @@ from datasets import Dataset
 from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 
+from prunekit._support.progress import StageProgress
 from prunekit._support.suggest import hint
 from prunekit.data.encoded import to_device
 from prunekit.data.metrics import Metric
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
-
-Progress = Callable[[int, int], None]
-"""Told after every step how much is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def evaluate_quality(
     metrics: Sequence[Metric],
     generation: Mapping[str, Any],
     batch: int = 64,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Quality:
     """Generate for every row and score against its `references`."""
     start = time.perf_counter()
@@ -66,7 +64,7 @@ def generate_answers(
     rows: Dataset,
     generation: Mapping[str, Any],
     batch: int = 64,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> list[str]:
     """One generated text per row, in the rows' order.
 

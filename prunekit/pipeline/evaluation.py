@@ -7,6 +7,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel
 
+from prunekit._support.progress import StageProgress
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.metrics import Metric, retained
 from prunekit.data.processors import Collator, Processor
@@ -21,7 +22,7 @@ from prunekit.measure.bootstrap import interval
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
 from prunekit.measure.predictions import Predictions, answers
-from prunekit.measure.quality import Progress, Quality, evaluate_quality, score_answers
+from prunekit.measure.quality import Quality, evaluate_quality, score_answers
 from prunekit.recipe import Recipe
 from prunekit.report.kept_units import KeptSection
 from prunekit.report.report import Report
@@ -55,7 +56,7 @@ class Evaluation:
 
 
 def quality_of(
-    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: Progress | None = None
+    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: StageProgress | None = None
 ) -> Quality:
     """What `model` scores on `rows` of the subject's task."""
     metrics, batch = context.task.metrics, recipe.measure.batch
@@ -73,7 +74,7 @@ def evaluate_run(
     context: RunContext,
     live: RunContext,
     recipe: Recipe,
-    listen: Callable[[str], Progress | None],
+    listen: Callable[[str], StageProgress | None],
 ) -> Evaluation:
     """Quality on the test rows, then speed; `listen` gives the progress display of a stage.
 
@@ -109,7 +110,7 @@ def loss_on(model: PreTrainedModel, processor: Processor, rows: EncodedDataset, 
 
 
 def dense_quality(
-    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: Progress | None = None
+    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: StageProgress | None = None
 ) -> Quality:
     """The dense model's quality, by its known answers where the recipe names a file of them."""
     known = recipe.measure.dense_predictions

@@ -5,6 +5,7 @@ import copy
 from transformers import PreTrainedModel
 
 from prunekit._support.atomic import write_text
+from prunekit._support.progress import Progress
 from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
@@ -14,7 +15,7 @@ from prunekit.loading.context import open_run_context, open_strategy, resolve
 from prunekit.loading.pretrained import original_of
 from prunekit.pipeline.evaluation import evaluate_run, report_on
 from prunekit.pipeline.run_directory import RunDirectory
-from prunekit.pipeline.stages import Line, Progress
+from prunekit.pipeline.stages import Line
 from prunekit.pipeline.target import resolve_target
 from prunekit.recipe import Recipe
 from prunekit.report.model_card import card

@@ -3,12 +3,13 @@
 import copy
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
+from prunekit._support.progress import Progress, StageProgress, counting
 from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
 from prunekit.cut.token_ids import Renumbering, vocabulary_group
@@ -34,9 +35,6 @@ from prunekit.vocabulary.pruning import plan_for, prune_processor, required_toke
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int, Mapping[str, float]], None]
-"""Told the stage, how much of it is done, of how much, and the latest figures."""
-
 FRESH = 1_000_003
 """Added to the seed of random weights, so that they are not by chance those from which the dense model was trained."""
 
@@ -57,11 +55,6 @@ def problem_of(graph: DependencyGraph, recipe: Recipe, before: PruningPlan) -> P
     live = graph.after(before)
     whole = {part: size.whole for part, size in sizes(graph).items()}
     return Problem(live.groups, sizes(live), whole, recipe.round_to, recipe.seed)
-
-
-def counting(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    """Tells `progress` of a stage that counts only how much is done; None where nobody listens."""
-    return None if progress is None else lambda done, total: progress(stage, done, total, {})
 
 
 class Line:
@@ -215,7 +208,7 @@ class Line:
             fresh = cut(fresh, self.done, self.context.adapter, self.context.graph, copy.deepcopy(self.original))
         self.model.load_state_dict(fresh.state_dict())
 
-    def listener(self, stage: str) -> Callable[[int, int], None] | None:
+    def listener(self, stage: str) -> StageProgress | None:
         """The progress display, for a stage that counts only how much is done."""
         return counting(self.progress, stage)
 

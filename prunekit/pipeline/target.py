@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from prunekit._support.progress import Progress, counting
 from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import PruningPlan, groups_after
@@ -14,7 +15,6 @@ from prunekit.latency.workload import inputs_for
 from prunekit.learn.strategy import Strategy
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.run_directory import RunDirectory
-from prunekit.pipeline.stages import Progress, counting
 from prunekit.recipe import Recipe, TargetSection
 from prunekit.report.report import Report
 

@@ -76,7 +76,7 @@ def clock(monkeypatch, every):
         passed.append(sum(seconds.values()))
         return seconds
 
-    monkeypatch.setattr(cost_model, "sections", timed)
+    monkeypatch.setattr(cost_model, "model_sections", timed)
     monkeypatch.setattr(cost_model, "clock_for", lambda *_: nullcontext(lambda: Spent(sum(passed))))
     return timed
 

@@ -60,7 +60,7 @@ def calls(monkeypatch, clock):
         return torch.zeros(work.batch, 1 + work.new_tokens)
 
     for module in (timing, breakdown):
-        monkeypatch.setattr(module, "generate", fake)
+        monkeypatch.setattr(module, "generate_fixed", fake)
     return calls
 
 
@@ -119,7 +119,7 @@ def test_progress_reaches_its_total(calls, pair):
 
 
 def test_a_model_that_makes_another_number_of_tokens_is_refused(monkeypatch, pair):
-    monkeypatch.setattr(timing, "generate", lambda *_: torch.zeros(2, 1 + 3))
+    monkeypatch.setattr(timing, "generate_fixed", lambda *_: torch.zeros(2, 1 + 3))
     with pytest.raises(PrunekitError, match="made 3 new tokens where 4 were asked for"):
         compare_latency(*pair, [WORK], 1, 1)
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
+from prunekit._support.progress import Progress
 from prunekit.data.encoded import EncodedDataset, to_device
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 from prunekit.learn.masking.gates import Gates
@@ -29,9 +30,6 @@ from prunekit.recipe import TrainingSection
 
 GATES = "prunekit_gates"
 """Where the gates lie in the model while it trains, so that checkpoints, devices and data parallelism include them."""
-
-Progress = Callable[[str, int, int, Mapping[str, float]], None]
-"""Called with the phase, the step, the number of steps and the latest figures."""
 
 
 class Teacher:
