@@ -21,7 +21,7 @@ from prunekit.commands.new_adapter import new_adapter
 from prunekit.commands.predict import predict
 from prunekit.commands.run import run
 from prunekit.commands.vocabulary import vocabulary
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 
 configure_runtime()
 
@@ -55,7 +55,7 @@ class Boundary(TyperGroup):
 
 def error_sentence(error: Exception) -> str | None:
     """What to tell the user about an error; None for what Typer itself deals with."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, PrunekitError):
         return text
     if type(error).__module__.startswith(("typer.", "click.")) or getattr(error, "errno", None) == errno.EPIPE:

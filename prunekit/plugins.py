@@ -15,7 +15,7 @@ import pluggy
 
 from prunekit import hookspecs
 from prunekit._support.suggest import hint
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 
 if TYPE_CHECKING:
     from prunekit.data.tasks import TaskPlugin
@@ -135,7 +135,7 @@ def _checked(kind: PluginKind[T], entry: EntryPoint, given: Any) -> type[T]:
     """`given` if it is a usable class of the kind."""
     base = getattr(import_module(kind.home), kind.base)
     if not (isinstance(given, type) and issubclass(given, base)) or inspect.isabstract(given):
-        shown = " ".join(repr(given).split())
+        shown = one_line(repr(given))
         lacks = f"does not implement {kind.hook}" if given is None else f"returns {shown} from {kind.hook}"
         raise PrunekitError(
             f"{_titled(kind, entry, _file(entry))} {lacks}; "
@@ -160,7 +160,7 @@ def _complaint(entry: EntryPoint, error: BaseException) -> str:
             f"needs the package {missing!r}, which is not installed; install it, for instance with "
             f"pip install {missing}, or uninstall {distribution(entry)!r}"
         )
-    said = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+    said = one_line(error.msg if isinstance(error, SyntaxError) else error)
     return f"cannot be used: {': '.join(filter(None, (type(error).__name__, said)))}; update or uninstall it"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 
 
 class Section(BaseModel):
@@ -186,7 +186,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     except OSError as error:
         raise PrunekitError(f"The recipe {str(path)!r} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PrunekitError(f"The recipe {str(path)!r} is not valid YAML: {' '.join(str(error).split())}.") from error
+        raise PrunekitError(f"The recipe {str(path)!r} is not valid YAML: {one_line(error)}.") from error
     if not isinstance(data, dict):
         raise PrunekitError(f"The recipe {str(path)!r} is not a YAML mapping of keys to values; see examples/.")
     return data

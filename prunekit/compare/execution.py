@@ -15,7 +15,7 @@ from prunekit._support.atomic import write_text
 from prunekit._support.progress import Progress, counting
 from prunekit.compare.records import Sources, read_record, same_recipe, sources_of, write_record
 from prunekit.compare.spec import ANSWERS, DENSE, UNCUT, Comparison, Trial, sidecar_path, trial_directory, trial_recipe
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, error_line, one_line
 from prunekit.find.groups import PruningPlan
 from prunekit.loading.context import open_run_context, resolve
 from prunekit.measure.predictions import Predictions
@@ -130,9 +130,9 @@ def _watched(comparison: Comparison, cell: Trial, work: Callable[[], None]) -> N
     try:
         work()
     except Exception as error:  # whatever happens to one run must not take the others with it
-        text = str(error) if isinstance(error, PrunekitError) else f"{type(error).__name__}: {error}"
-        write_text(sidecar_path(comparison, cell, "failed"), " ".join(text.split()) + "\n")
-        log.error("%s failed: %s", cell.name, " ".join(text.split()))
+        text = one_line(error) if isinstance(error, PrunekitError) else error_line(error)
+        write_text(sidecar_path(comparison, cell, "failed"), f"{text}\n")
+        log.error("%s failed: %s", cell.name, text)
 
 
 def _begin(comparison: Comparison, cell: Trial) -> Recipe:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from prunekit.conformance.model_under_test import ModelUnderTest
-from prunekit.errors import PrunekitError, one_line
+from prunekit.errors import PrunekitError, error_line
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
 
 
@@ -68,7 +68,7 @@ def outcome(check: Check, specimen: ModelUnderTest) -> str | None:
     except PrunekitError as error:
         return str(error)
     except Exception as error:  # a wrong declaration makes models raise anything
-        return one_line(error)
+        return error_line(error)
     return None
 
 

@@ -13,7 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.cut import token_ids
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.surgery import cut
-from prunekit.errors import one_line
+from prunekit.errors import error_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan
@@ -145,7 +145,7 @@ class ModelUnderTest:
             try:
                 self.tokens(self.model, way)
             except Exception as error:  # whatever a model raises that was not made for this way
-                cannot[way] = one_line(error)[:LONGEST]
+                cannot[way] = error_line(error, LONGEST)
         return cannot
 
     def masked(self, plan: PruningPlan) -> Any:

@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
 from prunekit._support.atomic import atomic_write
 from prunekit.cut.layout import FORMAT, Pruned, auto_map, pruned_class, pruned_config_class, stock_class
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 from prunekit.find.groups import PruningPlan
 
 PREFIX = "prunekit-"
@@ -96,7 +96,7 @@ def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrained
     except SafetensorError as error:
         raise PrunekitError(f"The weights in {str(directory)!r} are damaged or cut short: {error}.") from error
     except (RuntimeError, OSError) as error:
-        raise PrunekitError(f"The weights in {str(directory)!r} cannot be loaded: {_brief(error)}") from error
+        raise PrunekitError(f"The weights in {str(directory)!r} cannot be loaded: {one_line(error, 300)}") from error
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if names := sorted(map(str, info.get(problem) or ())):
             raise PrunekitError(
@@ -148,8 +148,3 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
 def _dense_widths(record: dict[str, Any]) -> dict[str, int]:
     """What the keys were before, by which a stock config expresses the cut model's widths."""
     return {key: dense for key, (dense, _) in (record.get("plain") or {}).items()}
-
-
-def _brief(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) < 300 else text[:300] + " ..."

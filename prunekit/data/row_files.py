@@ -15,7 +15,7 @@ from typing import Any
 import datasets
 
 from prunekit._support.suggest import hint
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 
 RawRows = Iterable[Mapping[str, object]]
 
@@ -137,4 +137,4 @@ def _reason(error: BaseException) -> str:
     """The innermost cause in one line that ends in a full stop."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split()).rstrip(".") + "."
+    return one_line(error).rstrip(".") + "."

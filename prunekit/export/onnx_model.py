@@ -19,7 +19,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.utils.generic import ModelOutput
 
-from prunekit.errors import PrunekitError, one_line
+from prunekit.errors import PrunekitError, error_line
 from prunekit.export.to_onnx import DECODER, ENCODER, onnx_library
 
 
@@ -48,7 +48,7 @@ def from_onnx(
             for name in (ENCODER, DECODER)
         )
     except Exception as error:  # ONNX Runtime's errors share no ancestor
-        raise PrunekitError(f"ONNX Runtime cannot open {str(directory)!r}: {one_line(error)[:300]}") from error
+        raise PrunekitError(f"ONNX Runtime cannot open {str(directory)!r}: {error_line(error, 300)}") from error
     config = AutoConfig.from_pretrained(folder)
     return OnnxModel(config, GenerationConfig.from_pretrained(folder), encoder, decoder)
 

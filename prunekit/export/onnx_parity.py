@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from prunekit.errors import PrunekitError, one_line
+from prunekit.errors import PrunekitError, error_line
 from prunekit.export.onnx_model import from_onnx
 from prunekit.export.parity import APART, Parity, refuse_export
 from prunekit.latency.workload import random_text
@@ -36,7 +36,7 @@ def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     except Exception as error:  # ONNX Runtime's errors share no ancestor
         raise PrunekitError(
             "ONNX Runtime cannot run what was exported, so nothing was written; export the model with --to plain "
-            f"({one_line(error)[:300]})."
+            f"({error_line(error, 300)})."
         ) from error
     same = [_equal(*both) for both in zip(one.tokens, other.tokens, strict=True)]
     pairs = [*zip(one.logits, other.logits, strict=True)]

@@ -26,7 +26,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.layout import Pruned, stock_class
 from prunekit.cut.layout_compiler import cut_config
-from prunekit.errors import PrunekitError, one_line
+from prunekit.errors import PrunekitError, error_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import PruningPlan
@@ -85,7 +85,7 @@ def export_onnx(
         _trace(_Decoding(traced, found), given, outputs[1], directory / DECODER, quantization)
     except Exception as error:  # whatever a model raises that was not made to be traced
         raise PrunekitError(
-            f"A {type(model).__name__} cannot be traced for ONNX ({one_line(error)[:300]}); export it with --to plain."
+            f"A {type(model).__name__} cannot be traced for ONNX ({error_line(error, 300)}); export it with --to plain."
         ) from error
     _configs(model, adapter, graph, directory)
 

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from prunekit.cut import checkpoint
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 from prunekit.export.to_plain import untie_like
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
@@ -46,7 +46,7 @@ def located(place: str, files: Sequence[str] = EVERYTHING) -> Path:
         return Path(snapshot_download(place, allow_patterns=list(files), ignore_patterns=["*/*"]))
     except Exception as error:  # the hub's client and its transport raise some twenty types
         raise PrunekitError(
-            f"{place!r} is neither a directory here nor a model that the hub gives: {_brief(error)}"
+            f"{place!r} is neither a directory here nor a model that the hub gives: {one_line(error, 300)}"
         ) from error
 
 
@@ -57,7 +57,7 @@ def open_config(directory: Path, trust_remote_code: bool = False) -> PretrainedC
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
     except Exception as error:  # an unknown model type is a ValueError, a broken value may be anything
-        raise PrunekitError(f"The config in {str(directory)!r} cannot be used: {_brief(error)}") from error
+        raise PrunekitError(f"The config in {str(directory)!r} cannot be used: {one_line(error, 300)}") from error
     if not config.is_encoder_decoder:
         raise PrunekitError(
             f"{str(directory)!r} is a {config.model_type!r} model, which has no encoder and decoder; "
@@ -137,7 +137,7 @@ def open_tokenizer(directory: Path, trust_remote_code: bool = False) -> PreTrain
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=trust_remote_code)
     except Exception as error:  # tokenizers come from many parsers, which share no ancestor
-        raise PrunekitError(f"The tokenizer in {str(directory)!r} cannot be used: {_brief(error)}") from error
+        raise PrunekitError(f"The tokenizer in {str(directory)!r} cannot be used: {one_line(error, 300)}") from error
     if tokenizer.pad_token_id is None:
         raise PrunekitError(f"The tokenizer in {str(directory)!r} has no padding token; set its pad_token and save it.")
     opened: PreTrainedTokenizerBase = tokenizer
@@ -152,15 +152,9 @@ def open_extractor(directory: Path, trust_remote_code: bool = False) -> Any:
     except Exception as error:  # a missing file is an OSError, an unknown type a ValueError
         raise PrunekitError(
             f"{str(directory)!r} holds no feature extractor that can be used; save the model's there "
-            f"(extractor.save_pretrained does): {_brief(error)}"
+            f"(extractor.save_pretrained does): {one_line(error, 300)}"
         ) from error
 
 
 def _matching(directory: Path, patterns: Sequence[str]) -> Iterator[Path]:
     return (path for pattern in patterns for path in sorted(directory.glob(pattern)))
-
-
-def _brief(error: Exception) -> str:
-    """The error in one line of bearable length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:300]} ..."

@@ -17,7 +17,7 @@ from prunekit._support.suggest import hint
 from prunekit.data.encoded import to_device
 from prunekit.data.metrics import Metric
 from prunekit.data.processors import Processor
-from prunekit.errors import PrunekitError
+from prunekit.errors import PrunekitError, one_line
 from prunekit.recipe import TaskSection
 
 
@@ -97,7 +97,7 @@ def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str
     try:
         unknown = config.update(**{**limits, **overrides})
     except ValueError as error:
-        raise PrunekitError(f"The generation settings do not work: {' '.join(str(error).split())}") from error
+        raise PrunekitError(f"The generation settings do not work: {one_line(error)}") from error
     if unknown:
         name = min(unknown)
         known = [key for key in config.to_dict() if not key.startswith("_")]

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.conformance.model_under_test import LONGEST, returned
-from prunekit.errors import one_line
+from prunekit.errors import error_line
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.trace import inputs_of, trace
 from prunekit.find.validation import Component, first_only
@@ -107,7 +107,7 @@ def _evidence(kind: ModelKind, rough: Adapter, missing: list[str]) -> Evidence:
         results = _results(rough, model)
         components = trace(rough, model).components
     except Exception as error:  # whatever a model raises at inputs or sizes that are not to its taste
-        why = one_line(error)[:LONGEST]
+        why = error_line(error, LONGEST)
         missing.append(f"a tiny model could not be run and traced ({why}), so the roots were told by their names.")
     return Evidence(model, rough.stacks(config), components, results)
 
