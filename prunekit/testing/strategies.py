@@ -1,7 +1,5 @@
 """The kit for strategies: a suite of checks that an outsider's test file takes over in three lines."""
 
-import ast
-import inspect
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +7,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-import prunekit
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind
 from prunekit.find.size import keep_values
 from prunekit.learn.strategy import Strategy, build
 from prunekit.measure.equivalence import TOLERANCE
+from prunekit.testing.public_door import private_imports
 from prunekit.testing.trials import StrategyTrial, try_out
 
 
@@ -67,9 +65,7 @@ class StrategySuite:
 
     def test_it_stays_on_the_public_door(self) -> None:
         """What is not exported by `prunekit` itself may change from one version to the next."""
-        path = inspect.getsourcefile(type(self.strategy))
-        assert path is not None
-        inner = [name for name in imported(Path(path).read_text(encoding="utf-8")) if not public(name)]
+        inner = private_imports(type(self.strategy))
         assert not inner, f"import these from `prunekit` itself or do without them: {inner}"
 
     def test_its_plans_are_valid(self, trial: StrategyTrial) -> None:
@@ -141,20 +137,3 @@ def step(trial: StrategyTrial, part: str, round_to: int) -> int:
             more = counts[group.name] + (1 if group.kind is Kind.HEADS else round_to)
             steps.append(size.counted({**counts, group.name: more}, layers) - left)
     return max(steps)
-
-
-def imported(source: str) -> list[str]:
-    """The dotted names that a module imports from prunekit; a name of the door is ``prunekit.Name``."""
-    names = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.level == 0:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-    return [name for name in names if name.split(".")[0] == "prunekit"]
-
-
-def public(name: str) -> bool:
-    """Whether a name is the door, one of its names, or part of the kits for tests."""
-    named = name.removeprefix("prunekit.") in prunekit.__all__
-    return name == "prunekit" or named or name.startswith("prunekit.testing")

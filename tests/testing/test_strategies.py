@@ -9,7 +9,7 @@ from pydantic import Field
 from prunekit import PruningPlan, Strategy, checked_layers, prune_to_size_uniform
 from prunekit.find.groups import PlanError
 from prunekit.testing import StrategySuite
-from prunekit.testing.strategies import imported, public, tried
+from prunekit.testing.strategies import tried
 
 
 class Halves(Strategy):
@@ -151,11 +151,3 @@ def test_a_right_strategy_passes_every_other_check():
 def test_every_check_says_what_it_is_about():
     for name, check in vars(StrategySuite).items():
         assert not name.startswith("test_") or check.__doc__
-
-
-def test_what_a_file_imports_from_prunekit():
-    source = "import torch\nfrom prunekit import Strategy, hookimpl\nimport prunekit.learn.masking.gates\n"
-    source += "def f():\n    from prunekit.cut import surgery\n"
-    found = imported(source)
-    assert found == ["prunekit.Strategy", "prunekit.hookimpl", "prunekit.learn.masking.gates", "prunekit.cut.surgery"]
-    assert [public(name) for name in found] == [True, True, False, False]
