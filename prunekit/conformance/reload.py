@@ -18,7 +18,7 @@ from prunekit.conformance.model_under_test import LENGTH, WAYS
 from prunekit.cut import checkpoint
 from prunekit.errors import PrunekitError
 
-OWN = ("-c", "from prunekit.conformance.reload import serve_prunekit; serve()")
+OWN = ("-c", "from prunekit.conformance.reload import serve_prunekit; serve_prunekit()")
 STRANGER = (str(Path(worker.__file__)),)
 """What the process runs: prunekit's own loader, or transformers in a process that cannot import prunekit."""
 

@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
 from prunekit._support.atomic import atomic_write
-from prunekit.cut.layout import FORMAT, Pruned, auto_map, pruned_class, pruned_config_class, stock_class
+from prunekit.cut.formats import upgrade_record
+from prunekit.cut.layout import Pruned, auto_map, pruned_class, pruned_config_class, stock_class
 from prunekit.errors import PrunekitError, one_line
 from prunekit.find.groups import PruningPlan
 
@@ -57,10 +58,9 @@ def load_config(directory: Path | str) -> PretrainedConfig:
     base = str(data.get("model_type", "")).removeprefix(PREFIX)
     if not is_pruned(directory) or base not in CONFIG_MAPPING:
         raise PrunekitError(f"{str(directory)!r} does not hold a model that prunekit cut; load it with transformers.")
-    if (found := data.get("prunekit", {}).get("format")) != FORMAT:
-        raise PrunekitError(f"{str(directory)!r} has checkpoint format {found}; this prunekit reads format {FORMAT}.")
+    record = upgrade_record(data["prunekit"], repr(str(directory)))
     config: PretrainedConfig = pruned_config_class(CONFIG_MAPPING[base]).from_dict(
-        {**data, **_dense_widths(data["prunekit"]), "model_type": PREFIX + base}
+        {**data, **_dense_widths(record), "model_type": PREFIX + base, "prunekit": record}
     )
     return config
 
@@ -123,15 +123,21 @@ def plan_of(model: PreTrainedModel) -> PruningPlan | None:
 
 
 def plan_in(config: PretrainedConfig) -> PruningPlan | None:
-    """The plan that a config tells of; None in a dense model's."""
+    """The plan in the record of a config; None in a dense model's."""
+    record = _record_in(config)
+    return None if record is None else PruningPlan.from_ranges(record["plan"])
+
+
+def _record_in(config: PretrainedConfig) -> dict[str, Any] | None:
+    """The record of the cut in a config, in today's format; None in a dense model's."""
     record = getattr(config, "prunekit", None)
-    return PruningPlan.from_ranges(record["plan"]) if record else None
+    return upgrade_record(record) if record else None
 
 
 def dense_config(config: PretrainedConfig) -> PretrainedConfig:
     """The config of the original model: `config` itself unless it belongs to a pruned one."""
-    record = getattr(config, "prunekit", None)
-    if not record:
+    record = _record_in(config)
+    if record is None:
         return config
     data = copy.deepcopy(config.to_dict())
     unsaid = dict.fromkeys(("prunekit", "model_type", "auto_map"))

@@ -1,7 +1,7 @@
 """The one interpreter of layouts: gives a stock model the shapes that a plan left. Needs torch and transformers.
 
-Its source travels in every checkpoint, in one piece with the quirks', as the file by which transformers loads the model
-where there is no prunekit.
+Its source travels in every checkpoint, together with that of the overrides: it is the file by which transformers
+loads the model where prunekit is not installed.
 """
 
 import copy
@@ -19,8 +19,6 @@ from prunekit.cut.module_overrides import OVERRIDES, ModuleOverride
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-FORMAT = 3
 
 CODE = "modeling_prunekit"
 """The module in a checkpoint that defines its classes."""
@@ -49,13 +47,13 @@ class Layout:
     """A plan made concrete, as data that JSON can hold; module and parameter names are those of the cut model.
 
     `shapes` holds every parameter shape that the stock model does not have, `attributes` what to set on which module,
-    `quirks` what modules do in another way: the name of one of `OVERRIDES`, the module, and the options of its class.
+    `overrides` what modules do in another way: the name of one of `OVERRIDES`, the module, the options of its class.
     Example: ``Layout(shapes={"encoder.block.0.layer.0.SelfAttention.q.weight": [96, 128], ...})``.
     """
 
     shapes: dict[str, list[int]] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    quirks: list[dict[str, Any]] = field(default_factory=list)
+    overrides: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a config."""
@@ -63,10 +61,10 @@ class Layout:
 
 
 def install(model: nn.Module, layout: Layout) -> None:
-    """Give `model` the shapes, attributes and quirks of `layout`; values of parameters that change shape are lost.
+    """Give `model` the shapes, attributes and overrides of `layout`; values of parameters that change shape are lost.
 
     Parameters that have their shape already keep their values, so the same call serves a model that was just cut and
-    one that was just built. Quirks of an earlier layout are removed first.
+    one that was just built. Overrides of an earlier layout are removed first.
     """
     uninstall(model)
     owners = parameter_holders(model)
@@ -78,9 +76,9 @@ def install(model: nn.Module, layout: Layout) -> None:
         module = model.get_submodule(path)
         for attribute, value in values.items():
             _set(module, attribute, value)
-    for entry in layout.quirks:
-        options = {key: value for key, value in entry.items() if key not in ("quirk", "module")}
-        OVERRIDES[entry["quirk"]](**options).attach(model.get_submodule(entry["module"]))
+    for entry in layout.overrides:
+        options = {key: value for key, value in entry.items() if key not in ("override", "module")}
+        OVERRIDES[entry["override"]](**options).attach(model.get_submodule(entry["module"]))
 
 
 def _set(module: nn.Module, attribute: str, value: Any) -> None:
@@ -92,7 +90,7 @@ def _set(module: nn.Module, attribute: str, value: Any) -> None:
 
 
 def uninstall(model: nn.Module) -> None:
-    """Take off every quirk that `install` put on `model`."""
+    """Take off every override that `install` put on `model`."""
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key, hook in list(hooks.items()):
@@ -100,7 +98,7 @@ def uninstall(model: nn.Module) -> None:
                     del hooks[key]
                     module._forward_pre_hooks_with_kwargs.pop(key, None)
         for name, value in list(vars(module).items()):
-            if isinstance(getattr(value, "__self__", None), ModuleOverride):  # a method that a quirk shadows
+            if isinstance(getattr(value, "__self__", None), ModuleOverride):  # a method that an override shadows
                 del module.__dict__[name]
 
 

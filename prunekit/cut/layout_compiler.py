@@ -1,4 +1,4 @@
-"""From a plan to a Layout: which shapes, attributes and quirks the cut model needs beyond the stock architecture."""
+"""From a plan to a Layout: which shapes, attributes and overrides the cut model needs beyond the stock architecture."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ def compile_layout(adapter: Adapter, config: PretrainedConfig, graph: Dependency
     _widths(layout, graph, left, full, plan)
     layout.shapes |= {alias: layout.shapes[first] for alias, first in ties.items() if first in layout.shapes}
     _built(layout, adapter, config, groups, plan)
-    layout.quirks.extend({"quirk": "NoOp", "module": path} for path in adapter.unused)
+    layout.overrides.extend({"override": "NoOp", "module": path} for path in adapter.unused)
     for stack in adapter.stacks(config):
         for position, number in enumerate(plan.of(layer_modules(groups, stack.name))):
             attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
@@ -77,10 +77,10 @@ def compile_layout(adapter: Adapter, config: PretrainedConfig, graph: Dependency
                 path = f"{stack.path}.{position}.{root.owner}"
                 emptied = bool(full[name].ids and not left[name].ids)
                 if emptied and (position or label != "self"):
-                    layout.quirks.append(_skipped(path, root, left[name]))
+                    layout.overrides.append(_skipped(path, root, left[name]))
                 else:
                     _attention(layout, path, root, left[name], full[name], position)
-                    layout.quirks.extend(_stand_in(root, left[name]) if emptied else ())
+                    layout.overrides.extend(_stand_in(root, left[name]) if emptied else ())
         _first(layout, stack)
     return layout
 
@@ -97,15 +97,15 @@ def _widths(
     for name, group in left.items():
         if len(group) < len(full[name]):
             _shape(layout, len(group), full[name], graph.shapes, layers, plan)
-            layout.quirks.extend(_gathers(group.constants, full[name], group))
+            layout.overrides.extend(_gathers(group.constants, full[name], group))
         if group.lookups and len(group) < len(left[group.within]):
-            layout.quirks.extend(_gathers(group.lookups, left[group.within], group))
+            layout.overrides.extend(_gathers(group.lookups, left[group.within], group))
 
 
 def _gathers(paths: Iterable[str], wide: PruningGroup, group: PruningGroup) -> Iterator[dict[str, Any]]:
     """Modules that stay as `wide` as they are, of whose output only what is left of the group is taken."""
     index = wide.positions(group.ids)
-    return ({"quirk": "GatherOutput", "module": path, "index": index} for path in paths)
+    return ({"override": "GatherOutput", "module": path, "index": index} for path in paths)
 
 
 def _shape(
@@ -134,14 +134,14 @@ def _attention(
         if root.width:
             values[root.width] = max(len(group), 1) * _span(root, group)
         if root.shared is not None:
-            layout.quirks.append(_slices(path, root.shared, group.ids or original.ids[:1]))
+            layout.overrides.append(_slices(path, root.shared, group.ids or original.ids[:1]))
     for attribute in root.broadcast:
         values[attribute] = 1
 
 
 def _slices(path: str, shared: SharedInput, kept: Sequence[int]) -> dict[str, Any]:
     """The heads' slices that an attention takes of a tensor that it hands on whole."""
-    return {"quirk": "SliceSharedInput", "module": path, **vars(shared), "index": list(kept)}
+    return {"override": "SliceSharedInput", "module": path, **vars(shared), "index": list(kept)}
 
 
 def _output(root: Root, group: PruningGroup) -> str:
@@ -161,8 +161,8 @@ def _stand_in(root: Root, group: PruningGroup) -> Iterator[dict[str, Any]]:
     output = _output(root, group)
     weights = {p.parameter.removesuffix(".weight"): p.span for p in group.slices if p.parameter.endswith(".weight")}
     pads = {name: width for name, width in weights.items() if name != output}
-    yield from ({"quirk": "PadOutput", "module": name, "width": width} for name, width in pads.items())
-    yield {"quirk": "DropInput", "module": output}
+    yield from ({"override": "PadOutput", "module": name, "width": width} for name, width in pads.items())
+    yield {"override": "DropInput", "module": output}
 
 
 def _skipped(path: str, root: Root, group: PruningGroup) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _skipped(path: str, root: Root, group: PruningGroup) -> dict[str, Any]:
     output = _output(root, group)
     inside = output.removeprefix(f"{path}.") if output.startswith(f"{path}.") else ""
     shared = None if root.shared is None else [root.shared.argument, root.shared.result]
-    return {"quirk": "EmptyAttention", "module": path, "output": inside, "results": root.results, "shared": shared}
+    return {"override": "EmptyAttention", "module": path, "output": inside, "results": root.results, "shared": shared}
 
 
 def _built(

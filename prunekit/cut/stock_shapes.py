@@ -16,7 +16,7 @@ Keys = dict[str, list[int]]
 """Keys of a config, each with its value in the dense model and in the cut one."""
 
 UNSEEN = "NoOp"
-"""The one quirk that changes no result."""
+"""The one override that changes no result."""
 
 
 def plain_keys(
@@ -36,7 +36,7 @@ def plain_keys(
     narrower = [group for group in groups_after(groups, plan) if len(group) < len(full[group.name])]
     if any(group.kind not in (Kind.FFN, Kind.LAYERS, Kind.VOCABULARY) for group in narrower):
         return None
-    if any(entry["quirk"] != UNSEEN for entry in layout.quirks):
+    if any(entry["override"] != UNSEEN for entry in layout.overrides):
         return None
     widths = {(len(full[g.name]), len(g)) for g in narrower if g.kind is Kind.FFN}
     return next((keys for keys in _candidates(config, widths) if _is_stock(model, adapter, config, keys, layout)), None)

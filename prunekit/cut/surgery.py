@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit.cut.formats import FORMAT
 from prunekit.cut.layout import (
-    FORMAT,
     CutRecord,
     install,
     parameter_holders,

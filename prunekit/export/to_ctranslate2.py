@@ -86,12 +86,12 @@ def _loader(adapter: Adapter, model: PreTrainedModel) -> Any:
 
 @torch.no_grad()
 def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy in float32 as the stock classes know it, without quirks; a narrower stack has tables of its own width."""
+    """A float32 copy of the stock class, without overrides; a narrower stack gets tables of its own width."""
     whole: Any = copy.deepcopy(model)
     uninstall(whole.float())
     if isinstance(model, Pruned):
-        for entry in whole.config.prunekit["layout"]["quirks"]:
-            if entry["quirk"] == "GatherOutput":
+        for entry in whole.config.prunekit["layout"]["overrides"]:
+            if entry["override"] == "GatherOutput":
                 _gather(whole.get_submodule(entry["module"]), torch.tensor(entry["index"]))
         whole.__class__ = stock_class(type(whole))
         whole.config.__class__ = whole.config_class

@@ -61,8 +61,11 @@ def _read(kind: Any, /, data: dict[str, Any], **options: Any) -> Any:
     """``from_dict`` of a pruned config, by whose record the Auto classes learn of the model."""
     import transformers
 
+    from prunekit.cut.formats import upgrade_record
     from prunekit.cut.layout import auto_map, pruned_class
 
+    if data.get("prunekit"):
+        data = {**data, "prunekit": upgrade_record(data["prunekit"])}
     stock: Any = getattr(transformers, data.get("prunekit", {}).get("base", ""), None)
     for auto in auto_map(stock, kind.__mro__[1]) if stock is not None else ():
         if auto != "AutoConfig":

@@ -102,7 +102,7 @@ def test_nothing_is_left_after_uninstalling(every, batch):
     model = copy.deepcopy(every.model)
     layout = layout_of(every)
     plain = {path: dict(vars(model.get_submodule(path))) for path in layout.attributes}
-    install(model, Layout(quirks=layout.quirks))
+    install(model, Layout(overrides=layout.overrides))
     assert hooks(model) > 0
     uninstall(model)
     assert hooks(model) == 0

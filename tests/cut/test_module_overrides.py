@@ -7,10 +7,10 @@ from prunekit.cut.module_overrides import SelectIndices
 
 def test_an_index_that_generation_took_to_the_device_can_be_trained_with():
     """The meta device stands in for an accelerator, to which the index moves at its first use."""
-    quirk = SelectIndices(0, [2, 0])
+    override = SelectIndices(0, [2, 0])
     with torch.inference_mode():
-        quirk.select(torch.empty(3, 2, device="meta"))
+        override.select(torch.empty(3, 2, device="meta"))
     whole = torch.empty(3, 2, device="meta", requires_grad=True)
-    quirk.select(whole).sum().backward()
+    override.select(whole).sum().backward()
     assert whole.grad is not None
-    assert quirk.index.device.type == "meta"
+    assert override.index.device.type == "meta"

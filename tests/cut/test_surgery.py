@@ -140,7 +140,7 @@ def test_gradients_are_those_of_the_masked_model(every, small, batch):
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable.*:FutureWarning")
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_gradient_checkpointing_changes_no_gradient(small, batch, reentrant):
-    """In training mode, with dropout: layers run a second time on the way back, quirks included."""
+    """In training mode, with dropout: layers run a second time on the way back, overrides included."""
     model = copy.deepcopy(small).train()
     expected = gradients(model, batch)
     model.gradient_checkpointing_enable({"use_reentrant": reentrant})

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.parametrize("every", ["t5-gated-untied", "bart-scaled"]
 ALONE = f"""
 import sys
 sys.path.insert(0, {str(worker.__file__).rpartition("/")[0]!r})
-from worker import Stranger
-sys.meta_path.insert(0, Stranger())
+from worker import BlockPrunekit
+sys.meta_path.insert(0, BlockPrunekit())
 """
 
 

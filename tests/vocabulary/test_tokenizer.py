@@ -121,8 +121,8 @@ def test_files_load_in_a_process_without_prunekit(tokenizers, texts, tmp_path):
     code = f"""
         import json, sys
         sys.path.insert(0, {str(worker.__file__).rpartition("/")[0]!r})
-        from worker import Stranger
-        sys.meta_path.insert(0, Stranger())
+        from worker import BlockPrunekit
+        sys.meta_path.insert(0, BlockPrunekit())
         from transformers import AutoTokenizer
         texts, expected = json.load(open("expected.json"))
         for family, answer in expected.items():
