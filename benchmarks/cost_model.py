@@ -22,8 +22,9 @@ from cases import T5_BASE, one_thread, publish, script
 from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedModel, T5Config, WhisperConfig
 
 from prunekit import Adapter, discover
+from prunekit.cut.surgery import cut_copy
 from prunekit.find.graph import DependencyGraph
-from prunekit.latency.cost_model import calibrate, cut_copy
+from prunekit.latency.cost_model import calibrate
 from prunekit.latency.shapes import Shapes
 from prunekit.latency.timing import speedups
 from prunekit.latency.workload import example_of

@@ -18,11 +18,12 @@ from cases import T5_BASE, one_thread, publish, script, words
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import Adapter, PruningPlan, discover, prune_to_size_uniform
+from prunekit.cut.surgery import cut_copy
 from prunekit.export import to_ctranslate2
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import width_groups
 from prunekit.latency.clocks import ProcessClock
-from prunekit.latency.cost_model import calibrate, cut_copy
+from prunekit.latency.cost_model import calibrate
 from prunekit.latency.interleave import interleave
 from prunekit.latency.workload import generate_fixed, random_text
 from prunekit.loading.context import open_run_context, resolve

@@ -15,9 +15,10 @@ from cases import T5_BASE, one_thread, publish, script
 from transformers import PreTrainedModel, T5Config
 
 from prunekit import Adapter, discover
+from prunekit.cut.surgery import cut_copy
 from prunekit.data.g2p import MODEL
 from prunekit.errors import PrunekitError
-from prunekit.latency.cost_model import calibrate, cut_copy
+from prunekit.latency.cost_model import calibrate
 from prunekit.latency.shapes import STEP, Shape, Shapes
 from prunekit.latency.timing import speedups
 from prunekit.loading.pretrained import open_config, open_model

@@ -1,11 +1,11 @@
-"""Beam search without copying what all beams of an input share: the encoder's keys and values."""
+"""Generation: by one config alone, and beam search that does not copy what all beams of an input share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import EncoderDecoderCache, PreTrainedModel
+from transformers import EncoderDecoderCache, GenerationConfig, PreTrainedModel
 
 from prunekit._support.patching import patched
 
@@ -43,3 +43,14 @@ def fast_generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
     generator: Any = model
     with shared_beams(model):
         return generator.generate(*args, **kwargs)
+
+
+@contextmanager
+def use_generation_config(model: PreTrainedModel, config: GenerationConfig) -> Iterator[None]:
+    """Let `model` generate by `config` alone; handed to `generate`, it would be filled up from the model's own."""
+    before = model.generation_config
+    model.generation_config = config
+    try:
+        yield
+    finally:
+        model.generation_config = before

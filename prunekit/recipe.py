@@ -108,6 +108,10 @@ class BudgetSection(Section):
         return self.examples is not None or self.cpu_seconds is not None
 
 
+AUDIO_FRAME = 0.01
+"""Seconds of audio that one unit of `Workload.source` stands for."""
+
+
 class Workload(Section):
     """One generation to time: rows at once, source tokens, exactly this many new tokens, beams.
 
@@ -118,6 +122,11 @@ class Workload(Section):
     source: PositiveInt = 128
     new_tokens: PositiveInt = 32
     beams: PositiveInt = 1
+
+    @property
+    def audio_seconds(self) -> float:
+        """Seconds of one source, for a model that reads audio. Example: a source of 500 has 5.0 seconds."""
+        return self.source * AUDIO_FRAME
 
     @property
     def spelled(self) -> str:

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from transformers import EncoderDecoderCache
+from transformers import EncoderDecoderCache, GenerationConfig
 
-from prunekit.generation import SharedCache, fast_generate, shared_beams
+from prunekit.generation import SharedCache, fast_generate, shared_beams, use_generation_config
 
 IDS = torch.tensor([[5, 6, 7, 3], [8, 9, 3, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -62,3 +62,17 @@ def test_the_model_is_as_before(case):
     assert "_prepare_cache_for_generation" not in vars(model)
     output = model.generate(input_ids=IDS, num_beams=2, max_new_tokens=3, return_dict_in_generate=True)
     assert type(output.past_key_values) is EncoderDecoderCache
+
+
+def test_one_config_decides_alone_and_the_models_own_comes_back_after_a_failure(case):
+    model = case("bart").model
+    own, alone = model.generation_config, GenerationConfig(max_new_tokens=3)
+
+    def fail():
+        with use_generation_config(model, alone):
+            assert model.generation_config is alone
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert model.generation_config is own

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit.cut.checkpoint import dense_config as original_config
+from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.formats import FORMAT
 from prunekit.cut.layout import (
     CutRecord,
@@ -61,6 +63,14 @@ def cut(
         fewer.config(model.generation_config)
     install(model, layout)
     return model
+
+
+def cut_copy(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
+    """A copy of the live model that `plan` was applied to; the model itself for an empty one."""
+    if not plan.kept:
+        return model
+    before = plan_of(model) or PruningPlan()
+    return cut(copy.deepcopy(model), before.then(plan), adapter, graph, original_config(model.config), before)
 
 
 def _align(

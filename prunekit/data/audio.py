@@ -14,10 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from prunekit.data.encoded import EncodedDataset
 from prunekit.data.processors import Processor, encode_targets
 from prunekit.errors import PrunekitError
-from prunekit.recipe import TaskSection
-
-FRAME = 0.01
-"""Seconds; in these a workload counts the length of a sound."""
+from prunekit.recipe import AUDIO_FRAME, TaskSection
 
 
 class AudioFiles(Sequence[Any]):
@@ -98,9 +95,10 @@ class AudioProcessor(Processor):
 
     def noise(self, rows: int, frames: int, seed: int) -> dict[str, Tensor]:
         """Features of random sounds, `frames` hundredths of a second long each."""
-        self._check_length("A sound of a workload", round(frames * FRAME * self.rate))
+        samples = round(frames * AUDIO_FRAME * self.rate)
+        self._check_length("A sound of a workload", samples)
         generator = np.random.default_rng(seed)
-        return self.pad(list(generator.normal(0, 0.1, (rows, round(frames * FRAME * self.rate))).astype(np.float32)))
+        return self.pad(list(generator.normal(0, 0.1, (rows, samples)).astype(np.float32)))
 
     def _check_length(self, what: str, samples: int) -> None:
         """Raise `PrunekitError` for a sound of which the model would not hear the end."""

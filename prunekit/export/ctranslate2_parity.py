@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from prunekit._support.modes import evaluation_mode
 from prunekit.errors import PrunekitError
 from prunekit.export.parity import APART, Parity, refuse_export
 from prunekit.find.adapter import Adapter
 from prunekit.latency.workload import plain_tokens
-from prunekit.measure.quality import evaluating
 
 ROWS, SOUNDS = 16, 4
 LENGTH, GIVEN, NEW_TOKENS = 12, 6, 12
@@ -149,7 +149,7 @@ def _scores(model: PreTrainedModel, inputs: dict[str, Tensor], answers: list[lis
     """Log-probabilities [rows, longest, words] of what follows each token, among the first so many `words`."""
     padding = answers[0][0]  # any token will do
     ids = pad_sequence([torch.tensor(row) for row in answers], batch_first=True, padding_value=padding)
-    with evaluating(model):
+    with evaluation_mode(model):
         logits: Tensor = model(**inputs, decoder_input_ids=ids, use_cache=False).logits
     return logits[..., :words].float().log_softmax(-1)
 

@@ -5,7 +5,6 @@ and FFN channel, for each token of the vocabulary. These prices are the machine'
 the dense model and of a few cuts of it (`probes`), none of which is a shape that anybody asks about.
 """
 
-import copy
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,9 +17,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
-from prunekit.cut.checkpoint import dense_config, plan_of
-from prunekit.cut.surgery import cut
+from prunekit.cut.checkpoint import plan_of
+from prunekit.cut.surgery import cut_copy
 from prunekit.cut.token_ids import token_ids_in_configs
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
@@ -29,7 +29,6 @@ from prunekit.latency.breakdown import model_sections
 from prunekit.latency.clocks import Clock, clock_for
 from prunekit.latency.interleave import PRECISION, InterleavedTimes, Steps, interleave, standard_error, trimmed_mean
 from prunekit.latency.workload import Inputs, made_for, random_text
-from prunekit.measure.quality import evaluating
 from prunekit.recipe import Workload
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -166,7 +165,7 @@ def calibrate(
     with ExitStack() as modes:
         clock = modes.enter_context(clock_for(model.device, torch.get_num_threads()))
         for small in models:
-            modes.enter_context(evaluating(small))
+            modes.enter_context(evaluation_mode(small))
         calls = {
             f"{at} {run.new_tokens}": _Probe(small, inputs, run, clock)
             for at, small in enumerate(models)
@@ -182,14 +181,6 @@ def calibrate(
     left = [amounts(groups, plan) for plan in plans]
     prices = {name: solved([each[name] for each in whole], left, depends) for name, depends in SECTIONS.items()}
     return CostModel(workload, prices, groups, _noise(turns))
-
-
-def cut_copy(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
-    """A copy of the live model that `plan` was applied to; the model itself for an empty one."""
-    if not plan.kept:
-        return model
-    before = plan_of(model) or PruningPlan()
-    return cut(copy.deepcopy(model), before.then(plan), adapter, graph, dense_config(model.config), before)
 
 
 def _lengths(workload: Workload) -> list[Workload]:

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
 from prunekit.errors import PrunekitError
 from prunekit.latency.breakdown import SPLIT_RUNS, Breakdown, measure_breakdown
 from prunekit.latency.clocks import Clock, clock_for
 from prunekit.latency.interleave import InterleavedTimes, Steps, interleave, trimmed_mean
 from prunekit.latency.workload import Inputs, check_workloads, generate_fixed, made_for, random_text
-from prunekit.measure.quality import evaluating
 from prunekit.recipe import Workload
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,12 @@ def compare_latency(
     _warn_if_busy()
     each = 2 * (1 + repeats + SPLIT_RUNS)
     steps = Steps(progress, len(workloads) * each)
-    with evaluating(dense), evaluating(pruned), threads_of(threads), clock_for(dense.device, threads) as clock:
+    with (
+        evaluation_mode(dense),
+        evaluation_mode(pruned),
+        threads_of(threads),
+        clock_for(dense.device, threads) as clock,
+    ):
         made = [(workload, made_for((dense, pruned), sources, workload, seed)) for workload in workloads]
         return tuple(_compare(dense, pruned, workload, inputs, repeats, clock, steps) for workload, inputs in made)
 
@@ -163,7 +168,7 @@ def speedups(
         clock = modes.enter_context(clock_for(dense.device, threads))
         for model in models.values():
             check_workloads(model, [workload])
-            modes.enter_context(evaluating(model))
+            modes.enter_context(evaluation_mode(model))
             _warm_up(model, inputs, workload)
             steps.advance()
         turns = _in_turns(models, inputs, workload, repeats, clock, steps)

@@ -12,7 +12,7 @@ from prunekit.data.encoded import to_device
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
-from prunekit.measure.quality import generating
+from prunekit.generation import use_generation_config
 from prunekit.recipe import Workload
 
 Inputs = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
@@ -82,7 +82,7 @@ def generate_fixed(model: PreTrainedModel, inputs: dict[str, Tensor], workload: 
     """Exactly ``workload.new_tokens`` new tokens for every row: no end of sequence, nothing forced; synchronised."""
     generator: Any = GenerationMixin.generate  # Whisper's own cuts what it has made
     synchronise(model.device)
-    with generating(model, _config(model, workload)):
+    with use_generation_config(model, _config(model, workload)):
         answers: Tensor = generator(model, **inputs)
     synchronise(model.device)
     return answers

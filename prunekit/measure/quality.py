@@ -2,22 +2,21 @@
 
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from datasets import Dataset
-from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 
+from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
 from prunekit._support.suggest import hint
 from prunekit.data.encoded import to_device
 from prunekit.data.metrics import Metric
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError, one_line
+from prunekit.generation import use_generation_config
 from prunekit.recipe import TaskSection
 
 
@@ -76,7 +75,7 @@ def generate_answers(
     order = encoded.by_length()
     generator: Any = model  # transformers declares `generate` on the classes of single architectures only
     texts = [""] * len(order)
-    with evaluating(model), generating(model, _config(model, processor.section, generation)):
+    with evaluation_mode(model), use_generation_config(model, _config(model, processor.section, generation)):
         for start in range(0, len(order), batch):
             chunk = order[start : start + batch]
             inputs = processor.pad([encoded.sources[row] for row in chunk])
@@ -108,27 +107,3 @@ def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str
         )
     result: GenerationConfig = config
     return result
-
-
-@contextmanager
-def generating(model: PreTrainedModel, config: GenerationConfig) -> Iterator[None]:
-    """Let `model` generate by `config` alone; handed to `generate`, it would be filled up from the model's own."""
-    before = model.generation_config
-    model.generation_config = config
-    try:
-        yield
-    finally:
-        model.generation_config = before
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Dropout off and no gradients inside; every module's own mode is restored."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

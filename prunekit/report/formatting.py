@@ -1,6 +1,5 @@
 """How figures are spelled for people, in the terminal, on pages and in model cards."""
 
-from prunekit.data.audio import FRAME
 from prunekit.report.sections import QualitySection, TimingSection
 
 
@@ -8,7 +7,7 @@ def workload(timing: TimingSection) -> str:
     """``batch 1, 9+9 tokens``, with beams where there are several; of sound, ``batch 1, 5 s + 20 tokens``."""
     work = timing.workload
     beams = f", {work.beams} beams" if work.beams > 1 else ""
-    source = f"{work.source * FRAME:g} s + " if timing.real_time else f"{work.source}+"
+    source = f"{work.audio_seconds:g} s + " if timing.real_time else f"{work.source}+"
     return f"batch {work.batch}, {source}{work.new_tokens} tokens{beams}"
 
 

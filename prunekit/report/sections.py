@@ -5,7 +5,6 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
-from prunekit.data.audio import FRAME
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
 from prunekit.find.size import sparsity
@@ -202,7 +201,7 @@ class TimingSection(ReportSection):
         """What was measured on one workload, of text or of `sound`."""
         found = {"speedup": timing.speedup, "wall_speedup": timing.wall_speedup, "workload": timing.workload}
         if sound:
-            heard = timing.workload.batch * timing.workload.source * FRAME
+            heard = timing.workload.batch * timing.workload.audio_seconds
             found["real_time"] = RealTime(dense=timing.dense_s / heard, pruned=timing.pruned_s / heard)
         return cls.model_validate({**asdict(timing), **found})
 

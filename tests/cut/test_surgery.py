@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prunekit.cut.checkpoint import dense_config, plan_of
-from prunekit.cut.surgery import cut
+from prunekit.cut.surgery import cut, cut_copy
 from prunekit.find.groups import PlanError, PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
 from prunekit.testing import plans
@@ -164,3 +164,14 @@ def test_a_plan_for_another_model_is_refused_before_anything_is_cut(every, batch
     with pytest.raises(PlanError, match=r"keeps unit 9 of 'encoder\.0\.self\.heads'"):
         every.cut(PruningPlan({"decoder.layers": (0,), "encoder.0.self.heads": (9,)}), live)
     assert torch.equal(logits(live, batch), logits(every.model, batch))
+
+
+def test_a_cut_copy_leaves_the_model_and_goes_on_from_what_it_was_cut_to(every, batch):
+    first, second = PruningPlan({"decoder.layers": (0, 2)}), PruningPlan({"encoder.0.self.heads": (1,)})
+    model = every.cut(first)
+    before = logits(model, batch)
+    small = cut_copy(model, second, every.adapter, every.graph)
+    assert plan_of(small) == first.then(second)
+    assert torch.equal(logits(small, batch), logits(every.cut(first.then(second)), batch))
+    assert torch.equal(logits(model, batch), before)
+    assert cut_copy(model, PruningPlan(), every.adapter, every.graph) is model

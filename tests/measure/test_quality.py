@@ -1,11 +1,10 @@
 import pytest
-import torch
 
 from prunekit.data.metrics import Metric, metric
 from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import dataset
 from prunekit.errors import PrunekitError
-from prunekit.measure.quality import evaluate_quality, evaluating, generate_answers
+from prunekit.measure.quality import evaluate_quality, generate_answers
 from prunekit.recipe import TaskSection
 
 WORDS = ["a", "quite long one", "mid", "b", "another", "", "xyz", "mid 2"]
@@ -45,22 +44,6 @@ def test_a_training_model_answers_without_dropout_and_goes_on_training(t5, proce
     before = [module.training for module in t5.modules()]
     assert generate_answers(t5, processor, rows, {}) == expected
     assert [module.training for module in t5.modules()] == before
-
-
-def test_modes_come_back_after_a_failure(t5):
-    t5.train()
-    inside = []
-
-    def fail():
-        with evaluating(t5):
-            inside.extend([t5.training, torch.is_inference_mode_enabled()])
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert inside == [False, True]
-    assert t5.training
-    assert not torch.is_inference_mode_enabled()
 
 
 def test_generation_settings_override_the_models_own(bart, processor, rows):
