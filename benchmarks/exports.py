@@ -26,7 +26,8 @@ from prunekit.latency.clocks import ProcessClock
 from prunekit.latency.cost_model import calibrate
 from prunekit.latency.interleave import interleave
 from prunekit.latency.workload import generate_fixed, random_text
-from prunekit.loading.context import open_run_context, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.resolve import resolve
 from prunekit.measure.quality import generate_answers, score_answers
 from prunekit.recipe import Recipe, Workload
 from prunekit.report.formatting import factor

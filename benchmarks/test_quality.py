@@ -10,7 +10,8 @@ from cases import one_thread, told
 from prunekit import PruningPlan, prune
 from prunekit.compare.records import Record
 from prunekit.latency.workload import generate_fixed
-from prunekit.loading.context import open_run_context, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.resolve import resolve
 from prunekit.recipe import Recipe, Workload
 
 PLACE = Path(__file__).parents[1] / "examples/g2p/records"

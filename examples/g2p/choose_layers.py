@@ -14,7 +14,8 @@ from prunekit.data.encoded import collate_batches
 from prunekit.data.processors import Collator
 from prunekit.learn.masking.masks import masked
 from prunekit.learn.training.loss import mean_loss
-from prunekit.loading.context import open_run_context, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.resolve import resolve
 
 EXAMPLES = 192
 

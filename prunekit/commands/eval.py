@@ -38,7 +38,8 @@ def score(data: dict[str, Any]) -> None:
     """Print the metrics of the model in a recipe's keys, on its task's test rows."""
     from prunekit.commands.progress import Display
     from prunekit.data.tasks import for_evaluation
-    from prunekit.loading.context import open_run_context, resolve
+    from prunekit.loading.context import open_run_context
+    from prunekit.loading.resolve import resolve
     from prunekit.pipeline.evaluation import first_rows, quality_of
 
     recipe = resolve(data)

@@ -53,8 +53,8 @@ def export(
 
     from prunekit.commands.progress import Display
     from prunekit.errors import PrunekitError
-    from prunekit.loading.context import adapter_for
     from prunekit.loading.pretrained import graph_of, located, open_config, open_model
+    from prunekit.loading.structure import adapter_for
 
     directories.check_output(output)
     directory = located(model)

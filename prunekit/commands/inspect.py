@@ -13,7 +13,7 @@ from prunekit.commands.tree import model_tree
 
 if TYPE_CHECKING:
     from prunekit.find.graph import DependencyGraph
-    from prunekit.loading.context import ModelStructure
+    from prunekit.loading.structure import ModelStructure
 
 
 def inspect(
@@ -32,7 +32,7 @@ def inspect(
     Only the config is read; no weights are loaded.
     """
     from prunekit.find.graph_export import check_format
-    from prunekit.loading.context import open_structure
+    from prunekit.loading.structure import open_structure
 
     if export is not None:
         check_format(export)

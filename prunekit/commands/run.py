@@ -113,7 +113,7 @@ def start(data: dict[str, Any]) -> None:
     """Run the recipe in `data`, show how it goes and what came of it."""
     from prunekit import run
     from prunekit.commands.progress import Display
-    from prunekit.loading.context import resolve
+    from prunekit.loading.resolve import resolve
     from prunekit.report.report import table
 
     recipe = resolve(data)

@@ -32,8 +32,8 @@ def vocabulary(
     from prunekit.commands.progress import Display
     from prunekit.cut import checkpoint
     from prunekit.errors import PrunekitError
-    from prunekit.loading.context import adapter_for
     from prunekit.loading.pretrained import located, open_config, open_model, open_tokenizer
+    from prunekit.loading.structure import adapter_for
     from prunekit.vocabulary.pruning import prune_vocabulary, text_lines
 
     directories.check_output(output)

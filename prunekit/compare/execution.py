@@ -17,7 +17,8 @@ from prunekit.compare.records import Sources, read_record, same_recipe, sources_
 from prunekit.compare.spec import ANSWERS, DENSE, UNCUT, Comparison, Trial, sidecar_path, trial_directory, trial_recipe
 from prunekit.errors import PrunekitError, error_line, one_line
 from prunekit.find.groups import PruningPlan
-from prunekit.loading.context import open_run_context, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.resolve import resolve
 from prunekit.measure.predictions import Predictions
 from prunekit.pipeline.evaluation import first_rows, quality_of
 from prunekit.pipeline.run import run

@@ -14,7 +14,7 @@ from prunekit.compare.spec import Comparison, Trial, trial_directory, trial_reci
 from prunekit.data.metrics import METRICS
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import PruningPlan
-from prunekit.loading.context import model_of, open_task
+from prunekit.loading.task import model_of, open_task
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import Recipe
 from prunekit.report.report import Report

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from prunekit._support.suggest import hint
 from prunekit.errors import PrunekitError
-from prunekit.loading.context import resolve
+from prunekit.loading.resolve import resolve
 from prunekit.recipe import BudgetSection, Recipe, Section, over, read_yaml
 
 DENSE = "dense"

@@ -15,7 +15,8 @@ from prunekit.cut.surgery import cut_copy
 from prunekit.find.groups import PruningPlan
 from prunekit.latency.timing import speedups
 from prunekit.latency.workload import inputs_for
-from prunekit.loading.context import open_run_context, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.resolve import resolve
 from prunekit.measure.environment import environment
 from prunekit.recipe import Recipe, over
 

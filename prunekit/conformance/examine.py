@@ -9,8 +9,8 @@ from prunekit.conformance import CHECKS, Check, ModelUnderTest, Skip
 from prunekit.conformance.checks import outcome
 from prunekit.cut.checkpoint import is_pruned
 from prunekit.errors import PrunekitError
-from prunekit.loading.context import adapter_for
 from prunekit.loading.pretrained import located, open_config, open_model
+from prunekit.loading.structure import adapter_for
 from prunekit.measure.equivalence import ALARM
 
 FIRST = "trace"

@@ -17,8 +17,10 @@ from prunekit.latency.cost_model import CostModel, calibrate
 from prunekit.latency.timing import threads_of
 from prunekit.latency.workload import Inputs, check_workloads, example_of, inputs_for
 from prunekit.learn.selection.size_search import prune_to_size_uniform
-from prunekit.loading.context import RunContext, adapter_for, device_of
+from prunekit.loading.context import RunContext
+from prunekit.loading.device import device_of
 from prunekit.loading.pretrained import graph_of, located, open_config, open_model
+from prunekit.loading.structure import adapter_for
 from prunekit.recipe import Recipe, Workload
 from prunekit.vocabulary.pruning import plan_for, required_token_ids
 

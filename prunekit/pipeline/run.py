@@ -11,8 +11,9 @@ from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import discover
 from prunekit.find.groups import PruningPlan
-from prunekit.loading.context import open_run_context, open_strategy, resolve
+from prunekit.loading.context import open_run_context, open_strategy
 from prunekit.loading.pretrained import original_of
+from prunekit.loading.resolve import resolve
 from prunekit.pipeline.evaluation import evaluate_run, report_on
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.stages import Line

@@ -7,7 +7,8 @@ import pytest
 from prunekit.data.asr import ASR, normaliser
 from prunekit.data.metrics import metric
 from prunekit.errors import PrunekitError
-from prunekit.loading.context import open_task, resolve
+from prunekit.loading.resolve import resolve
+from prunekit.loading.task import open_task
 from prunekit.recipe import TaskSection
 
 

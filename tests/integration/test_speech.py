@@ -19,7 +19,8 @@ from transformers import (
 
 import prunekit
 from prunekit import PrunekitError, Recipe
-from prunekit.loading.context import open_run_context, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.resolve import resolve
 from prunekit.pipeline.run import run
 
 SIZES = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}

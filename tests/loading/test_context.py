@@ -8,7 +8,10 @@ from transformers import AutoModelForSeq2SeqLM, MT5Config, NllbMoeConfig, T5Conf
 
 from prunekit import PrunekitError, PruningPlan, Recipe, prune
 from prunekit.cut import checkpoint
-from prunekit.loading.context import adapter_for, device_of, open_run_context, open_structure, resolve
+from prunekit.loading.context import open_run_context
+from prunekit.loading.device import device_of
+from prunekit.loading.resolve import resolve
+from prunekit.loading.structure import adapter_for, open_structure
 
 
 def on_files(model, pairs, **keys):

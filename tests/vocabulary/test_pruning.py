@@ -13,8 +13,8 @@ import prunekit
 from prunekit import PrunekitError, PruningPlan, Recipe, prune_vocabulary
 from prunekit.cli import app
 from prunekit.cut.checkpoint import read_config
-from prunekit.loading.context import adapter_for
 from prunekit.loading.pretrained import open_config, open_model
+from prunekit.loading.structure import adapter_for
 from prunekit.pipeline.run import run
 
 NUMBERS = [f"{tens}{ones}" for tens in ("twenty", "thirty") for ones in ("one", "two", "three", "four", "five")]
