@@ -5,7 +5,7 @@ import pytest
 from prunekit import PruningPlan, plugins, prune
 from prunekit.conformance import CHECKS
 from prunekit.cut import checkpoint
-from prunekit.loading import context
+from prunekit.loading import structure
 from prunekit.loading.pretrained import open_config, open_model
 from prunekit_adapters.t5 import T5
 
@@ -46,7 +46,7 @@ class Uncut(T5):
 
 
 def checked_with(prunekit, monkeypatch, wrong, directory):
-    monkeypatch.setattr(context, "load", lambda kind, name: wrong)
+    monkeypatch.setattr(structure, "load", lambda kind, name: wrong)
     return prunekit("check", directory)
 
 

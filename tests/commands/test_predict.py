@@ -36,7 +36,7 @@ def measuring(monkeypatch):
                 {name: [Spent(speedup if name == first else 1.0)] for name in calls}, {name: [1.0] for name in calls}
             )
 
-        monkeypatch.setattr(timing, "take_turns", turns)
+        monkeypatch.setattr(timing, "interleave", turns)
 
     return measures
 
