@@ -46,28 +46,28 @@ def _nothing() -> None:
 class TrainingContext:
     """What every training of a run shares: data, settings, the directory to resume from, and who listens.
 
-    `claim` is called before anything is written to `directory`; `ledger` counts what is spent. `dev` are the rows that
-    losses are measured on, `dev_batch` at a time; what a frozen encoder gives is remembered up to `states_limit` bytes.
+    `claim` is called before anything is written to `directory`; `budget` counts what is spent. `dev` are the rows that
+    losses are measured on, `dev_batch` at a time; `encoder_cache_limit` is in bytes.
     """
 
     processor: Processor
-    rows: EncodedDataset
+    train: EncodedDataset
     dev: EncodedDataset
-    section: TrainingSection
+    training: TrainingSection
     directory: Path
-    journal: Path
+    log: Path
     seed: int
     device: str
     dev_batch: int = 32
     progress: Progress | None = None
     claim: Callable[[], None] = _nothing
-    ledger: BudgetTracker = field(default_factory=BudgetTracker)
-    states_limit: int = LIMIT
+    budget: BudgetTracker = field(default_factory=BudgetTracker)
+    encoder_cache_limit: int = LIMIT
 
     @property
-    def pace(self) -> StepCounter:
+    def step_counter(self) -> StepCounter:
         """How many examples a step sees."""
-        return StepCounter(len(self.rows), self.section.batch * self.section.accumulate)
+        return StepCounter(len(self.train), self.training.batch * self.training.accumulate)
 
 
 class Bench:
@@ -81,12 +81,12 @@ class Bench:
         self,
         model: PreTrainedModel,
         context: TrainingContext,
-        judge: Callable[[PreTrainedModel], float],
+        evaluate: Callable[[PreTrainedModel], float],
         groups: Sequence[PruningGroup],
         teacher: Teacher | None = None,
         phase: str = "learn",
     ):
-        self.model, self.context, self.judge, self.teacher = model, context, judge, teacher
+        self.model, self.context, self.evaluate_model, self.teacher = model, context, evaluate, teacher
         self.groups, self.phase = tuple(groups), phase
         self._trainings = 0
 
@@ -97,13 +97,13 @@ class Bench:
         if by == "magnitude":
             return importance.magnitude(self.model, groups, self.groups)
         chosen = self._batches(batches)
-        self.context.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
+        self.context.budget.charge(sum(len(batch["labels"]) for batch in chosen))
         return importance.first_order(self.model, groups, chosen, loss_of, self.groups)
 
     def reconstruction(self, groups: Sequence[PruningGroup], batches: int = 16) -> Reconstruction:
         """How heads and FFN channels depend on each other on this many training batches: scores, and a refit."""
         chosen = self._batches(batches)
-        self.context.ledger.charge(sum(len(batch["labels"]) for batch in chosen))
+        self.context.budget.charge(sum(len(batch["labels"]) for batch in chosen))
         return reconstruction(self.model, groups, chosen)
 
     def loss(self, plan: PruningPlan) -> float:
@@ -115,19 +115,19 @@ class Bench:
 
     def losses(self, plans: Iterable[PruningPlan]) -> list[float]:
         """`loss` of every plan, for less: dropped layers don't run, nor does an encoder that all plans leave alone."""
-        asked, bypass, memory = list(plans), LayerSkip(), EncoderCache(self.context.states_limit)
+        asked, skip, cache = list(plans), LayerSkip(), EncoderCache(self.context.encoder_cache_limit)
         touched = {group.stack for plan in asked for group in self.groups if len(plan.of(group)) < len(group)}
         alone = touched <= {"decoder"}
 
         def batches() -> Iterator[dict[str, Any]]:
             for batch in self._dev:
-                memory.rows = batch["index"].tolist() if alone else None
+                cache.rows = batch["index"].tolist() if alone else None
                 yield batch
 
         found = []
-        with bypass.of(self.model, self.groups), memory.of(cast(Any, self.model).get_encoder()):
+        with skip.of(self.model, self.groups), cache.of(cast(Any, self.model).get_encoder()):
             for plan in asked:
-                bypass.choose(self.groups, plan)
+                skip.choose(self.groups, plan)
                 with masked(self.model, self.groups, plan):
                     found.append(mean_loss(self.model, batches()))
         return found
@@ -153,7 +153,7 @@ class Bench:
             return
         self._trainings += 1
         context = self.context
-        context.ledger.charge(context.pace.examples(steps))
+        context.budget.charge(context.step_counter.examples(steps))
         context.claim()
         place = context.directory / f"{self.phase}-{self._trainings}"
         done = place / "done.safetensors"
@@ -163,7 +163,7 @@ class Bench:
             if done.exists():
                 load_phase(self.model, done)
             else:
-                self._fit(losses, gates, steps, learning_rate or context.section.learning_rate, place, frozen_stacks)
+                self._fit(losses, gates, steps, learning_rate or context.training.learning_rate, place, frozen_stacks)
                 save_phase(self.model, done)
         finally:
             if gates is not None:
@@ -171,16 +171,16 @@ class Bench:
 
     def evaluate(self) -> float:
         """The headline metric on the dev set."""
-        return self.judge(self.model)
+        return self.evaluate_model(self.model)
 
     def _fit(
         self, losses: Distillation, gates: Gates | None, steps: int, rate: float, place: Path, still: Sequence[str]
     ) -> None:
         context = self.context
-        args = training_arguments(context.section, place, steps, rate, context.seed, context.device)
-        listeners = [LogCallback(context.journal, self.phase, context.progress), BudgetCallback(context.ledger)]
+        args = training_arguments(context.training, place, steps, rate, context.seed, context.device)
+        listeners = [LogCallback(context.log, self.phase, context.progress), BudgetCallback(context.budget)]
         checkpoint = get_last_checkpoint(str(place)) if place.exists() else None  # type: ignore[no-untyped-call]
-        self.fit(losses, gates, args, context.rows, listeners, checkpoint, still)
+        self.fit(losses, gates, args, context.train, listeners, checkpoint, still)
         for leftover in place.glob("checkpoint-*"):
             shutil.rmtree(leftover)
 
@@ -196,13 +196,13 @@ class Bench:
     ) -> None:
         """One training by the trainer's own arguments, for the engine; strategies call `train`."""
         context = self.context
-        memories = self._memories(losses, frozen_stacks)
+        encoder_caches = self._encoder_caches(losses, frozen_stacks)
         masks = Masks(self.model, self.groups) if gates is not None else None
         set_seed(context.seed)
         trainer = PruningTrainer(
             self.model,
             args,
-            context.section,
+            context.training,
             losses,
             gates=gates,
             masks=masks,
@@ -210,15 +210,15 @@ class Bench:
             student_layers={stack: self._layers[stack] for stack in losses.hidden},
             train_dataset=rows,
             data_collator=Collator(context.processor, self.model),
-            memories=list(memories.values()),
+            encoder_caches=list(encoder_caches.values()),
             callbacks=list(listeners),
         )
         try:
             with ExitStack() as block:
                 block.enter_context(frozen_parts(self.model, frozen_stacks))
-                block.enter_context(dropout_at(self.model, context.section.dropout))
-                for whole, memory in memories.items():
-                    block.enter_context(memory.of(cast(Any, whole).get_encoder()))
+                block.enter_context(dropout_at(self.model, context.training.dropout))
+                for whole, cache in encoder_caches.items():
+                    block.enter_context(cache.of(cast(Any, whole).get_encoder()))
                 trainer.train(resume_from_checkpoint=checkpoint)
         finally:
             trainer.release()
@@ -226,11 +226,13 @@ class Bench:
                 masks.remove()
         self.model.train(False)
 
-    def _memories(self, losses: Distillation, frozen_stacks: Sequence[str]) -> dict[PreTrainedModel, EncoderCache]:
+    def _encoder_caches(
+        self, losses: Distillation, frozen_stacks: Sequence[str]
+    ) -> dict[PreTrainedModel, EncoderCache]:
         """Of the models whose encoders give the same each time: one that is frozen, and the teacher's."""
         found = {}
         if "encoder" in frozen_stacks and "encoder" not in losses.hidden:
-            found[self.model] = EncoderCache(self.context.states_limit)
+            found[self.model] = EncoderCache(self.context.encoder_cache_limit)
         if self.teacher is not None and losses.needs_teacher and "encoder" not in losses.hidden:
             found[self.teacher.model] = self.teacher.cache.states
         return found
@@ -251,8 +253,8 @@ class Bench:
     def _batches(self, count: int) -> list[dict[str, Any]]:
         """The first batches of a fixed shuffle of the training rows."""
         context = self.context
-        size = min(context.section.batch, len(context.rows))
-        order = torch.randperm(len(context.rows), generator=torch.Generator().manual_seed(context.seed)).tolist()
+        size = min(context.training.batch, len(context.train))
+        order = torch.randperm(len(context.train), generator=torch.Generator().manual_seed(context.seed)).tolist()
         whole = min(count, len(order) // size) * size
         collate = Collator(context.processor, self.model)
-        return list(collate_batches(context.rows, order[:whole], size, collate, self.model))
+        return list(collate_batches(context.train, order[:whole], size, collate, self.model))

@@ -43,7 +43,7 @@ class Problem:
         """The group of one stack's layers."""
         return self.pick(Kind.LAYERS, stack)[0]
 
-    def largest(self, part: str, sparsity: float) -> float:
+    def max_parameters(self, part: str, sparsity: float) -> float:
         """The most parameters that may stay of a part at this sparsity."""
         return (1 - sparsity) * self.whole[part]
 

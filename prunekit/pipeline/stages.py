@@ -89,17 +89,17 @@ class Line:
         task, processor, recipe, place = self.context.task, self.live.processor, self.recipe, self.place
         self.around = TrainingContext(
             processor=processor,
-            rows=processor.encode(task.train),
+            train=processor.encode(task.train),
             dev=processor.encode(first_rows(task.dev, recipe.measure.dev_examples)),
-            section=recipe.training,
+            training=recipe.training,
             directory=place.work,
-            journal=place.journal,
+            log=place.journal,
             seed=recipe.seed,
             device=self.context.device,
             dev_batch=recipe.measure.batch,
             progress=self.progress,
             claim=place.open,
-            ledger=self.ledger,
+            budget=self.ledger,
         )
         proofs, collate = processor.encode(first_rows(task.dev, PROOFS)), Collator(processor, self.model)
         self.proofs = list(collate_batches(proofs, range(len(proofs)), PROOFS // 2, collate, self.model))
@@ -123,7 +123,7 @@ class Line:
     def teach(self) -> None:
         """Train the dense model on the task if the recipe asks for it; refuse one that cannot do the task at all."""
         losses, phase = Distillation(**self.recipe.teacher.distillation.model_dump()), self.recipe.teacher
-        bench = self._bench("teacher", None, dataclasses.replace(self.around, ledger=BudgetTracker()))
+        bench = self._bench("teacher", None, dataclasses.replace(self.around, budget=BudgetTracker()))
         bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
         metric, quality = self.context.task.metrics[0], self._judge(self.model)
         if (quality if metric.higher_is_better else 1 - quality) < self.recipe.measure.least_quality:
@@ -193,7 +193,7 @@ class Line:
         """The steps of recovery that the budget has left; with two limits, those of the tighter one."""
         budget, limits = self.recipe.budget, []
         if budget.examples is not None:
-            limits.append(self.around.pace.steps(budget.examples - self.ledger.examples))
+            limits.append(self.around.step_counter.steps(budget.examples - self.ledger.examples))
         if budget.cpu_seconds is not None:
             still = self.recipe.recovery.frozen
             found = estimate_step_cost(bench, losses, still, WATCHED * budget.cpu_seconds)

@@ -100,7 +100,7 @@ class StrategySuite:
     def test_targets_are_met_from_above(self, trial: StrategyTrial) -> None:
         """At least what was promised goes, and less than one rounding step more."""
         for part, sparsity in self.targets.items():
-            left, most = trial.problem.sizes[part].of(trial.whole), trial.problem.largest(part, sparsity)
+            left, most = trial.problem.sizes[part].of(trial.whole), trial.problem.max_parameters(part, sparsity)
             assert left <= most, f"{left} parameters stay of the {part}, but at {sparsity:.0%} at most {most:.0f} may"
             assert most - left < step(trial, part, self.round_to), f"the {part} loses more than the target asks"
 

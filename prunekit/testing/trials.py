@@ -97,11 +97,11 @@ def training_context(model: PreTrainedModel, directory: Path, seed: int) -> Trai
     section = TrainingSection(batch=8, learning_rate=1e-3, precision="fp32", dropout=0.0)
     return TrainingContext(
         processor=TextProcessor(tokenizer, TaskSection()),
-        rows=rows,
+        train=rows,
         dev=rows,
-        section=section,
+        training=section,
         directory=directory,
-        journal=directory / "log.jsonl",
+        log=directory / "log.jsonl",
         seed=seed,
         device="cpu",
     )

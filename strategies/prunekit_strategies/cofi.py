@@ -73,7 +73,7 @@ class CoFi(Strategy):
         counted = ["non_embedding"] if self.stacks == "both" and self.constraints == "global" else parts
         for part in counted:
             least = problem.sizes[part].counted({group.name: 0 for group in groups})
-            if least > problem.largest(part, self.sparsity):
+            if least > problem.max_parameters(part, self.sparsity):
                 raise PrunekitError(
                     f"{'/'.join(self.masks)} are at most {1 - least / problem.whole[part]:.0%} of what {part} counts; "
                     "name more kinds of masks, or a lower sparsity."

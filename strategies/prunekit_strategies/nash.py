@@ -76,15 +76,17 @@ class Nash(Strategy):
         else:
             layers = checked_layers(problem, "decoder", self.decoder_layers)
         shorter = PruningPlan({"decoder.layers": layers})
-        return shorter.then(self.rebuilt(problem, bench)) if self.narrowing == "reconstruction" else shorter
+        return shorter.then(self.reconstruct_encoder(problem, bench)) if self.narrowing == "reconstruction" else shorter
 
-    def rebuilt(self, problem, bench):
+    def reconstruct_encoder(self, problem, bench):
         """The units of the encoder that the others can least stand in for; those are refitted to what goes."""
         if self.encoder_sparsity == 0:
             return PruningPlan()
         found = bench.reconstruction(problem.widths("encoder"))
-        largest = problem.largest("encoder", self.encoder_sparsity)
-        plan = prune_to_size_uniform(found.groups, found.scores, problem.sizes["encoder"], largest, problem.round_to)
+        max_parameters = problem.max_parameters("encoder", self.encoder_sparsity)
+        plan = prune_to_size_uniform(
+            found.groups, found.scores, problem.sizes["encoder"], max_parameters, problem.round_to
+        )
         found.refit(plan)
         return plan
 
@@ -98,7 +100,7 @@ class Nash(Strategy):
             return PruningPlan()
         gates = self.gates(problem)
         bench.train(losses, gates=gates, steps=self.steps)
-        return self.softly(gates, bench) if self.final_masks == "soft" else self.exactly(problem, gates, bench)
+        return self.soft_plan(gates, bench) if self.final_masks == "soft" else self.hard_plan(problem, gates, bench)
 
     def gates(self, problem):
         schedule = SparsitySchedule(self.encoder_sparsity, round(self.warmup * self.steps))
@@ -112,14 +114,14 @@ class Nash(Strategy):
             self.multiplier_learning_rate,
         )
 
-    def exactly(self, problem, gates, bench):
+    def hard_plan(self, problem, gates, bench):
         """The units with the highest gates, as many as the target leaves room for."""
         scores = gates.scores() if self.steps else bench.scores(gates.groups)
         choose = prune_to_size_uniform if self.per_layer_uniform else prune_to_size
-        largest = problem.largest("encoder", self.encoder_sparsity)
-        return choose(gates.groups, scores, problem.sizes["encoder"], largest, problem.round_to)
+        max_parameters = problem.max_parameters("encoder", self.encoder_sparsity)
+        return choose(gates.groups, scores, problem.sizes["encoder"], max_parameters, problem.round_to)
 
-    def softly(self, gates, bench):
+    def soft_plan(self, gates, bench):
         """As released: every layer loses as many units as are expected to go, what stays is scaled by its gate."""
         masks = gates.deterministic()
         bench.fold(masks)

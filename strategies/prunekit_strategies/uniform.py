@@ -69,8 +69,8 @@ class Uniform(Strategy):
                 for group in groups:
                     gone = set(group.ids) - set(before.of(group))
                     spent[group.name][group.positions(gone)] = float("-inf")
-                largest = size.whole - share * (size.whole - problem.largest(stack, sparsity))
-                plan = plan.then(prune_to_size_uniform(groups, spent, size, largest, problem.round_to))
+                max_parameters = size.whole - share * (size.whole - problem.max_parameters(stack, sparsity))
+                plan = plan.then(prune_to_size_uniform(groups, spent, size, max_parameters, problem.round_to))
         return plan
 
 

@@ -15,7 +15,7 @@ from prunekit.find.groups import groups_after
 from prunekit.learn.bench import LABELS, Bench
 from prunekit.learn.training import step_cost
 from prunekit.learn.training.distillation import Distillation
-from prunekit.learn.training.step_cost import TIMED, WARM_UP, estimate_step_cost, standard_deviation
+from prunekit.learn.training.step_cost import TIMED, WARM_UP, estimate_step_cost, spread_batches
 from prunekit.recipe import TaskSection
 
 KINDS = {"heads", "ffn", "layers"}
@@ -37,7 +37,7 @@ def test_a_plan_for_a_model_that_was_cut_before_speaks_of_the_original(bench, ev
     last = next(g.ids for g in bench.groups if g.name == "decoder.layers")[-1:]
     before = PruningPlan({"decoder.layers": last})
     live = groups_after(every.graph.groups, before)
-    left = Bench(every.cut(before), bench.context, bench.judge, live)
+    left = Bench(every.cut(before), bench.context, bench.evaluate_model, live)
     plan = PruningPlan({name: ids for name, ids in half(live).kept.items() if name != "decoder.layers"})
     expected = loss_by_hand(every.cut(before.then(plan)), bench.context.dev)
     assert left.loss(plan) == pytest.approx(expected, rel=1e-4)
@@ -62,7 +62,7 @@ def test_a_price_is_found_on_a_copy(bench, logits, tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
     assert not bench.model.training
     assert bench.teacher.cache.rows == {}
-    assert bench.context.ledger.examples == 0
+    assert bench.context.budget.examples == 0
     assert not (tmp_path / "work").exists()
     assert not (tmp_path / "log").exists()
 
@@ -97,8 +97,8 @@ def test_a_teacher_is_asked_again_where_its_answers_do_not_fit(bench, limit):
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_a_frozen_encoder_runs_once_for_every_row_and_without_noise(bench, dropout):
     runs = []
-    section = bench.context.section.model_copy(update={"dropout": dropout})
-    bench.context = dataclasses.replace(bench.context, section=section)
+    section = bench.context.training.model_copy(update={"dropout": dropout})
+    bench.context = dataclasses.replace(bench.context, training=section)
     first = next(m for m in bench.model.get_encoder().modules() if isinstance(m, torch.nn.Embedding))
     first.register_forward_hook(lambda module, *_: runs.append(module.training))
     bench.train(LABELS, steps=12, frozen_stacks=("encoder",))
@@ -113,7 +113,7 @@ def test_probed_batches_are_like_an_epochs(letters, tmp_path):
     path.write_text("".join(json.dumps({"a": " ".join("a" * n), "b": "b"}) + "\n" for n in lengths))
     section = TaskSection(train=str(path), eval=str(path), source="a", target="b", metric="exact_match")
     rows = TextProcessor(letters, section).encode(from_files(section).train)
-    chosen = standard_deviation(rows, 4, WARM_UP + TIMED, seed=0)
+    chosen = spread_batches(rows, 4, WARM_UP + TIMED, seed=0)
     assert len(chosen) == 4 * (WARM_UP + TIMED)
     probed = [len(chosen[n]["source"]) for n in range(len(chosen))]
     batches = [probed[start : start + 4] for start in range(0, len(probed), 4)]

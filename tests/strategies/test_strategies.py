@@ -153,13 +153,13 @@ def test_folding_once_gives_the_model_that_was_masked_softly(case, batch, tmp_pa
     seen = {}
 
     class Watching(Nash):
-        def softly(self, gates, bench):
+        def soft_plan(self, gates, bench):
             masks = Masks(bench.model, bench.groups)
             masks.values.update(gates.deterministic())
             with torch.inference_mode():
                 seen["logits"] = bench.model(**batch).logits.clone()
             masks.remove()
-            return super().softly(gates, bench)
+            return super().soft_plan(gates, bench)
 
     strategy = Watching(preset="code-faithful", decoder_layers=2, steps=8, gate_learning_rate=0.3)
     trial = try_out(strategy, "t5", tmp_path)

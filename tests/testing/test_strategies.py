@@ -19,8 +19,10 @@ class Halves(Strategy):
 
     def plan(self, problem, bench):
         groups = problem.widths("encoder")
-        largest = problem.largest("encoder", self.share)
-        return prune_to_size_uniform(groups, bench.scores(groups), problem.sizes["encoder"], largest, problem.round_to)
+        max_parameters = problem.max_parameters("encoder", self.share)
+        return prune_to_size_uniform(
+            groups, bench.scores(groups), problem.sizes["encoder"], max_parameters, problem.round_to
+        )
 
 
 class Mute(Halves):
@@ -90,7 +92,7 @@ class Moody(Halves):
         groups = problem.widths("encoder")
         scores = {g.name: torch.rand(len(g), generator=GENERATOR) for g in groups}
         return prune_to_size_uniform(
-            groups, scores, problem.sizes["encoder"], problem.largest("encoder", 0.5), problem.round_to
+            groups, scores, problem.sizes["encoder"], problem.max_parameters("encoder", 0.5), problem.round_to
         )
 
 

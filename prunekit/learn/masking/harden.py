@@ -29,7 +29,7 @@ def harden(problem: Problem, gates: HardConcreteGates) -> PruningPlan:
     return plan
 
 
-def largest_plan(constraint: Constraint) -> float:
+def max_parameters_of(constraint: Constraint) -> float:
     """The most parameters that may stay at the end of the schedule."""
     return (1 - constraint.schedule.target) * constraint.whole
 
@@ -71,7 +71,7 @@ def _dimensions(problem: Problem, gates: HardConcreteGates) -> PruningPlan:
 
 def _room(gates: HardConcreteGates, counts: Mapping[str, int]) -> bool:
     """Whether every constraint allows this few units: as much is left as its target asks, or more."""
-    return all(constraint.size.counted(counts) >= largest_plan(constraint) for constraint in gates.constraints)
+    return all(constraint.size.counted(counts) >= max_parameters_of(constraint) for constraint in gates.constraints)
 
 
 def _part(problem: Problem, gates: HardConcreteGates, constraint: Constraint, before: PruningPlan) -> PruningPlan:
@@ -80,13 +80,13 @@ def _part(problem: Problem, gates: HardConcreteGates, constraint: Constraint, be
     named = {group.name: group for group in problem.groups}
     counts = {name: len(before.of(named[name])) for name in before.kept if named[name].kind is not Kind.LAYERS}
     scores = _probabilities(gates)
-    empty = set(_empty_sublayers(gates, groups, FixedSize(constraint.size, counts, {}), largest_plan(constraint)))
+    empty = set(_empty_sublayers(gates, groups, FixedSize(constraint.size, counts, {}), max_parameters_of(constraint)))
     while True:
         plan = PruningPlan({name: () for name in empty})
         layers = _layers(problem, gates, plan)
         settled = _settled(constraint.size, problem, counts, plan.then(layers))
         active = [group for group in groups if group.name not in empty]
-        plan = plan.then(prune_to_size(active, scores, settled, largest_plan(constraint), problem.round_to)).then(
+        plan = plan.then(prune_to_size(active, scores, settled, max_parameters_of(constraint), problem.round_to)).then(
             layers
         )
         emptied = {group.name for group in active if not plan.of(group)}

@@ -73,11 +73,11 @@ def prune_to_size(
     groups: Sequence[PruningGroup],
     scores: Mapping[str, Tensor],
     size: SizeFunction,
-    largest: float,
+    max_parameters: float,
     round_to: int = 1,
     priority: Callable[[Chunk], tuple[float, ...]] = by_score,
 ) -> PruningPlan:
-    """The plan that drops chunks in order of priority until `size` is at most `largest`, and no more than needed.
+    """The plan that drops chunks in order of priority until `size` is at most `max_parameters`, and no more.
 
     The target is met from above: after the greedy pass every chunk that can come back without missing it does, in the
     reverse order of priority, so that what is removed too much is less than any one chunk that could return. A chunk
@@ -89,11 +89,11 @@ def prune_to_size(
     counts = {group.name: len(group) for group in groups}
     gone: dict[str, list[Chunk]] = {group.name: [] for group in groups}
     for chunk in order:
-        if size.counted(counts) <= largest:
+        if size.counted(counts) <= max_parameters:
             break
         counts[chunk.group] -= len(chunk.units)
         gone[chunk.group].append(chunk)
-    while back := _returnable(gone, counts, size, largest, priority):
+    while back := _returnable(gone, counts, size, max_parameters, priority):
         counts[back.group] += len(back.units)
         gone[back.group].pop()
     dropped = {name: {unit for chunk in parts for unit in chunk.units} for name, parts in gone.items()}
@@ -104,13 +104,13 @@ def _returnable(
     gone: Mapping[str, list[Chunk]],
     counts: Mapping[str, int],
     size: SizeFunction,
-    largest: float,
+    max_parameters: float,
     priority: Callable[[Chunk], tuple[float, ...]],
 ) -> Chunk | None:
-    """The chunk of least priority, among the last ones to go of each group, that fits under `largest` again."""
+    """The chunk of least priority, among the last ones to go of each group, that fits under `max_parameters` again."""
     last = sorted((parts[-1] for parts in gone.values() if parts), key=priority, reverse=True)
     for chunk in last:
-        if size.counted({**counts, chunk.group: counts[chunk.group] + len(chunk.units)}) <= largest:
+        if size.counted({**counts, chunk.group: counts[chunk.group] + len(chunk.units)}) <= max_parameters:
             return chunk
     return None
 
@@ -124,7 +124,11 @@ def _in_group_order(queue: list[Chunk]) -> list[Chunk]:
 
 
 def prune_to_size_uniform(
-    groups: Sequence[PruningGroup], scores: Mapping[str, Tensor], size: SizeFunction, largest: float, round_to: int = 1
+    groups: Sequence[PruningGroup],
+    scores: Mapping[str, Tensor],
+    size: SizeFunction,
+    max_parameters: float,
+    round_to: int = 1,
 ) -> PruningPlan:
     """`prune_to_size` with the same share of every group going, up to rounding; scores decide only within a group."""
-    return prune_to_size(groups, scores, size, largest, round_to, priority=by_share)
+    return prune_to_size(groups, scores, size, max_parameters, round_to, priority=by_share)

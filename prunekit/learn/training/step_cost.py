@@ -39,39 +39,39 @@ def _timed(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str], cou
     """The price by so many steps, after a few that do not count.
 
     The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. They come a
-    second time where the teacher's answers, or what a frozen encoder gives, will be remembered; the memories are as
+    second time where the teacher's answers, or what a frozen encoder gives, will be remembered; the caches are as
     short there, for so few rows, as the real ones are for all.
     """
     context = bench.context
-    pace, steps = context.pace, WARM_UP + count
+    counter, steps = context.step_counter, WARM_UP + count
     taught = losses.needs_teacher and bench.teacher is not None
     remembered = "encoder" in frozen_stacks or (taught and "encoder" not in losses.hidden)
     with tempfile.TemporaryDirectory() as place:
         args = training_arguments(
-            context.section, Path(place), steps * (1 + remembered), 1e-5, context.seed, context.device
+            context.training, Path(place), steps * (1 + remembered), 1e-5, context.seed, context.device
         )
         args.save_strategy, args.train_sampling_strategy = "no", "sequential"
         marks = StepTimerCallback(context.device)
-        copied = _copied(bench, Path(place), min(1.0, steps * pace.batch / pace.rows))
-        rows = standard_deviation(context.rows, pace.batch, steps, context.seed)
+        copied = _copied(bench, Path(place), min(1.0, steps * counter.batch / counter.rows))
+        rows = spread_batches(context.train, counter.batch, steps, context.seed)
         copied.fit(losses, None, args, rows, [marks], frozen_stacks=frozen_stacks)
     fresh = marks.mean(WARM_UP, steps)
     cached = marks.mean(steps + WARM_UP, 2 * steps) if remembered else fresh
     if not frozen_stacks and taught and bench.teacher is not None:
         known = bench.teacher.cache.rows  # of an earlier training
-        fresh = cached if all((row, losses.temperature) in known for row in range(pace.rows)) else fresh
-    return StepCost(fresh, cached, pace.epoch)
+        fresh = cached if all((row, losses.temperature) in known for row in range(counter.rows)) else fresh
+    return StepCost(fresh, cached, counter.epoch)
 
 
 def _copied(bench: Bench, place: Path, share: float) -> Bench:
-    """The bench with a copy of its model, empty and smaller memories, and nobody to listen or to charge."""
-    limit = int(bench.context.states_limit * share)
-    context = replace(bench.context, directory=place, progress=None, ledger=BudgetTracker(), states_limit=limit)
+    """The bench with a copy of its model, empty and smaller caches, and nobody to listen or to charge."""
+    limit = int(bench.context.encoder_cache_limit * share)
+    context = replace(bench.context, directory=place, progress=None, budget=BudgetTracker(), encoder_cache_limit=limit)
     teacher = bench.teacher
     if teacher is not None:
         cache = TeacherCache(int(teacher.cache.limit * share), int(teacher.cache.states.limit * share))
         teacher = Teacher(teacher.model, teacher.layers, cache, teacher.dimensions)
-    return Bench(copy.deepcopy(bench.model), context, bench.judge, bench.groups, teacher, bench.phase)
+    return Bench(copy.deepcopy(bench.model), context, bench.evaluate_model, bench.groups, teacher, bench.phase)
 
 
 class StepTimerCallback(TrainerCallback):
@@ -94,7 +94,7 @@ class StepTimerCallback(TrainerCallback):
         return max((self.times[end] - self.times[start]) / (end - start), 1e-6)
 
 
-def standard_deviation(rows: EncodedDataset, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
+def spread_batches(rows: EncodedDataset, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
     """That many batches, in random order, from evenly spaced places in an epoch sorted as the trainer sorts it."""
     generator = torch.Generator().manual_seed(seed)
     order = list(LengthGroupedSampler(batch, lengths=rows.lengths, generator=generator))

@@ -85,7 +85,7 @@ class PruningTrainer(Seq2SeqTrainer):
         masks: Masks | None = None,
         teacher: Teacher | None = None,
         student_layers: Mapping[str, list[str]] | None = None,
-        memories: Sequence[EncoderCache] = (),
+        encoder_caches: Sequence[EncoderCache] = (),
         **rest: Any,
     ):
         super().__init__(model, args, **rest)
@@ -93,7 +93,7 @@ class PruningTrainer(Seq2SeqTrainer):
         self.model_accepts_loss_kwargs = False  # the losses are means over the batch: divide them when accumulating
         self.section, self.distillation, self.gates, self.masks = section, distillation, gates, masks
         self.teacher = teacher if distillation.needs_teacher else None
-        self.memories = memories
+        self.encoder_caches = encoder_caches
         self.hidden: HiddenStateLoss | None = None
         if self.teacher is not None and distillation.hidden:
             source, gated = self.teacher, gates.groups if gates is not None else ()
@@ -107,8 +107,8 @@ class PruningTrainer(Seq2SeqTrainer):
         """The distillation's terms plus the gates' penalty."""
         index = inputs.pop("index", None)
         inputs = to_device(inputs, self.model)
-        for memory in self.memories:
-            memory.rows = None if index is None else index.tolist()
+        for cache in self.encoder_caches:
+            cache.rows = None if index is None else index.tolist()
         step = self.state.global_step
         if self.gates is not None and self.masks is not None:
             device = inputs["labels"].device
@@ -116,12 +116,12 @@ class PruningTrainer(Seq2SeqTrainer):
         outputs = model(**inputs, use_cache=False)
         loss = self.distillation.cross_entropy * outputs.loss
         if self.teacher is not None:
-            loss = loss + self._lesson(outputs.logits, inputs, index)
+            loss = loss + self._distillation_loss(outputs.logits, inputs, index)
         if self.gates is not None:
             loss = loss + self.gates.penalty(step).to(loss.device)
         return (loss, outputs) if return_outputs else loss
 
-    def _lesson(self, logits: Tensor, inputs: dict[str, Any], index: Tensor | None) -> Tensor:
+    def _distillation_loss(self, logits: Tensor, inputs: dict[str, Any], index: Tensor | None) -> Tensor:
         """The terms that look at the teacher."""
         assert self.teacher is not None
         wanted, labels = self.distillation, inputs["labels"]

@@ -42,7 +42,7 @@ def stay(plan, problem, kind):
 
 
 def overshoot(problem, plan, part, target):
-    return problem.largest(part, target) - problem.sizes[part].of(plan)
+    return problem.max_parameters(part, target) - problem.sizes[part].of(plan)
 
 
 def largest_step(problem, plan, part, round_to):

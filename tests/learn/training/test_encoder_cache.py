@@ -26,32 +26,32 @@ def test_states_that_are_remembered_are_the_encoders_own_whatever_the_batch(mode
         "attention_mask": torch.tensor([1] * batch["input_ids"].shape[1]).repeat(len(batch["input_ids"]), 1),
     }
     batch["attention_mask"][1, 4:] = 0  # padded on the right
-    expected, memory = encoded(model, batch), EncoderCache()
-    with memory.of(model.get_encoder()):
-        memory.rows = list(range(len(expected)))
+    expected, cache = encoded(model, batch), EncoderCache()
+    with cache.of(model.get_encoder()):
+        cache.rows = list(range(len(expected)))
         assert torch.equal(encoded(model, batch), expected)
         for parameter in model.get_encoder().parameters():
             parameter.data.zero_()  # whoever ran now would give something else
         assert torch.equal(encoded(model, batch), expected)
-        memory.rows = [1, 0]
+        cache.rows = [1, 0]
         turned = {key: batch[key][[1, 0]] for key in ("input_ids", "attention_mask")}
         assert torch.equal(encoded(model, turned), expected[[1, 0]])
-        memory.rows = [1]
+        cache.rows = [1]
         alone = {key: batch[key][[1], :6] for key in ("input_ids", "attention_mask")}
         assert torch.equal(encoded(model, alone), expected[[1], :6])
-        memory.rows = None
+        cache.rows = None
         assert not torch.equal(encoded(model, batch), expected)
     assert "forward" not in vars(model.get_encoder())
 
 
-def test_loss_and_decoder_gradients_are_the_same_with_a_memory(model, batch):
-    memory = EncoderCache()
+def test_loss_and_decoder_gradients_are_the_same_with_a_cache(model, batch):
+    cache = EncoderCache()
     for parameter in model.get_encoder().parameters():
         parameter.requires_grad_(False)
     gradients = []
-    with memory.of(model.get_encoder()):
+    with cache.of(model.get_encoder()):
         for rows in (None, [0, 1, 2, 3], [0, 1, 2, 3]):
-            memory.rows = None if rows is None else rows[: len(batch["labels"])]
+            cache.rows = None if rows is None else rows[: len(batch["labels"])]
             model.zero_grad()
             model(**batch, use_cache=False).loss.backward()
             gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
@@ -60,15 +60,15 @@ def test_loss_and_decoder_gradients_are_the_same_with_a_memory(model, batch):
         assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in gradients[0].items())
 
 
-def test_a_full_memory_takes_nothing_more(model, batch):
-    memory = EncoderCache(limit=0)
-    with memory.of(model.get_encoder()):
-        memory.rows = list(range(len(batch["input_ids"])))
+def test_a_full_cache_takes_nothing_more(model, batch):
+    cache = EncoderCache(limit=0)
+    with cache.of(model.get_encoder()):
+        cache.rows = list(range(len(batch["input_ids"])))
         encoded(model, batch)
-        first = memory.bytes
-        memory.rows = [row + 100 for row in memory.rows]
+        first = cache.bytes
+        cache.rows = [row + 100 for row in cache.rows]
         encoded(model, batch)
-    assert 0 < memory.bytes == first
+    assert 0 < cache.bytes == first
 
 
 def test_a_row_is_as_long_as_its_last_real_place():

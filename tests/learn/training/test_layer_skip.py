@@ -72,12 +72,12 @@ class Layered(nn.Module):
 
 def test_a_layer_that_gives_something_of_its_own_runs():
     group = PruningGroup("decoder.layers", Kind.LAYERS, "decoder", (0, 1), path="layers")
-    model, bypass, zero = Layered(), LayerSkip(), torch.zeros(3)
-    with bypass.of(model, [group]):
+    model, skip, zero = Layered(), LayerSkip(), torch.zeros(3)
+    with skip.of(model, [group]):
         model(zero)
-        bypass.choose([group], PruningPlan({"decoder.layers": (1,)}))
+        skip.choose([group], PruningPlan({"decoder.layers": (1,)}))
         assert torch.equal(model(zero)[0], zero + 2)  # the first layer makes the bias
-        bypass.choose([group], PruningPlan({"decoder.layers": (0,)}))
+        skip.choose([group], PruningPlan({"decoder.layers": (0,)}))
         found, bias = model(zero)
         assert torch.equal(found, zero + 1)
         assert torch.equal(bias, torch.ones(2))

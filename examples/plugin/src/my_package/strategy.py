@@ -17,8 +17,8 @@ class BetterHalf(Strategy):
     def plan(self, problem, bench):
         groups = problem.widths("encoder")
         scores = bench.scores(groups, by="first_order")
-        largest = problem.largest("encoder", self.encoder_sparsity)
-        return prune_to_size(groups, scores, problem.sizes["encoder"], largest, problem.round_to)
+        max_parameters = problem.max_parameters("encoder", self.encoder_sparsity)
+        return prune_to_size(groups, scores, problem.sizes["encoder"], max_parameters, problem.round_to)
 
 
 @hookimpl
