@@ -16,7 +16,7 @@ from cases import T5_BASE, one_thread
 from transformers import T5Config
 
 from prunekit import Distillation, discover
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.latency.clocks import Spent, clock_for
 from prunekit.latency.interleave import InterleavedTimes
 from prunekit.learn.masking.masks import Masks

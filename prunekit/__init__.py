@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from prunekit.export.onnx_model import from_onnx
     from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
     from prunekit.find.graph import DependencyGraph, discover
-    from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+    from prunekit.find.groups import Kind, PruningGroup
+    from prunekit.find.plan import PruningPlan
     from prunekit.generation import fast_generate, shared_beams
     from prunekit.hookspecs import hookimpl
     from prunekit.learn.bench import Bench
@@ -36,7 +37,8 @@ _ROOMS = {
     "prunekit.errors": ("PrunekitError",),
     "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
     "prunekit.find.graph": ("DependencyGraph", "discover"),
-    "prunekit.find.groups": ("Kind", "PruningGroup", "PruningPlan"),
+    "prunekit.find.groups": ("Kind", "PruningGroup"),
+    "prunekit.find.plan": ("PruningPlan",),
     "prunekit.generation": ("fast_generate", "shared_beams"),
     "prunekit.hookspecs": ("hookimpl",),
     "prunekit.learn.bench": ("Bench",),

@@ -16,7 +16,7 @@ from prunekit._support.progress import Progress, counting
 from prunekit.compare.records import Sources, read_record, same_recipe, sources_of, write_record
 from prunekit.compare.spec import ANSWERS, DENSE, UNCUT, Comparison, Trial, sidecar_path, trial_directory, trial_recipe
 from prunekit.errors import PrunekitError, error_line, one_line
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
 from prunekit.measure.predictions import Predictions

@@ -13,7 +13,7 @@ from prunekit._support.atomic import write_text
 from prunekit.compare.spec import Comparison, Trial, trial_directory, trial_recipe
 from prunekit.data.metrics import METRICS
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.loading.task import model_of, open_task
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import Recipe

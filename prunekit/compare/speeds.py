@@ -12,7 +12,7 @@ from prunekit.compare.figures import Speed
 from prunekit.compare.records import weights_of
 from prunekit.compare.spec import Comparison
 from prunekit.cut.surgery import cut_copy
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.latency.timing import speedups
 from prunekit.latency.workload import inputs_for
 from prunekit.loading.context import open_run_context

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from prunekit.conformance.model_under_test import ModelUnderTest
 from prunekit.errors import PrunekitError, error_line
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 
 
 class Failure(PrunekitError):

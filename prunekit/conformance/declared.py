@@ -11,7 +11,7 @@ from prunekit.conformance.checks import Failure, register
 from prunekit.conformance.model_under_test import ModelUnderTest
 from prunekit.find.adapter import FirstOwned, Root, Stack
 from prunekit.find.config_keys import get_key
-from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.groups import Kind, PruningGroup, groups_by_role
 from prunekit.find.trace import Node
 from prunekit.find.validation import first_only, module_place
 
@@ -47,10 +47,10 @@ def attributes_are_there(specimen: ModelUnderTest) -> None:
 
 def _heads(specimen: ModelUnderTest, stack: Stack, number: int) -> Iterator[tuple[Root, PruningGroup]]:
     """The roots of a layer's attentions, each with its group."""
-    groups = {group.name: group for group in specimen.graph.groups}
-    attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
-    for root, label in zip(attentions, ("self", "cross"), strict=False):
-        yield root, groups[f"{stack.name}.{number}.{label}.heads"]
+    groups = groups_by_role(specimen.graph.groups)
+    for root in stack.roots:
+        if root.kind is Kind.HEADS:
+            yield root, groups[stack.name, number, root.role]
 
 
 def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:

@@ -11,7 +11,8 @@ from prunekit.conformance.model_under_test import WAYS, ModelUnderTest, random_p
 from prunekit.conformance.reload import OWN, STRANGER, reload
 from prunekit.cut.token_ids import Renumbering
 from prunekit.export.to_plain import padded_model
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.generation import shared_beams
 
 ROUNDING = 1e-6

@@ -16,7 +16,8 @@ from prunekit.cut.surgery import cut
 from prunekit.errors import error_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import masked
 
 WAYS: Mapping[str, Mapping[str, Any]] = {

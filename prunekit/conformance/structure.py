@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable
-from fnmatch import fnmatch
 from typing import Any
 
 import torch
@@ -14,7 +13,8 @@ from prunekit.conformance.model_under_test import ModelUnderTest, random_plans
 from prunekit.cut.layout_compiler import figures
 from prunekit.cut.surgery import cut
 from prunekit.find.config_keys import get_key
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup, Role
+from prunekit.find.plan import PruningPlan
 
 LOUD = 1e-4
 """The least relative difference of logits by which a wrong slice must show: ten times what rounding may do."""
@@ -97,7 +97,7 @@ def _alike(path: str, live: dict[str, Any], built: dict[str, Any]) -> None:
 def alignment_heads_are_the_same(specimen: ModelUnderTest) -> None:
     """Lists of cross-attention heads in the generation config name those that are left, after each of two cuts."""
     layers = {g.name: g for g in need(specimen, Kind.LAYERS)}
-    crosses = {g.name: g for g in specimen.groups(Kind.HEADS) if fnmatch(g.name, "decoder.*.cross.heads")}
+    crosses = {g.name: g for g in specimen.groups(Kind.HEADS) if (g.stack, g.role) == ("decoder", Role.CROSS)}
     if not crosses:
         raise Skip("no cross-attention to prune")
     first = PruningPlan({name: group.ids[1:] for name, group in {**layers, **crosses}.items()})
@@ -116,7 +116,7 @@ def alignment_heads_are_the_same(specimen: ModelUnderTest) -> None:
 def _listed(specimen: ModelUnderTest, model: PreTrainedModel, key: str = "") -> list[bytes]:
     """What tells one head of the decoder's cross-attentions from others, of those under a key or of all."""
     stack = next(stack for stack in specimen.adapter.stacks(specimen.config) if stack.name == "decoder")
-    root = [root for root in stack.roots if root.kind is Kind.HEADS][1]
+    root = next(root for root in stack.roots if root.role is Role.CROSS)
     size = specimen.adapter.head_size(specimen.config, stack.name)
     layers: list[Any] = [layer.get_submodule(root.module) for layer in model.get_submodule(stack.path).children()]
     weights = [layer.weight for layer in layers]

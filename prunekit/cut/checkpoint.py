@@ -15,7 +15,7 @@ from prunekit._support.atomic import atomic_write
 from prunekit.cut.formats import upgrade_record
 from prunekit.cut.layout import Pruned, auto_map, pruned_class, pruned_config_class, stock_class
 from prunekit.errors import PrunekitError, one_line
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 
 PREFIX = "prunekit-"
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}

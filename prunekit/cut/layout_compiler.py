@@ -13,12 +13,8 @@ from prunekit.cut.token_ids import Renumbering
 from prunekit.find.adapter import Adapter, Root, SharedInput, Stack
 from prunekit.find.config_keys import get_key, set_key
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice, current_name, groups_after
-
-
-def layer_modules(groups: Iterable[PruningGroup], stack: str) -> PruningGroup:
-    """The group of a stack's layers."""
-    return next(group for group in groups if group.kind is Kind.LAYERS and group.stack == stack)
+from prunekit.find.groups import Kind, PruningGroup, Role, Slice, groups_by_role, layers_group
+from prunekit.find.plan import PruningPlan, current_name, groups_after
 
 
 def indices(piece: Slice, positions: Sequence[int], units: int) -> torch.Tensor:
@@ -31,7 +27,7 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
     """A copy of the dense `config` with the layer counts, and the vocabulary, that `plan` leaves."""
     result = copy.deepcopy(config)
     for stack in adapter.stacks(config):
-        kept = plan.of(layer_modules(groups, stack.name))
+        kept = plan.of(layers_group(groups, stack.name))
         for key in stack.depth:
             set_key(result, key, len(kept))
         for key in stack.each:
@@ -48,11 +44,12 @@ def aligned(
 
     Example: of ``[[2, 0], [3, 5]]``, without layer 2 and the first head of layer 3, ``[[2, 4]]`` is left.
     """
-    layers, full = layer_modules(groups, "decoder"), {group.name: group for group in groups}
+    layers = layers_group(groups, "decoder")
+    attentions = groups_by_role(groups)
     result = []
     for position, head in pairs:
         number = before.of(layers)[position]
-        heads = full.get(f"decoder.{number}.cross.heads")
+        heads = attentions.get(("decoder", number, Role.CROSS))
         unit = before.of(heads)[head] if heads else head
         kept = plan.of(heads) if heads else (head,)
         if number in plan.of(layers) and unit in kept:
@@ -65,18 +62,18 @@ def compile_layout(adapter: Adapter, config: PretrainedConfig, graph: Dependency
     layout, groups, ties = Layout(), graph.groups, graph.ties
     left = {group.name: group for group in groups_after(groups, plan)}
     full = {group.name: group for group in groups}
+    attentions = groups_by_role(groups)
     _widths(layout, graph, left, full, plan)
     layout.shapes |= {alias: layout.shapes[first] for alias, first in ties.items() if first in layout.shapes}
     _built(layout, adapter, config, groups, plan)
     layout.overrides.extend({"override": "NoOp", "module": path} for path in adapter.unused)
     for stack in adapter.stacks(config):
-        for position, number in enumerate(plan.of(layer_modules(groups, stack.name))):
-            attentions = [root for root in stack.roots if root.kind is Kind.HEADS]
-            for root, label in zip(attentions, ("self", "cross"), strict=False):
-                name = f"{stack.name}.{number}.{label}.heads"
+        for position, number in enumerate(plan.of(layers_group(groups, stack.name))):
+            for root in (root for root in stack.roots if root.kind is Kind.HEADS):
+                name = attentions[stack.name, number, root.role].name
                 path = f"{stack.path}.{position}.{root.owner}"
                 emptied = bool(full[name].ids and not left[name].ids)
-                if emptied and (position or label != "self"):
+                if emptied and (position or root.role is not Role.SELF):
                     layout.overrides.append(_skipped(path, root, left[name]))
                 else:
                     _attention(layout, path, root, left[name], full[name], position)
@@ -181,7 +178,7 @@ def _built(
         return
     dense, small = adapter.build(config), adapter.build(cut_config(adapter, config, groups, plan))
     for stack in adapter.stacks(config):
-        for position, number in enumerate(plan.of(layer_modules(groups, stack.name))):
+        for position, number in enumerate(plan.of(layers_group(groups, stack.name))):
             for name, module in dense.get_submodule(f"{stack.path}.{number}").named_modules():
                 path = f"{stack.path}.{position}.{name}".rstrip(".")
                 stock = vars(small.get_submodule(path))

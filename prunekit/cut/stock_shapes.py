@@ -10,7 +10,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.layout import Layout
 from prunekit.find.adapter import Adapter
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan, groups_after
 
 Keys = dict[str, list[int]]
 """Keys of a config, each with its value in the dense model and in the cut one."""

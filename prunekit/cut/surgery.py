@@ -21,14 +21,15 @@ from prunekit.cut.layout import (
     stock_class,
     uninstall,
 )
-from prunekit.cut.layout_compiler import aligned, compile_layout, cut_config, indices, layer_modules
+from prunekit.cut.layout_compiler import aligned, compile_layout, cut_config, indices
 from prunekit.cut.stock_shapes import plain_keys
 from prunekit.cut.token_ids import Renumbering
 from prunekit.cut.token_ids import keys as token_keys
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.config_keys import get_key, set_key
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import PruningGroup, layers_group
+from prunekit.find.plan import PruningPlan, groups_after
 
 
 def cut(
@@ -52,7 +53,7 @@ def cut(
     final = cut_config(adapter, dense_config, graph.groups, plan)
     uninstall(model)
     for stack in adapter.stacks(dense_config):
-        group = layer_modules(graph.groups, stack.name)
+        group = layers_group(graph.groups, stack.name)
         _drop_layers(model, stack, [before.of(group).index(number) for number in plan.of(group)])
     _slice(model, groups_after(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
     plain = plain_keys(model, adapter, final, graph.groups, plan, layout)

@@ -11,7 +11,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.errors import PrunekitError
 from prunekit.find.config_keys import get_key, set_key
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 
 SIZE = re.compile(r"(\w+_)?vocab_size")
 """Keys of a config that say how many tokens there are."""

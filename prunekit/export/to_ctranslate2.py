@@ -20,7 +20,8 @@ from prunekit.cut.layout_compiler import indices
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import Kind, PruningGroup, Role
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.find.trace import inputs_of
 
 Heads = Mapping[str, tuple[int, ...]]
@@ -35,10 +36,8 @@ def export_ctranslate2(
     `quantization` is one of CTranslate2's, like ``float32`` or ``int8``. Raises `PrunekitError` for architectures that
     it does not translate, and for a quantization that it does not know.
     """
-    live, full = (
-        groups_after(graph.groups, plan_of(model) or PruningPlan()),
-        {group.name: group for group in graph.groups},
-    )
+    live = groups_after(graph.groups, plan_of(model) or PruningPlan())
+    full = {group.name: group for group in graph.groups}
     even = _as_stock(model)
     heads = evened(even, live, full)
     loader = _loader(adapter, even)
@@ -47,10 +46,11 @@ def export_ctranslate2(
     except (AttributeError, KeyError, ValueError) as error:
         raise PrunekitError(f"CTranslate2's loader cannot read a {type(even).__name__}: {error}") from error
     for stack in ("encoder", "decoder"):
-        if counts := [len(ids) for name, ids in heads.items() if name.startswith(f"{stack}.")]:
+        counts = [len(heads[group.name]) for group in live if group.stack == stack and group.kind is Kind.HEADS]
+        if counts:
             getattr(spec, stack).num_heads = np.int16(max(counts))
     _scale_queries(spec)
-    _biases(spec, heads)
+    _biases(spec, live, heads)
     if hasattr(spec.decoder, "scale_outputs"):
         spec.decoder.scale_outputs = _scale(model, inputs_of(adapter, even))
     loader.set_config(spec.config, even, tokenizer)
@@ -153,10 +153,10 @@ def _scale_queries(spec: Any) -> None:
                     attention.queries_scale = size**-0.5
 
 
-def _biases(spec: Any, heads: Heads) -> None:
+def _biases(spec: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
     """Every layer's own columns of its stack's table of position biases; a table of its own has no others."""
     for stack in ("encoder", "decoder"):
-        own = [ids for name, ids in heads.items() if name.startswith(f"{stack}.") and ".self." in name]
+        own = [heads[group.name] for group in live if group.stack == stack and group.role is Role.SELF]
         for layer, ids in zip(getattr(spec, stack).layer, own, strict=False):
             table = getattr(layer.self_attention, "relative_attention_bias", None)
             if table is not None and hasattr(table, "shape") and table.shape[1] > len(ids):
@@ -185,7 +185,7 @@ def _align(config: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
     """The heads by which words are timed, among those of zeros; all there are, where the loader names none of them."""
     if not getattr(config, "alignment_heads", None):
         return
-    cross = [group for group in live if group.name in heads and group.name.endswith(".cross.heads")]
+    cross = [group for group in live if group.role is Role.CROSS]
     there = {
         (layer, head): [layer, heads[group.name].index(unit)]
         for layer, group in enumerate(cross)

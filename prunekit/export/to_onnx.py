@@ -29,7 +29,7 @@ from prunekit.cut.layout_compiler import cut_config
 from prunekit.errors import PrunekitError, error_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 
 OPSET = 17
 QUANTIZATIONS = ("float32", "int8")

@@ -13,7 +13,8 @@ from prunekit.cut.layout_compiler import cut_config, indices
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import Kind, PruningGroup, Role, groups_by_role, layers_group
+from prunekit.find.plan import PruningPlan, groups_after
 
 
 def padded_model(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph) -> PreTrainedModel:
@@ -75,12 +76,12 @@ def _fill(stock: PreTrainedModel, model: PreTrainedModel, places: Places) -> Non
 def _aligned(model: PreTrainedModel, adapter: Adapter, groups: Sequence[PruningGroup], plan: PruningPlan) -> Any:
     """The generation config, whose lists of [decoder layer, head] speak of the dense heads again."""
     own: Any = copy.deepcopy(model.generation_config)
-    heads = {group.name: group for group in groups}
-    layers = next(plan.of(g) for g in groups if g.kind is Kind.LAYERS and g.stack == "decoder")
+    attentions = groups_by_role(groups)
+    layers = plan.of(layers_group(groups, "decoder"))
     for key in adapter.alignment:
         pairs = []
         for position, head in getattr(own, key, None) or ():
-            group = heads.get(f"decoder.{layers[position]}.cross.heads")
+            group = attentions.get(("decoder", layers[position], Role.CROSS))
             pairs.append([position, plan.of(group)[head] if group else head])
         if pairs:
             setattr(own, key, pairs)

@@ -1,8 +1,9 @@
 """What an architecture tells the engine: its stacks, and the modules that are roots of heads and FFN channels."""
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +12,7 @@ from transformers import AutoModelForSeq2SeqLM, PretrainedConfig, PreTrainedMode
 from transformers.initialization import no_init_weights
 
 from prunekit.find.config_keys import get_key, set_key
-from prunekit.find.groups import Kind
+from prunekit.find.groups import Kind, Role
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class SharedInput:
 
 @dataclass(frozen=True)
 class Root:
-    """The module, relative to a layer, whose output rows are the units: a query projection, an FFN's first matrix."""
+    """The module, relative to a layer, whose output rows are the units: a query projection, an FFN's first matrix.
+
+    Its stack sets the `role`: the first attention of a layer is the self-attention, the second one the cross-attention.
+    """
 
     module: str
     kind: Kind
@@ -40,6 +44,7 @@ class Root:
     broadcast: tuple[str, ...] = ()
     results: int = 2
     width: str = ""
+    role: Role = Role.FFN
 
     @property
     def owner(self) -> str:
@@ -114,9 +119,15 @@ class Stack:
         streams: int = 1,
     ):
         owner = owner or path.rpartition(".")[0]
-        values = (name, path, roots, depth or (f"{name}_layers",), own_depth, first, owner, each, streams)
+        values = (name, path, _with_roles(roots), depth or (f"{name}_layers",), own_depth, first, owner, each, streams)
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
+
+
+def _with_roles(roots: Iterable[Root]) -> tuple[Root, ...]:
+    """The roots of a layer, each with its role in it."""
+    attentions = chain([Role.SELF], repeat(Role.CROSS))
+    return tuple(root if root.kind is Kind.FFN else replace(root, role=next(attentions)) for root in roots)
 
 
 class Adapter:

@@ -12,8 +12,9 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.config_keys import get_key
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, current_name, groups_after, width_groups
+from prunekit.find.groups import Kind, PruningGroup, width_groups
 from prunekit.find.hidden_groups import slices_of, stream_groups
+from prunekit.find.plan import PruningPlan, current_name, groups_after
 from prunekit.find.size import Size
 from prunekit.find.trace import Node, trace
 from prunekit.find.validation import AdapterError, Component, all_roots, check_claims, check_paths, module_place
@@ -166,10 +167,9 @@ def _groups(
         )
         units = _count(adapter, size, weight, rows)
         slices = slices_of({(name, dim): shapes[name][dim] for name, dim in owner[weight, 0]}, units, root.kind)
-        attentions = [other for other in stack.roots if other.kind is Kind.HEADS]
-        label = f"{('self', 'cross')[attentions.index(root)]}.heads" if root.kind is Kind.HEADS else "ffn"
+        label = f"{root.role}.heads" if root.kind is Kind.HEADS else "ffn"
         name = f"{stack.name}.{layer}.{label}"
-        yield PruningGroup(name, root.kind, stack.name, tuple(range(units)), slices, layer=layer)
+        yield PruningGroup(name, root.kind, stack.name, tuple(range(units)), slices, layer=layer, role=root.role)
     for stack in stacks:
         yield _layers(stack, depths[stack.name], shapes)
 

@@ -9,7 +9,8 @@ import networkx as nx
 from prunekit._support.atomic import atomic_write
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningPlan, current_name
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan, current_name
 from prunekit.find.trace import Node
 
 

@@ -1,14 +1,8 @@
-"""The nouns of pruning: units, the groups they come in, the plan that says which stay, and the size that results."""
+"""What can be pruned: units, and the groups in which they must be cut together."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
-from pathlib import Path
-from typing import Any
-
-from prunekit.errors import PrunekitError
 
 
 class Kind(StrEnum):
@@ -19,6 +13,14 @@ class Kind(StrEnum):
     HIDDEN = "hidden"
     LAYERS = "layers"
     VOCABULARY = "vocabulary"
+
+
+class Role(StrEnum):
+    """What the units of a group do in their layer."""
+
+    SELF = "self"
+    CROSS = "cross"
+    FFN = "ffn"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class PruningGroup:
 
     Example: the 12 attention heads of encoder layer 3 of a T5-base are the group ``encoder.3.self.heads``: kind
     ``heads``, ids 0..11, and four slices of span 64: rows of ``q``, ``k`` and ``v``, columns of ``o``. The layers of a
-    stack are a group too: its units own whole parameters (`covers`) instead of slices.
+    stack are a group too: its units own whole parameters (`covers`) instead of slices. The group above has the `stack`
+    ``encoder``, the `layer` 3 and the `role` ``self``; groups that no layer owns have neither layer nor role.
 
     `ids` are the units' numbers in the original model. They equal the positions until a model has been cut: a model
     with heads 0, 2 and 3 left has ids (0, 2, 3) at positions 0, 1 and 2.
@@ -67,6 +70,7 @@ class PruningGroup:
     covers: tuple[tuple[str, ...], ...] = ()
     path: str = ""
     layer: int | None = None
+    role: Role | None = None
     prunable: bool = True
     within: str = ""
     lookups: tuple[str, ...] = ()
@@ -86,160 +90,20 @@ class PruningGroup:
         return {s.parameter for s in self.slices} | {name for unit in self.covers for name in unit}
 
 
-class PlanError(PrunekitError):
-    """A plan that does not fit the groups it is used with."""
-
-
-@dataclass(frozen=True)
-class PruningPlan:
-    """Which units stay, per group, in the original model's numbers; a group that is not named stays whole.
-
-    Example: ``PruningPlan({"decoder.layers": (0, 11), "encoder.0.self.heads": (1, 3)})``. Order never matters, equal
-    plans compare equal, and plans compose by `then`.
-    """
-
-    kept: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        tidy = {name: tuple(sorted(set(ids))) for name, ids in sorted(self.kept.items())}
-        object.__setattr__(self, "kept", tidy)
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.kept.items()))
-
-    def of(self, group: PruningGroup) -> tuple[int, ...]:
-        """The numbers of the units of `group` that stay; what left the group it lies within is gone here too."""
-        ids = self.kept.get(group.name, group.ids)
-        outer = self.kept.get(group.within)
-        return ids if outer is None else tuple(unit for unit in ids if unit in set(outer))
-
-    def then(self, later: "PruningPlan") -> "PruningPlan":
-        """The plan that keeps what both keep: `later` may speak of the original model or of what this plan left."""
-        both = dict(self.kept)
-        for name, ids in later.kept.items():
-            both[name] = tuple(set(ids) & set(both.get(name, ids)))
-        return PruningPlan(both)
-
-    def validate(self, groups: Iterable[PruningGroup]) -> None:
-        """Raise `PlanError` in one sentence unless every group is known and every number exists in it.
-
-        A stack must keep at least one layer; heads and FFN channels may go altogether.
-        """
-        known = {group.name: group for group in groups}
-        for name, ids in self.kept.items():
-            if name not in known:
-                raise PlanError(
-                    f"The plan names the group {name!r}, which this model does not have "
-                    f"(its groups are like {', '.join(list(known)[:3])}); is it a plan for another model?"
-                )
-            group = known[name]
-            if not group.prunable and ids != group.ids:
-                raise PlanError(f"The plan prunes {name!r}, whose {group.kind} cannot be cut; leave it out.")
-            if unknown := sorted(set(ids) - set(group.ids)):
-                raise PlanError(
-                    f"The plan keeps unit {unknown[0]} of {name!r}, which has only {_spelled(group.ids)}; "
-                    "is it a plan for another model?"
-                )
-        for group in known.values():
-            if group.ids and not self.of(group) and group.kind not in (Kind.HEADS, Kind.FFN):
-                raise PlanError(
-                    f"The plan leaves nothing of {group.name!r}; keep at least one of its {len(group)} units."
-                )
-
-    def to_json(self) -> str:
-        """One group a line, sorted by name."""
-        lines = [f"    {json.dumps(name)}: {json.dumps(list(ids))}" for name, ids in self.kept.items()]
-        return '{\n  "kept": {\n' + ",\n".join(lines) + "\n  }\n}\n"
-
-    @classmethod
-    def from_dict(cls, data: Any) -> "PruningPlan":
-        """The plan in parsed JSON; raises `PlanError` where the shape is not ``{"kept": {group: [unit, ...]}}``."""
-        kept = data.get("kept") if isinstance(data, dict) else None
-        well_formed = isinstance(kept, dict) and all(
-            isinstance(ids, list) and all(isinstance(unit, int) and not isinstance(unit, bool) for unit in ids)
-            for ids in kept.values()
-        )
-        if not well_formed or kept is None:
-            raise PlanError('A plan looks like {"kept": {"decoder.layers": [0, 11], ...}}; this one does not.')
-        return cls({name: tuple(ids) for name, ids in kept.items()})
-
-    def to_ranges(self) -> dict[str, str]:
-        """Each group's units in text that is cheap to copy: ``{"encoder.0.ffn": "0-5 8"}`` for 0 to 5 and 8."""
-        return {name: " ".join(_ranges(ids)) for name, ids in self.kept.items()}
-
-    @classmethod
-    def from_ranges(cls, data: Any) -> "PruningPlan":
-        """The plan behind such texts; raises `PlanError` where they are none."""
-        try:
-            pairs = {name: [part.split("-") for part in text.split()] for name, text in data.items()}
-            kept = {name: [range(int(of[0]), int(of[-1]) + 1) for of in each] for name, each in pairs.items()}
-        except (AttributeError, ValueError) as error:
-            raise PlanError(
-                'A plan in ranges looks like {"encoder.0.ffn": "0-5 8", ...}; this one does not.'
-            ) from error
-        return cls({name: tuple(unit for units in each for unit in units) for name, each in kept.items()})
-
-    @classmethod
-    def load(cls, path: Path | str) -> "PruningPlan":
-        """Read a plan's JSON file."""
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise PlanError(f"The plan {str(path)!r} cannot be read: {error.strerror}.") from error
-        except ValueError as error:
-            raise PlanError(f"The plan {str(path)!r} is not valid JSON: {error}.") from error
-
-
-def _ranges(ids: Sequence[int]) -> Iterator[str]:
-    """Neighbouring numbers of ascending ones together: ``3-7``, ``10``."""
-    for _, run in groupby(enumerate(ids), key=lambda each: each[1] - each[0]):
-        (_, first), *others = run
-        yield f"{first}-{others[-1][1]}" if others else str(first)
-
-
-def _spelled(ids: Sequence[int]) -> str:
-    return f"units {ids[0]} to {ids[-1]}" if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 else f"units {list(ids)}"
-
-
-def current_name(parameter: str, groups: Iterable[PruningGroup], plan: PruningPlan) -> str | None:
-    """What an original parameter is called once `plan` has dropped layers; None if its layer is gone.
-
-    Example: with decoder layers 0 and 11 kept, ``decoder.block.11.x`` becomes ``decoder.block.1.x``.
-    """
-    for group in groups:
-        if group.kind is Kind.LAYERS and parameter.startswith(group.path + "."):
-            number, rest = parameter[len(group.path) + 1 :].split(".", 1)
-            kept = plan.of(group)
-            return f"{group.path}.{kept.index(int(number))}.{rest}" if int(number) in kept else None
-    return parameter
-
-
 def width_groups(groups: Iterable[PruningGroup], *stacks: str) -> list[PruningGroup]:
     """The groups of heads and FFN channels in some stacks that may be cut."""
     kinds = (Kind.HEADS, Kind.FFN)
     return [group for group in groups if group.stack in stacks and group.kind in kinds and group.prunable]
 
 
-def groups_after(groups: Sequence[PruningGroup], plan: PruningPlan) -> tuple[PruningGroup, ...]:
-    """The groups as they stand in a model that `plan` was applied to: fewer ids, current parameter names.
+def layers_group(groups: Iterable[PruningGroup], stack: str) -> PruningGroup:
+    """The group of the layers of a stack, ``encoder`` or ``decoder``."""
+    return next(group for group in groups if group.kind is Kind.LAYERS and group.stack == stack)
 
-    Groups inside dropped layers are gone.
+
+def groups_by_role(groups: Iterable[PruningGroup]) -> Mapping[tuple[str, int, Role], PruningGroup]:
+    """The groups inside layers, by stack, layer and role.
+
+    Example: ``groups_by_role(groups)["decoder", 3, Role.CROSS]`` are the heads of a cross-attention.
     """
-    layers = [group for group in groups if group.kind is Kind.LAYERS]
-
-    def renamed(group: PruningGroup) -> PruningGroup | None:
-        slices = []
-        for piece in group.slices:
-            if (name := current_name(piece.parameter, layers, plan)) is not None:
-                slices.append(replace(piece, parameter=name))
-        if group.slices and not slices:
-            return None
-        kept = plan.of(group)
-        covers = tuple(
-            tuple(str(current_name(name, layers, plan)) for name in unit)
-            for number, unit in zip(group.ids, group.covers, strict=False)
-            if number in kept
-        )
-        return replace(group, ids=kept, slices=tuple(slices), covers=covers)
-
-    return tuple(group for group in map(renamed, groups) if group is not None)
+    return {(g.stack, g.layer, g.role): g for g in groups if g.layer is not None and g.role is not None}

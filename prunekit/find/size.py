@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from prunekit.find.groups import PruningGroup, PruningPlan
+from prunekit.find.groups import PruningGroup
+from prunekit.find.plan import PruningPlan
 
 Factor = tuple[str, int]
 """A group's sum of keep-values (unit -1) or the keep-value of one of its units."""

@@ -24,7 +24,8 @@ from prunekit.cut.surgery import cut_copy
 from prunekit.cut.token_ids import token_ids_in_configs
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.latency.breakdown import model_sections
 from prunekit.latency.clocks import Clock, clock_for
 from prunekit.latency.interleave import PRECISION, InterleavedTimes, Steps, interleave, standard_error, trimmed_mean

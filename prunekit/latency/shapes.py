@@ -12,7 +12,8 @@ from prunekit.cut.checkpoint import plan_of
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, width_groups
+from prunekit.find.groups import Kind, PruningGroup, width_groups
+from prunekit.find.plan import PruningPlan
 from prunekit.latency.cost_model import CostModel, calibrate
 from prunekit.latency.timing import threads_of
 from prunekit.latency.workload import Inputs, check_workloads, example_of, inputs_for

@@ -16,7 +16,8 @@ from transformers.trainer_utils import get_last_checkpoint, set_seed
 from prunekit._support.progress import Progress
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator, Processor
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.fold import fold
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks, masked

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, width_groups
+from prunekit.find.groups import Kind, PruningGroup, width_groups
+from prunekit.find.plan import PruningPlan
 from prunekit.find.size import Size
 from prunekit.recipe import first_problem
 

@@ -13,7 +13,8 @@ from prunekit.cut.token_ids import Renumbering
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import PruningGroup
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
 
 TOLERANCE = 1e-5

@@ -12,7 +12,7 @@ from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.metrics import Metric, retained
 from prunekit.data.processors import Collator, Processor
 from prunekit.data.tasks import Task
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.latency.timing import Timing, compare_latency
 from prunekit.latency.workload import inputs_for
 from prunekit.learn.training.budget import BudgetTracker

@@ -10,7 +10,7 @@ from prunekit.cut import checkpoint
 from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import discover
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.loading.context import open_run_context, open_strategy
 from prunekit.loading.pretrained import original_of
 from prunekit.loading.resolve import resolve

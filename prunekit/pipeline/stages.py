@@ -17,7 +17,7 @@ from prunekit.data.encoded import collate_batches
 from prunekit.data.processors import Collator
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningPlan, groups_after
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.latency.workload import check_workloads
 from prunekit.learn.bench import Bench, TrainingContext
 from prunekit.learn.strategy import Problem, Strategy

@@ -8,7 +8,7 @@ from prunekit._support.progress import Progress, counting
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.surgery import cut_copy
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import PruningPlan, groups_after
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.latency.cost_model import CostModel
 from prunekit.latency.shapes import Shape, Shapes, shapes_for_run
 from prunekit.latency.timing import speedups

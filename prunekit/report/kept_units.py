@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.report.sections import ReportSection, group_place
 
 STRETCHES = 64

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
 
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, groups_after
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.find.size import sparsity
 from prunekit.latency.timing import Timing
 from prunekit.recipe import Workload

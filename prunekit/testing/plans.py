@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from hypothesis import strategies as st
 
 from prunekit.conformance.model_under_test import fitting
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 
 
 def unit_choices(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":

@@ -14,7 +14,7 @@ from prunekit.cut.surgery import cut
 from prunekit.data.encoded import EncodedDataset, RaggedInts, collate_batches
 from prunekit.data.processors import Collator, TextProcessor
 from prunekit.find.graph import discover
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.bench import Bench, TrainingContext
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training.trainer import Teacher

@@ -17,7 +17,7 @@ from prunekit.data.tasks import Task
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.loading.context import RunContext
 from prunekit.loading.pretrained import original_of
 from prunekit.measure.equivalence import cut_checked

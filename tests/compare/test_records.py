@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import prunekit
 from prunekit.compare import Comparison, compare, execution, records
 from prunekit.compare.spec import Trial, trial_recipe
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.recipe import BudgetSection
 
 

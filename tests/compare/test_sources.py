@@ -11,7 +11,7 @@ from prunekit.compare import Comparison, compare, execution, records, speeds
 from prunekit.compare.spec import Trial
 from prunekit.data.asr import after, normaliser
 from prunekit.data.metrics import METRICS
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import BudgetSection, Recipe
 

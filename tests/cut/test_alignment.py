@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prunekit.cut import checkpoint
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import masked
 
 PLAN = PruningPlan({"decoder.layers": (1, 2, 3), "decoder.2.cross.heads": (), "decoder.3.cross.heads": (1, 3)})

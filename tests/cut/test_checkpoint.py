@@ -15,7 +15,8 @@ from transformers import T5ForConditionalGeneration
 
 from prunekit import PrunekitError
 from prunekit.cut import checkpoint
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.testing import FAMILIES
 
 PLAN = PruningPlan(

@@ -11,7 +11,8 @@ import torch
 
 from prunekit.cut.layout import Layout, install, pruned_class, pruned_config_class, uninstall
 from prunekit.cut.layout_compiler import compile_layout, cut_config
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.testing import untie
 
 PLAN = PruningPlan(

@@ -10,7 +10,7 @@ from torch import nn
 
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.surgery import cut, cut_copy
-from prunekit.find.groups import PlanError, PruningPlan, groups_after
+from prunekit.find.plan import PlanError, PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
 from prunekit.testing import plans
 

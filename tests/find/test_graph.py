@@ -10,7 +10,8 @@ from transformers import BartConfig, MT5Config, T5Config
 
 from prunekit.find.adapter import Stack, ffn, heads
 from prunekit.find.graph import discover
-from prunekit.find.groups import Kind, PlanError, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PlanError, PruningPlan
 from prunekit.find.trace import trace
 from prunekit.find.validation import AdapterError
 from prunekit.learn.masking.masks import masked

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice
+from prunekit.find.groups import Kind, PruningGroup, Slice
+from prunekit.find.plan import PruningPlan
 from prunekit.find.size import Size, sparsity
 
 SHAPES = {"e": (5, 3), "0.q": (4, 3), "0.b": (4,), "0.o": (3, 4), "1.w": (6, 3), "1.n": (3,), "head": (5,)}

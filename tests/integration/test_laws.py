@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import discover
-from prunekit.find.groups import Kind, PruningPlan, groups_after
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
 from prunekit.measure.equivalence import OutputTrace, compare_outputs, cut_checked
 from prunekit.testing import plans

@@ -8,7 +8,8 @@ import torch
 
 from prunekit import prune
 from prunekit.find.graph import discover
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.latency import cost_model
 from prunekit.latency.clocks import Spent
 from prunekit.latency.cost_model import amounts, calibrate, probes, solved

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from prunekit import PrunekitError, prune
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.latency.cost_model import CostModel, amounts
 from prunekit.latency.shapes import Shapes, grid
 from prunekit.pipeline.target import SLACK, TRIES, search_shape

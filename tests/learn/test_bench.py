@@ -11,7 +11,7 @@ import torch
 from prunekit import PruningPlan
 from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
-from prunekit.find.groups import groups_after
+from prunekit.find.plan import groups_after
 from prunekit.learn.bench import LABELS, Bench
 from prunekit.learn.training import step_cost
 from prunekit.learn.training.distillation import Distillation

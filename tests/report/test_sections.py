@@ -2,7 +2,8 @@ import networkx as nx
 import pytest
 
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice
+from prunekit.find.groups import Kind, PruningGroup, Slice
+from prunekit.find.plan import PruningPlan
 from prunekit.latency.breakdown import Breakdown
 from prunekit.latency.timing import Timing
 from prunekit.recipe import Workload

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.strategy import Problem, build
 from prunekit.pipeline.stages import problem_of

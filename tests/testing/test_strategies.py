@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from prunekit import PruningPlan, Strategy, checked_layers, prune_to_size_uniform
-from prunekit.find.groups import PlanError
+from prunekit.find.plan import PlanError
 from prunekit.testing import StrategySuite
 from prunekit.testing.strategies import tried
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.find.size import Size
 from prunekit.learn.masking import hard_concrete
 from prunekit.learn.masking.masks import plan_values

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.find.size import Size, keep_values
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
 from prunekit.learn.selection.size_search import Chunk, chunks, prune_to_size

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.find.size import joint
 from prunekit.learn.masking.fused import masked_norm, masked_product
 

@@ -6,7 +6,7 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.selection.size_search import evenly_spaced
 
 if TYPE_CHECKING:

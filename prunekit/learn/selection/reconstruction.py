@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.training.loss import loss_of
 
 RIDGE = 1e-4

@@ -8,7 +8,8 @@ from typing import Protocol
 from torch import Tensor
 
 from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 
 
 def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:

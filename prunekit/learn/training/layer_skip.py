@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from prunekit._support.patching import patched
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 
 Layer = tuple[str, int]
 """A layers group and a position in its stack."""

@@ -19,7 +19,8 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from prunekit._support.progress import Progress
 from prunekit.data.encoded import EncodedDataset, to_device
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.distillation import Distillation, TeacherCache, divergence, soften

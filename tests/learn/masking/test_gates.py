@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan, Slice
+from prunekit.find.groups import Kind, PruningGroup, Slice
+from prunekit.find.plan import PruningPlan
 from prunekit.find.size import Size
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates, HardGates
 from prunekit.learn.masking.hard_concrete import LIMIT, keep_probability, sample

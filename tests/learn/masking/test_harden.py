@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
 from prunekit.learn.masking.harden import harden
 from prunekit.learn.masking.schedule import SparsitySchedule

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import Masks, masked, plan_values
 
 

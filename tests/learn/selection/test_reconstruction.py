@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from prunekit import PrunekitError
-from prunekit.find.groups import Kind, PruningPlan
+from prunekit.find.groups import Kind
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import masked
 from prunekit.learn.selection.reconstruction import RIDGE, Moments, eliminated, reconstruction
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from prunekit.find.groups import Kind, PruningGroup, PruningPlan
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.training.layer_skip import LayerSkip
 
 

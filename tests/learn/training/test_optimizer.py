@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Muon
 
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
 
 
