@@ -1,4 +1,4 @@
-"""An object whose method is another one for a while."""
+"""A method of one object that is replaced for a while."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,13 +6,16 @@ from typing import Any
 
 
 @contextmanager
-def patched(thing: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """Let `thing` have `method` of its own inside the block; afterwards what it had, be it its class's or its own."""
-    own = vars(thing).get(name)
-    setattr(thing, name, method)
+def patched(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """Replace the method `name` of the object `owner` inside the block; afterwards `owner` has its former one.
+
+    Only this object changes, not its class. A replacement that `owner` already had is restored too, so blocks nest.
+    """
+    replaced = vars(owner).get(name)
+    setattr(owner, name, method)
     try:
         yield
     finally:
-        delattr(thing, name)
-        if own is not None:
-            setattr(thing, name, own)
+        delattr(owner, name)
+        if replaced is not None:
+            setattr(owner, name, replaced)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit._support.hooks import HookSet
 from prunekit.cut import token_ids
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.surgery import cut
@@ -169,12 +170,10 @@ def returned(model: nn.Module, paths: Iterable[str], run: Callable[[], object]) 
 
         return hook
 
-    handles = [model.get_submodule(path).register_forward_hook(watch(path)) for path in paths]
-    try:
+    with HookSet() as hooks:
+        for path in paths:
+            hooks.after(model.get_submodule(path), watch(path))
         run()
-    finally:
-        for handle in handles:
-            handle.remove()
     return found
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from prunekit._support.hooks import HookSet
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.layout import Holders, Pruned, parameter_holders, replace_parameter, stock_class, uninstall
 from prunekit.cut.layout_compiler import indices
@@ -167,16 +168,10 @@ def _scale(model: PreTrainedModel, inputs: dict[str, Any]) -> Any:
     """By what the decoder's output is multiplied before the projection, told by looking; T5's configs don't agree."""
     whole: Any = model
     seen: dict[str, torch.Tensor] = {}
-    hooks = (
-        whole.get_decoder().register_forward_hook(lambda _, args, output: seen.update(out=output[0])),
-        whole.get_output_embeddings().register_forward_pre_hook(lambda _, args: seen.update(read=args[0])),
-    )
-    try:
-        with torch.no_grad():
-            whole(**inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with HookSet() as hooks, torch.no_grad():
+        hooks.after(whole.get_decoder(), lambda _, args, output: seen.update(out=output[0]))
+        hooks.before(whole.get_output_embeddings(), lambda _, args: seen.update(read=args[0]))
+        whole(**inputs)
     factor = float((seen["read"] * seen["out"]).sum() / seen["out"].square().sum())
     return ctranslate2_library().specs.model_spec.OPTIONAL if abs(factor - 1) < 1e-3 else factor
 

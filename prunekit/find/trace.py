@@ -11,6 +11,8 @@ import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
+from prunekit._support.hooks import HookSet
+from prunekit._support.modes import evaluation_mode
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 
@@ -39,15 +41,13 @@ def trace(adapter: Adapter, model: PreTrainedModel) -> Traced:
     why every other parameter must require gradients here. Only membership is read; its index mapping is not used.
     """
     frozen = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    training = model.training
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not any(cut in name for cut in adapter.cuts))
     try:
-        model.train(False)
-        with _constants(model, [stack.path for stack in adapter.stacks(model.config)]) as constants:
+        layers = [stack.path for stack in adapter.stacks(model.config)]
+        with evaluation_mode(model, gradients=True), _constants(model, layers) as constants:
             groups = list(_groups(adapter, model))
     finally:
-        model.train(training)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(frozen[name])
     if len(groups) < 2:
@@ -104,12 +104,10 @@ def _constants(model: PreTrainedModel, layers: Sequence[str]) -> Iterator[list[C
         return hook
 
     leaves = ((n, m) for n, m in model.named_modules() if not n.startswith(inside) and not list(m.children()))
-    handles = [module.register_forward_hook(watch(path)) for path, module in leaves]
-    try:
+    with HookSet() as hooks:
+        for path, module in leaves:
+            hooks.after(module, watch(path))
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _triggered(node: Any, handler: Any) -> set[tuple[Any, Any]]:

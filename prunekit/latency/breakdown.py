@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from prunekit._support.hooks import HookSet
 from prunekit.latency.clocks import Clock
 from prunekit.latency.workload import generate_fixed
 from prunekit.recipe import Workload
@@ -66,14 +67,11 @@ def model_sections(
 def _timed(part: nn.Module, name: str, spent: dict[str, float], clock: Clock) -> Iterator[None]:
     """Add the seconds of every call of `part` to ``spent[name]``."""
     started: list[float] = []
-    before = part.register_forward_pre_hook(lambda *_: started.append(clock().seconds))
 
     def add(*_: object) -> None:
         spent[name] += clock().seconds - started.pop()
 
-    after = part.register_forward_hook(add)
-    try:
+    with HookSet() as hooks:
+        hooks.before(part, lambda *_: started.append(clock().seconds))
+        hooks.after(part, add)
         yield
-    finally:
-        before.remove()
-        after.remove()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.modes import evaluation_mode
 from prunekit.cut.surgery import cut
 from prunekit.cut.token_ids import Renumbering
 from prunekit.errors import PrunekitError
@@ -58,28 +59,25 @@ class Equivalence:
         )
 
 
-@torch.inference_mode()
 def record_outputs(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_tokens: int = 12) -> OutputTrace:
     """Run `model` in evaluation mode on teacher-forced batches, and let it generate from the same inputs."""
-    training = model.training
-    model.train(False)
     generator: Any = model
     logits, tokens, scores = [], [], []
-    for batch in batches:
-        inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
-        forced = {key: value for key, value in batch.items() if key != "index"}
-        logits.append(model(**forced, use_cache=False).logits.float().cpu())
-        output = generator.generate(
-            **inputs,
-            max_new_tokens=new_tokens,
-            do_sample=False,
-            num_beams=1,
-            output_logits=True,
-            return_dict_in_generate=True,
-        )
-        tokens.append(output.sequences.cpu())
-        scores.append(torch.stack(output.logits, dim=1).float().cpu())
-    model.train(training)
+    with evaluation_mode(model):
+        for batch in batches:
+            inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
+            forced = {key: value for key, value in batch.items() if key != "index"}
+            logits.append(model(**forced, use_cache=False).logits.float().cpu())
+            output = generator.generate(
+                **inputs,
+                max_new_tokens=new_tokens,
+                do_sample=False,
+                num_beams=1,
+                output_logits=True,
+                return_dict_in_generate=True,
+            )
+            tokens.append(output.sequences.cpu())
+            scores.append(torch.stack(output.logits, dim=1).float().cpu())
     return OutputTrace(tuple(logits), tuple(tokens), tuple(scores))
 
 

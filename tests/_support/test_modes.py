@@ -1,30 +1,46 @@
+"""Evaluation mode ends with every module in its own former mode, also when the block fails."""
+
 import pytest
 import torch
+from torch import nn
 
 from prunekit._support.modes import evaluation_mode
 
 
-def test_modes_come_back_after_a_failure(t5):
-    t5.train()
-    inside = []
-
-    def fail():
-        with evaluation_mode(t5):
-            inside.extend([t5.training, torch.is_inference_mode_enabled()])
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert inside == [False, True]
-    assert t5.training
-    assert not torch.is_inference_mode_enabled()
+def mixed():
+    """A model in training mode one part of which is in evaluation mode."""
+    model = nn.Sequential(nn.Dropout(0.5), nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2)))
+    model[1].train(False)
+    model[1][1].train(True)
+    return model
 
 
-def test_every_module_gets_its_own_mode_back(t5):
-    t5.train()
-    t5.encoder.eval()
-    before = [module.training for module in t5.modules()]
-    with evaluation_mode(t5):
-        assert not any(module.training for module in t5.modules())
-        assert not t5(input_ids=torch.tensor([[3]]), labels=torch.tensor([[3]])).loss.requires_grad
-    assert [module.training for module in t5.modules()] == before
+def modes(model):
+    return [module.training for module in model.modules()]
+
+
+def test_nothing_is_dropped_inside_and_mixed_modes_return():
+    model, x = mixed(), torch.ones(64, 2)
+    before = modes(model)
+    assert before == [True, True, False, False, True]
+    assert (model(x) == model[1][1](x)).float().mean() < 1
+    with evaluation_mode(model):
+        assert modes(model) == [False] * 5
+        assert torch.equal(model(x), model[1][1](x))
+    assert modes(model) == before
+
+
+def test_modes_return_when_the_block_fails():
+    model = mixed()
+    before = modes(model)
+    with pytest.raises(RuntimeError, match="midway"), evaluation_mode(model):
+        raise RuntimeError("midway")
+    assert modes(model) == before
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_there_are_gradients_only_where_they_are_asked_for(gradients):
+    model = mixed()
+    with evaluation_mode(model, gradients=gradients):
+        assert model(torch.ones(1, 2)).requires_grad == gradients
+    assert model(torch.ones(1, 2)).requires_grad

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from prunekit._support.hooks import HookSet
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind, PruningGroup
 from prunekit.find.plan import PruningPlan
@@ -30,7 +31,7 @@ class Masks:
 
     def __init__(self, model: nn.Module, groups: Sequence[PruningGroup]):
         self.values: dict[str, Tensor] = {}
-        self._handles: list[Any] = []
+        self._hooks = HookSet()
         self._groups = {group.name: group for group in groups}
         readers = _by_weight(model)
         for group in groups:
@@ -38,21 +39,24 @@ class Masks:
                 parameter = model.get_parameter(piece.parameter)
                 for module in readers.get(id(parameter), ()):
                     if piece.dim == 1 and isinstance(module, nn.Linear):
-                        hook = self._multiply(group, piece.span)
-                        self._handles.append(module.register_forward_pre_hook(hook))
+                        self._hooks.before(module, self._multiply(group, piece.span))
                     elif parameter.dim() == 1 and group.kind is Kind.HIDDEN:
-                        self._handles.append(module.register_forward_hook(self._norm(group, module)))
+                        self._hooks.after(module, self._norm(group, module))
             if group.kind is Kind.VOCABULARY:
-                self._handles.append(model.register_forward_hook(self._silence(group)))
+                self._hooks.after(model, self._silence(group))
             if group.kind is Kind.LAYERS:
                 for position, layer in enumerate(model.get_submodule(group.path).children()):
-                    skip = self._skip(group, position)
-                    self._handles.append(layer.register_forward_hook(skip, with_kwargs=True))
+                    self._hooks.after(layer, self._skip(group, position), with_kwargs=True)
 
     def remove(self) -> None:
-        """Take the hooks off; the model is as before."""
-        for handle in self._handles:
-            handle.remove()
+        """Remove the hooks; the model is as before."""
+        self._hooks.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
 
     def _kept(self, group: PruningGroup) -> Tensor | None:
         values: Tensor | None = joint(group, self._groups, self.values)
@@ -143,9 +147,6 @@ def masked(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) 
     """The live model as `plan` would leave it, for the duration of the block; nothing is cut."""
     device = next(model.parameters()).device
     values = {name: value.to(device) for name, value in plan_values(groups, plan).items()}
-    masks = Masks(model, [group for group in groups if group.name in values])
-    masks.values.update(values)
-    try:
+    with Masks(model, [group for group in groups if group.name in values]) as masks:
+        masks.values.update(values)
         yield
-    finally:
-        masks.remove()

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from prunekit._support.modes import evaluation_mode
 from prunekit.find.groups import PruningGroup
 from prunekit.learn.masking.masks import Masks
 
@@ -51,16 +52,12 @@ def first_order(
     device = next(model.parameters()).device
     gates = {group.name: torch.ones(len(group), device=device, requires_grad=True) for group in groups}
     totals = {name: torch.zeros(len(gate)) for name, gate in gates.items()}
-    training, masks, count = model.training, Masks(model, everything or groups), 0
-    masks.values.update(gates)
-    model.eval()
-    try:
+    count = 0
+    with evaluation_mode(model, gradients=True), Masks(model, everything or groups) as masks:
+        masks.values.update(gates)
         for batch in batches:
             gradients = torch.autograd.grad(loss(model, batch), list(gates.values()))
             for name, gradient in zip(gates, gradients, strict=True):
                 totals[name] += gradient.abs().cpu()
             count += 1
-    finally:
-        masks.remove()
-        model.train(training)
     return {name: total / max(count, 1) for name, total in totals.items()}

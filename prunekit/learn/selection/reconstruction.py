@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunekit._support.hooks import HookSet
+from prunekit._support.modes import evaluation_mode
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind, PruningGroup
 from prunekit.find.plan import PruningPlan
@@ -147,18 +149,13 @@ def reconstruction(
     encoder_alone = set(readers.values()) == {"encoder"}
     moments: dict[str, Moments] = {}
     whole: Any = model
-    training = model.training
-    model.train(False)
-    try:
-        with torch.no_grad(), _watching(model, readers, moments) as real:
-            for batch in batches:
-                real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
-                if encoder_alone:
-                    whole.get_encoder()(**{key: value for key, value in batch.items() if key not in ANSWERS})
-                else:
-                    loss_of(model, batch)
-    finally:
-        model.train(training)
+    with evaluation_mode(model, gradients=True), torch.no_grad(), _watching(model, readers, moments) as real:
+        for batch in batches:
+            real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
+            if encoder_alone:
+                whole.get_encoder()(**{key: value for key, value in batch.items() if key not in ANSWERS})
+            else:
+                loss_of(model, batch)
     return Reconstruction(model, groups, moments)
 
 
@@ -183,12 +180,10 @@ def _watching(
 
         return hook
 
-    handles = [model.get_submodule(p).register_forward_pre_hook(read(p, stack)) for p, stack in readers.items()]
-    try:
+    with HookSet() as hooks:
+        for path, stack in readers.items():
+            hooks.before(model.get_submodule(path), read(path, stack))
         yield real
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _reader(model: nn.Module, group: PruningGroup) -> tuple[str, Tensor]:

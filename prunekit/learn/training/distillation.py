@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prunekit._support.hooks import HookSet
 from prunekit.learn.training.encoder_cache import LIMIT, EncoderCache, lengths_of
 
 Matching = Literal["same", "nearest", "downward"]
@@ -51,16 +52,14 @@ class Recorder:
 
     def __init__(self, model: nn.Module, layers: Mapping[str, Sequence[str]]):
         self.states: dict[str, list[Tensor]] = {stack: [] for stack in layers}
-        self._handles = [
-            model.get_submodule(path).register_forward_hook(self._keep(stack))
-            for stack, paths in layers.items()
-            for path in paths
-        ]
+        self._hooks = HookSet()
+        for stack, paths in layers.items():
+            for path in paths:
+                self._hooks.after(model.get_submodule(path), self._keep(stack))
 
     def remove(self) -> None:
-        """Take the hooks off."""
-        for handle in self._handles:
-            handle.remove()
+        """Remove the hooks."""
+        self._hooks.remove()
 
     def _keep(self, stack: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:

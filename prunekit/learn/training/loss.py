@@ -1,10 +1,11 @@
-"""The loss of a model that answers from labels, and its mean over many batches."""
+"""The loss of a model given its labels, and its mean over many batches."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from prunekit._support.modes import evaluation_mode
 
 
 def loss_of(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
@@ -15,11 +16,11 @@ def loss_of(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
 
 def mean_loss(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> float:
     """The mean cross-entropy per target token over all batches, teacher-forced and without dropout, in nats."""
-    training, total, tokens = model.training, 0.0, 0
-    model.train(False)
-    with torch.inference_mode():
+    total = 0.0
+    tokens = 0
+    with evaluation_mode(model):
         for batch in batches:
             real = int((batch["labels"] != -100).sum())
-            total, tokens = total + float(loss_of(model, batch)) * real, tokens + real
-    model.train(training)
+            total += float(loss_of(model, batch)) * real
+            tokens += real
     return total / max(tokens, 1)

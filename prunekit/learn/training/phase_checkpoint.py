@@ -1,25 +1,28 @@
-"""What a training came to, in a file, so that a run that is resumed need not repeat it."""
+"""The result of a finished training in a file, so that a resumed run need not repeat the training."""
 
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from prunekit._support.atomic import atomic_write
+
 
 def save_phase(model: nn.Module, path: Path) -> None:
-    """Every parameter and buffer once, gates included, in one step."""
+    """Write every parameter and buffer of `model`, gates included, to one safetensors file, whole or not at all.
+
+    Tensors that share storage (tied weights) are written once, under the first of their names.
+    """
     seen: dict[int, str] = {}
     tensors = {}
     for name, tensor in model.state_dict().items():
         if tensor.numel() == 0 or seen.setdefault(tensor.data_ptr(), name) == name:
             tensors[name] = tensor.detach().cpu().contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    save_file(tensors, draft)
-    draft.replace(path)
+    with atomic_write(path) as draft:
+        save_file(tensors, draft)
 
 
 def load_phase(model: nn.Module, path: Path) -> None:
-    """What `save_phase` wrote, back into the same model; ties fill the names that were stored once."""
+    """Read a file of `save_phase` back into the same model; tied weights fill the names that were not written."""
     model.load_state_dict(load_file(path), strict=False)
     model.train(False)
