@@ -1,6 +1,6 @@
 """``python -m prunekit``: the same as ``prunekit``."""
 
-from prunekit.cli import app
+from prunekit.cli import main
 
 if __name__ == "__main__":
-    app(prog_name="prunekit")
+    main()

@@ -23,8 +23,6 @@ from prunekit.commands.run import run
 from prunekit.commands.vocabulary import vocabulary
 from prunekit.errors import PrunekitError, one_line
 
-configure_runtime()
-
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -108,3 +106,9 @@ app.command("new-adapter")(new_adapter)
 app.command("eval")(evaluate)
 app.command("export")(export)
 app.command("vocabulary")(vocabulary)
+
+
+def main() -> None:
+    """The command ``prunekit``."""
+    configure_runtime()
+    app(prog_name="prunekit")

@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves, from templates that lie in the package."""
+"""Self-contained HTML pages, rendered from the templates of a package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -7,17 +7,17 @@ from typing import Any
 import jinja2
 
 
-def render(package: str, template: str, values: Mapping[str, Any], styles: Sequence[Callable[..., str]] = ()) -> str:
-    """A template filled in, and whatever it imports from its package; all text is escaped.
+def render(package: str, template: str, values: Mapping[str, Any], filters: Sequence[Callable[..., str]] = ()) -> str:
+    """A template of a package with `values` filled in; it may import other templates of the same package.
 
-    `styles` are filters by their own names. An undefined value is an error.
+    All text is escaped, and an undefined value is an error. `filters` are called in templates by their own names.
     """
-    pages = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (files(package) / name).read_text(encoding="utf-8")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {style.__name__: style for style in styles}
-    return pages.get_template(template).render(values)
+    environment.filters |= {each.__name__: each for each in filters}
+    return environment.get_template(template).render(values)

@@ -38,10 +38,15 @@ def test_the_kernel_is_asked_for_huge_pages_unless_the_user_says_no(settings, bl
     assert fresh(ASKS, **settings) == blocks
 
 
-def test_the_command_line_settles_before_torch_is_there():
-    code = f"import sys, os, prunekit.cli; print('torch' in sys.modules, os.environ[{HUGE_PAGES!r}])"
-    assert fresh(code) == "False 1"
-    assert fresh(code, **{HUGE_PAGES: "0"}) == "False 0"
+def test_the_command_line_configures_the_process_before_torch_is_imported():
+    code = (
+        "import sys, os, prunekit.cli; import_changed = bool({*os.environ} & {*runtime.SETTINGS}); "
+        f"prunekit.cli.app = lambda **_: print(import_changed, 'torch' in sys.modules, os.environ[{HUGE_PAGES!r}]); "
+        "prunekit.cli.main()"
+    )
+    code = f"from prunekit._support import runtime; {code}"
+    assert fresh(code) == "False False 1"
+    assert fresh(code, **{HUGE_PAGES: "0"}) == "True False 0"
 
 
 @pytest.mark.parametrize(

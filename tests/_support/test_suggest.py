@@ -1,0 +1,19 @@
+"""Sentences about names that do not exist."""
+
+import pytest
+
+from prunekit._support.suggest import hint
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed", "sentence"),
+    [
+        ("tarjet", ["source", "target"], "did you mean 'target'? (there are source, target)"),
+        ("rougel", ["rouge1", "rougeL"], "did you mean 'rougeL'? (there are rouge1, rougeL)"),
+        ("BLEU", ["bleu"], "did you mean 'bleu'? (there is only bleu)"),
+        ("zzz", ["source", "target"], "there are source, target."),
+        ("zzz", iter(["source"]), "there is only source."),
+    ],
+)
+def test_the_nearest_name_and_all_there_are(given, allowed, sentence):
+    assert hint(given, allowed) == sentence
