@@ -7,7 +7,8 @@ from prunekit.loading.registration import register_on_import
 
 if TYPE_CHECKING:
     from prunekit.cut.checkpoint import from_pretrained
-    from prunekit.data.tasks import TaskPlugin
+    from prunekit.data.metrics.metric import Metric, SummedMetric
+    from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, task_table
     from prunekit.errors import PrunekitError
     from prunekit.export.onnx_model import from_onnx
     from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from prunekit.learn.strategy import Problem, Strategy
     from prunekit.learn.training.distillation import Distillation
     from prunekit.pipeline.run import prune, run
-    from prunekit.recipe import Recipe
+    from prunekit.recipe import Recipe, TaskSection
     from prunekit.report.report import Report
     from prunekit.vocabulary.pruning import prune_vocabulary
 
@@ -33,7 +34,8 @@ _ROOMS = {
     "prunekit.vocabulary.pruning": ("prune_vocabulary",),
     "prunekit.cut.checkpoint": ("from_pretrained",),
     "prunekit.export.onnx_model": ("from_onnx",),
-    "prunekit.data.tasks": ("TaskPlugin",),
+    "prunekit.data.metrics.metric": ("Metric", "SummedMetric"),
+    "prunekit.data.tasks": ("FileTaskPlugin", "Task", "TaskPlugin", "task_table"),
     "prunekit.errors": ("PrunekitError",),
     "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
     "prunekit.find.graph": ("DependencyGraph", "discover"),
@@ -51,7 +53,7 @@ _ROOMS = {
     "prunekit.learn.strategy": ("Problem", "Strategy"),
     "prunekit.report.report": ("Report",),
     "prunekit.pipeline.run": ("prune", "run"),
-    "prunekit.recipe": ("Recipe",),
+    "prunekit.recipe": ("Recipe", "TaskSection"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -61,10 +63,12 @@ __all__ = [
     "Constraint",
     "DependencyGraph",
     "Distillation",
+    "FileTaskPlugin",
     "FirstOwned",
     "HardConcreteGates",
     "HardGates",
     "Kind",
+    "Metric",
     "Problem",
     "PrunekitError",
     "PruningGroup",
@@ -75,7 +79,10 @@ __all__ = [
     "SparsitySchedule",
     "Stack",
     "Strategy",
+    "SummedMetric",
+    "Task",
     "TaskPlugin",
+    "TaskSection",
     "checked_layers",
     "discover",
     "evenly_spaced",
@@ -93,6 +100,7 @@ __all__ = [
     "prune_vocabulary",
     "run",
     "shared_beams",
+    "task_table",
 ]
 
 

@@ -31,3 +31,8 @@ def prunekit_strategy() -> type[Any] | None:
 @hookspec(firstresult=True)
 def prunekit_task() -> type[Any] | None:
     """A subclass of `prunekit.TaskPlugin`, in ``prunekit.tasks``."""
+
+
+@hookspec(firstresult=True)
+def prunekit_metric() -> type[Any] | None:
+    """A subclass of `prunekit.Metric`, in ``prunekit.metrics``; made with the name of its entry point."""

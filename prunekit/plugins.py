@@ -1,23 +1,27 @@
-"""Adapters, strategies and tasks by entry point: names come from metadata, and only the chosen plugin is imported."""
+"""Adapters, strategies, tasks and metrics by entry point: names come from metadata, only what is chosen is imported."""
 
 import inspect
-import sys
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.machinery import PathFinder
-from importlib.metadata import EntryPoint, entry_points
-from itertools import accumulate
-from pathlib import Path
-from traceback import walk_tb
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
 
 from prunekit import hookspecs
+from prunekit._support.entry_points import (
+    distribution_of,
+    entries_by_name,
+    error_location,
+    file_of,
+    missing_package,
+    module_of,
+)
 from prunekit._support.suggest import hint
-from prunekit.errors import PrunekitError, one_line
+from prunekit.errors import PrunekitError, error_line, one_line
 
 if TYPE_CHECKING:
+    from prunekit.data.metrics.metric import Metric
     from prunekit.data.tasks import TaskPlugin
     from prunekit.find.adapter import Adapter
     from prunekit.learn.strategy import Strategy
@@ -49,6 +53,7 @@ STRATEGIES: PluginKind["Strategy"] = PluginKind(
     "strategy", "prunekit.strategies", "prunekit.learn.strategy", "Strategy"
 )
 TASKS: PluginKind["TaskPlugin"] = PluginKind("task", "prunekit.tasks", "prunekit.data.tasks", "TaskPlugin")
+METRICS: PluginKind["Metric"] = PluginKind("metric", "prunekit.metrics", "prunekit.data.metrics.metric", "Metric")
 
 
 @dataclass(frozen=True)
@@ -68,60 +73,53 @@ class Listed(Generic[T]):
 
 def names(kind: PluginKind[Any]) -> list[str]:
     """The names of all installed plugins of a kind, sorted, without importing any."""
-    return sorted(_found(kind))
+    return sorted(entries_by_name(kind.group))
 
 
 def load(kind: PluginKind[T], name: str) -> type[T]:
     """The class of the plugin called `name`; only its module is imported.
 
     Raises `PrunekitError` in one sentence if there is none or more than one of that name, if its import fails, or if
-    what it gives is no such class.
+    its hook returns no such class.
     """
-    found = _found(kind)
+    found = entries_by_name(kind.group)
     if name not in found:
         raise PrunekitError(f"There is no {kind.noun} {name!r}; {hint(name, sorted(found))}")
-    return _only(kind, found[name])
+    return _class_of(kind, found[name])
 
 
 def catalogue(kind: PluginKind[T]) -> list[Listed[T]]:
     """Every installed plugin of a kind, by name; one that cannot be used is listed with the reason."""
-    return [_listed(kind, name, entries) for name, entries in sorted(_found(kind).items())]
+    return [_listed(kind, name, entries) for name, entries in sorted(entries_by_name(kind.group).items())]
 
 
 def _listed(kind: PluginKind[T], name: str, entries: list[EntryPoint]) -> Listed[T]:
-    origin = ", ".join(sorted(map(distribution, entries)))
+    origin = ", ".join(sorted(map(distribution_of, entries)))
     try:
-        return Listed(name, origin, _only(kind, entries))
+        return Listed(name, origin, _class_of(kind, entries))
     except PrunekitError as error:
         return Listed(name, origin, None, str(error))
 
 
-def _found(kind: PluginKind[Any]) -> dict[str, list[EntryPoint]]:
-    """Entry points by name; a distribution that is seen twice, as an editable one may be, counts once."""
-    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
-    for entry in entry_points(group=kind.group):
-        found.setdefault(entry.name, {})[distribution(entry), entry.value] = entry
-    return {name: list(entries.values()) for name, entries in found.items()}
-
-
-def distribution(entry: EntryPoint) -> str:
-    """The name of the distribution that an entry point comes from."""
-    return (entry.dist and entry.dist.name) or "an unknown distribution"
-
-
-def _only(kind: PluginKind[T], entries: list[EntryPoint]) -> type[T]:
+def _class_of(kind: PluginKind[T], entries: list[EntryPoint]) -> type[T]:
+    """The class of the one plugin among `entries`, which have one name."""
     entry = entries[0]
     if len(entries) > 1:
-        owners = " and ".join(sorted(f"{distribution(e)} ({_file(e)})" for e in entries))
+        owners = " and ".join(sorted(f"{distribution_of(each)} ({file_of(each)})" for each in entries))
         raise PrunekitError(f"The {kind.noun} {entry.name!r} is offered by {owners}; uninstall one of them.")
     try:
-        given = _asked(kind, entry.load())
+        returned = _returned(kind, entry.load())
     except (Exception, SystemExit) as error:  # whatever another author's module does at import
-        raise PrunekitError(f"{_titled(kind, entry, _place(entry, error))} {_complaint(entry, error)}.") from error
-    return _checked(kind, entry, given)
+        raise PrunekitError(_sentence(kind, entry, error_location(entry, error), _reason(entry, error))) from error
+    base = getattr(import_module(kind.home), kind.base)
+    if isinstance(returned, type) and issubclass(returned, base) and not inspect.isabstract(returned):
+        return returned
+    lacks = f"returns {one_line(repr(returned))} from" if returned is not None else "does not implement"
+    wanted = f"the hook must return a subclass of prunekit.{kind.base} that implements all of its abstract methods"
+    raise PrunekitError(_sentence(kind, entry, file_of(entry), f"{lacks} {kind.hook}; {wanted}"))
 
 
-def _asked(kind: PluginKind[Any], module: object) -> object:
+def _returned(kind: PluginKind[Any], module: object) -> object:
     """What the plugin's hook returns; a hook of a misspelt name is refused by `check_pending`."""
     manager = pluggy.PluginManager("prunekit")
     manager.add_hookspecs(hookspecs)
@@ -131,73 +129,20 @@ def _asked(kind: PluginKind[Any], module: object) -> object:
     return result
 
 
-def _checked(kind: PluginKind[T], entry: EntryPoint, given: Any) -> type[T]:
-    """`given` if it is a usable class of the kind."""
-    base = getattr(import_module(kind.home), kind.base)
-    if not (isinstance(given, type) and issubclass(given, base)) or inspect.isabstract(given):
-        shown = one_line(repr(given))
-        lacks = f"does not implement {kind.hook}" if given is None else f"returns {shown} from {kind.hook}"
-        raise PrunekitError(
-            f"{_titled(kind, entry, _file(entry))} {lacks}; "
-            f"the hook must return a subclass of prunekit.{kind.base} whose methods are all there."
-        )
-    return given
+def _sentence(kind: PluginKind[Any], entry: EntryPoint, place: str, predicate: str) -> str:
+    """``The adapter 'toy' of the distribution 'my-package' (my_package/toy.py, line 3) cannot be used: ...``."""
+    return f"The {kind.noun} {entry.name!r} of the distribution {distribution_of(entry)!r} ({place}) {predicate}."
 
 
-def _titled(kind: PluginKind[Any], entry: EntryPoint, place: str) -> str:
-    """``The adapter 'toy' of the distribution 'my-package' (my_package/toy.py, line 3)``."""
-    return f"The {kind.noun} {entry.name!r} of the distribution {distribution(entry)!r} ({place})"
-
-
-def _complaint(entry: EntryPoint, error: BaseException) -> str:
+def _reason(entry: EntryPoint, error: BaseException) -> str:
     """What is wrong with a plugin that raised `error`, and what to do."""
-    if not _module(entry):
+    if not module_of(entry):
         return "names no module; update or uninstall it"
-    # Python names the first part that it does not find, so a name with dots lacks a module of a package that is there.
-    missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    if missing and "." not in missing and missing != _package(entry):
+    missing = missing_package(entry, error)
+    if missing is not None:
         return (
             f"needs the package {missing!r}, which is not installed; install it, for instance with "
-            f"pip install {missing}, or uninstall {distribution(entry)!r}"
+            f"pip install {missing}, or uninstall {distribution_of(entry)!r}"
         )
-    said = one_line(error.msg if isinstance(error, SyntaxError) else error)
-    return f"cannot be used: {': '.join(filter(None, (type(error).__name__, said)))}; update or uninstall it"
-
-
-def _place(entry: EntryPoint, error: BaseException) -> str:
-    """Where in a plugin's package an error comes from: ``my_package/toy.py, line 3``; its file where nothing ran."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{_short(error.filename)}, line {error.lineno}"
-    own = [
-        f"{_short(frame.f_code.co_filename)}, line {line}"
-        for frame, line in walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == _package(entry)
-    ]
-    return own[-1] if own else _file(entry)
-
-
-def _module(entry: EntryPoint) -> str:
-    """The dotted name of a plugin's module; nothing where its metadata does not give one."""
-    return entry.module if entry.pattern.match(entry.value) else ""
-
-
-def _package(entry: EntryPoint) -> str:
-    """The package at the top that a plugin's module belongs to."""
-    return _module(entry).partition(".")[0]
-
-
-def _file(entry: EntryPoint) -> str:
-    """The file of a plugin's module, found without importing anything; the line of metadata where there is none."""
-    within: list[str] | None = None
-    origin = None
-    for name in accumulate(_module(entry).split("."), "{}.{}".format):
-        if (spec := PathFinder.find_spec(name, within)) is None:
-            return f"entry_points.txt: {entry.name} = {entry.value}"
-        within, origin = list(spec.submodule_search_locations or []), spec.origin
-    return _short(origin) if origin else _module(entry)
-
-
-def _short(path: str) -> str:
-    """A file relative to where it is imported from."""
-    roots = [root for root in sys.path if root and Path(path).is_relative_to(root)]
-    return Path(path).relative_to(max(roots, key=len)).as_posix() if roots else path
+    found = f"{type(error).__name__}: {one_line(error.msg)}" if isinstance(error, SyntaxError) else error_line(error)
+    return f"cannot be used: {found}; update or uninstall it"

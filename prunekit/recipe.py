@@ -1,13 +1,13 @@
 """Recipe: everything that defines a run, as plain data: read from YAML, overridden by flags, refused if unknown."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
+from prunekit._support.refusals import first_problem
 from prunekit.errors import PrunekitError, one_line
 
 
@@ -228,36 +228,3 @@ def override(data: dict[str, Any], pairs: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise PrunekitError(f"--set {pair!r}: the value is not valid YAML; put it in quotes.") from error
     return result
-
-
-def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """One sentence for the first thing pydantic refused, with the nearest allowed key where one was misspelt."""
-    problem = error.errors()[0]
-    misspelt = problem["type"] == "extra_forbidden"
-    path, allowed = _followed(model, problem["loc"], misspelt)
-    if not misspelt:
-        return f"{path or model.__name__}: {problem['msg']} (got {problem.get('input')!r})."
-    near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}."
-    return f"There is no key {path!r} here; {hint}"
-
-
-def _followed(model: type[BaseModel], loc: tuple[int | str, ...], to_the_end: bool) -> tuple[str, list[str]]:
-    """A pydantic location as a dotted path, without its marks for alternatives of a type, and the last model's keys."""
-    path: list[str] = []
-    for part in loc:
-        if isinstance(part, int) and path:
-            path.append(str(part))
-        elif part in model.model_fields:
-            path.append(str(part))
-            model = _section(model.model_fields[part].annotation) or model
-        elif to_the_end:
-            path.append(str(part))
-    return ".".join(path), list(model.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field holds, by itself or many of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _section(inner))), None)

@@ -59,7 +59,12 @@ LENGTHY = r"type('L', (), {'__repr__': lambda self: 'two\nlines'})()"
         (HOOK.format("adapter", "int"), "adapters", "", "<class 'int'> from prunekit_adapter; the hook must return"),
         (HOOK.format("adapter", "1/0"), "adapters", ", line 3", "ZeroDivisionError: division by zero; update"),
         (HOOK.format("strategy", "Adapter"), "strategies", "", "the hook must return a subclass of prunekit.Strategy"),
-        (HOOK.format("task", "TaskPlugin"), "tasks", "", "subclass of prunekit.TaskPlugin whose methods are all there"),
+        (
+            HOOK.format("task", "TaskPlugin"),
+            "tasks",
+            "",
+            "subclass of prunekit.TaskPlugin that implements all of its abstract methods",
+        ),
     ],
 )
 def test_a_broken_plugin_is_one_sentence_with_distribution_and_file(install, source, group, place, sentence):

@@ -1,4 +1,4 @@
-"""``prunekit list``: the adapters, strategies and tasks that are installed, the broken ones with the reason."""
+"""``prunekit list``: the adapters, strategies, tasks and metrics that are installed, the broken with the reason."""
 
 import types
 from collections.abc import Iterator
@@ -22,16 +22,22 @@ class What(StrEnum):
     ADAPTERS = "adapters"
     STRATEGIES = "strategies"
     TASKS = "tasks"
+    METRICS = "metrics"
 
 
 def list_plugins(
-    what: Annotated[What | None, typer.Argument(help="All three when left out.", show_default=False)] = None,
+    what: Annotated[What | None, typer.Argument(help="All four when left out.", show_default=False)] = None,
     debug: options.Debug = False,
 ) -> None:
-    """List the installed adapters, strategies (with their options) and tasks."""
-    from prunekit.plugins import ADAPTERS, STRATEGIES, TASKS, catalogue
+    """List the installed adapters, strategies (with their options), tasks and metrics."""
+    from prunekit.plugins import ADAPTERS, METRICS, STRATEGIES, TASKS, catalogue
 
-    kinds: dict[What, PluginKind[Any]] = {What.ADAPTERS: ADAPTERS, What.STRATEGIES: STRATEGIES, What.TASKS: TASKS}
+    kinds: dict[What, PluginKind[Any]] = {
+        What.ADAPTERS: ADAPTERS,
+        What.STRATEGIES: STRATEGIES,
+        What.TASKS: TASKS,
+        What.METRICS: METRICS,
+    }
     for wanted in [what] if what else list(What):
         rows = catalogue(kinds[wanted])
         OUT.print(overview(wanted.value, rows))

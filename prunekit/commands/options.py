@@ -76,7 +76,8 @@ Metric = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="bleu, cer, chrf, exact_match, per, rouge1, rouge2, rougeL or wer; of several (a,b) the first counts.",
+        help="bleu, cer, chrf, exact_match, per, rouge1, rouge2, rougeL, wer or another of `prunekit list metrics`; "
+        "of several (a,b) the first is the headline.",
         rich_help_panel=ON,
     ),
 ]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from prunekit._support.atomic import write_text
 from prunekit.compare.spec import Comparison, Trial, trial_directory, trial_recipe
-from prunekit.data.metrics import METRICS
+from prunekit.data.metrics.metric import SummedMetric
 from prunekit.errors import PrunekitError
 from prunekit.find.plan import PruningPlan
 from prunekit.loading.task import model_of, open_task
@@ -120,14 +120,14 @@ def _scores(recipe: Recipe, report: Report, answers: Path) -> list[tuple[float, 
     A task may have a metric of its own under a known name: its parts count only if they come to what was reported.
     """
     quality = report.quality
-    if quality is None or quality.metric not in METRICS:
+    if quality is None:
         return None
     metric = open_task(recipe.task).metrics[0]
-    if metric.parts is None:
+    if not isinstance(metric, SummedMetric):
         return None
     found = Predictions.load(answers)
     scores = metric.row_parts(found.pruned, found.references)
-    whole = METRICS[quality.metric].figure([sum(parts) for parts in zip(*scores, strict=True)])
+    whole = metric.figure([sum(parts) for parts in zip(*scores, strict=True)])
     return scores if math.isclose(whole, quality.pruned, rel_tol=1e-6, abs_tol=1e-9) else None
 
 

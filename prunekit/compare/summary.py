@@ -14,7 +14,8 @@ from prunekit.compare.figures import Figure, Gain, Nearest, Speed, Summary, Tabl
 from prunekit.compare.records import Record
 from prunekit.compare.spec import DENSE, Comparison, Trial, trial_label
 from prunekit.compare.speeds import Speeds
-from prunekit.data.metrics import METRICS
+from prunekit.data.metrics.metric import SummedMetric
+from prunekit.loading.metrics import open_metric
 from prunekit.measure.bootstrap import compared
 from prunekit.recipe import BudgetSection, Workload
 from prunekit.report.report import Report
@@ -110,7 +111,8 @@ def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -
     left, right = ([one.parts for one in of[name]] for name in (ours, theirs))
     if quality is None or any(parts is None or len(parts) != len(left[0]) for parts in (*left, *right)):
         return None
-    return Gain(over=theirs, **asdict(compared(METRICS[quality.metric], left, right)))
+    metric = open_metric(quality.metric)
+    return Gain(over=theirs, **asdict(compared(metric, left, right))) if isinstance(metric, SummedMetric) else None
 
 
 def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Sequence[TableRow]) -> list[Nearest]:

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 from datasets import Dataset
 from transformers.models.whisper.english_normalizer import BasicTextNormalizer, EnglishTextNormalizer
 
-from prunekit.data.metrics import Metric
-from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, dataset
+from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, task_table
 from prunekit.errors import PrunekitError
 from prunekit.hookspecs import hookimpl
 
@@ -36,21 +35,20 @@ class ASR(FileTaskPlugin):
     }
 
     def of(self, task: Task) -> Task:
-        """Paths that lead to the recordings, and metrics that compare words."""
+        """Paths that lead to the recordings, and texts that are compared by their words."""
         section = task.section
         if section.prefix:
             raise PrunekitError(
                 "Recordings have no text that a prefix could stand before; leave out --prefix (task.prefix)."
             )
-        tidy = normaliser(section.target_language or "en")
         return replace(
             task,
             name=self.name,
             train=_from(section.train, task.train),
             dev=_from(section.eval, task.dev),
             test=_from(section.test or section.eval, task.test),
-            metrics=tuple(after(tidy, metric) for metric in task.metrics),
             modality="audio",
+            normalize=normaliser(section.target_language or "en"),
         )
 
 
@@ -65,16 +63,7 @@ def normaliser(language: str) -> Callable[[str], str]:
 def _from(place: str | None, rows: Dataset) -> Dataset:
     """Rows whose recordings are named from where this process works, not from where the file of rows lies."""
     folder = Path(place or ".").expanduser().parent
-    return dataset([str(folder / path) for path in rows["source"][:]], rows["target"][:], rows["references"][:])
-
-
-def after(tidy: Callable[[str], str], metric: Metric) -> Metric:
-    """The metric of texts that went through `tidy`."""
-
-    def tidied(judge: Any) -> Any:
-        return lambda said, right: judge([tidy(text) for text in said], [[tidy(text) for text in row] for row in right])
-
-    return replace(metric, scorer=tidied(metric.scorer), parts=metric.parts and tidied(metric.parts))
+    return task_table([str(folder / path) for path in rows["source"][:]], rows["target"][:], rows["references"][:])
 
 
 @hookimpl

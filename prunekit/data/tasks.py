@@ -1,10 +1,10 @@
-"""What a model is asked to do: three sets of pairs, and the metrics that judge it."""
+"""What a model is asked to do: rows to learn from, to choose on and to report on, and how answers are scored."""
 
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from datasets import Dataset, Features, List, Value
 
 from prunekit._support.suggest import hint
 from prunekit.data import row_files
-from prunekit.data.metrics import METRICS, Metric, metrics
+from prunekit.data.metrics.metric import Metric
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -26,31 +26,43 @@ Modality = Literal["text", "audio"]
 
 @dataclass(frozen=True)
 class Task:
-    """Pairs to learn from, to choose on and to report on. Example: 113,000 words with their phonemes.
+    """Rows to learn from, to choose on and to report on. Example: 113,000 words with their phonemes.
 
-    `train`, `dev` and `test` have the columns `TEXT`: what goes in, one right answer to learn, and every answer that
-    counts as right. What goes in is `modality`: a text, or a recording by the path of its file. `metrics[0]` gives the
-    headline. `section` says how text is cut and prefixed.
+    `train`, `dev` and `test` come from `task_table`: a source, a target to learn, and every answer that counts as right
+    in each row. A source is of one `modality`: a text, or a recording by the path of its file. `section` says how texts
+    are cut and prefixed. `normalize`, where given, is applied to answers and references before they are scored.
+
+    `metrics` are those that the recipe names, or else the plugin; the first gives the headline. They are filled in when
+    a recipe's task is opened, so a plugin leaves them out.
     """
 
     name: str
     train: Dataset
     dev: Dataset
     test: Dataset
-    metrics: tuple[Metric, ...]
     section: TaskSection
     modality: Modality = "text"
+    normalize: Callable[[str], str] | None = None
+    metrics: tuple[Metric, ...] = ()
+
+    def scored_by(self, metrics: Sequence[Metric]) -> "Task":
+        """The task with these metrics, each of normalized texts."""
+        normalize = self.normalize
+        fitting = metrics if normalize is None else [metric.after(normalize) for metric in metrics]
+        return replace(self, metrics=tuple(fitting))
 
 
 class TaskPlugin(ABC):
     """A task that comes with prunekit or with a plugin. Example: `prunekit.data.g2p.task.G2P`, words to phonemes.
 
-    The class docstring's first line is its `summary` in listings. `model` is a dense model that was trained on the task
-    and fits `adapter`; `defaults` are the parts of a recipe that suit it, which whatever the user says overrides.
+    The class docstring's first line is its `summary` in listings. `metrics` are the names of the metrics that score it
+    unless the recipe names others. `model` is a dense model that was trained on the task and fits `adapter`.
+    `defaults` are recipe values suited to the task; the user's settings override them.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str] = ""
+    metrics: ClassVar[tuple[str, ...]] = ()
     adapter: ClassVar[str | None] = None
     model: ClassVar[Path | None] = None
     defaults: ClassVar[Mapping[str, Any]] = {}
@@ -65,7 +77,7 @@ class TaskPlugin(ABC):
 
 
 class FileTaskPlugin(TaskPlugin):
-    """A task whose rows its user brings. Example: `prunekit.data.asr.ASR`, recordings and what is said in them."""
+    """A task whose rows its user brings. Example: `prunekit.data.asr.ASR`, recordings and their transcripts."""
 
     def open(self, section: TaskSection) -> Task:
         """The user's files; raises `PrunekitError` where none is named."""
@@ -80,7 +92,7 @@ def from_files(section: TaskSection) -> Task:
     """The task that a recipe describes by its files or data set ids; without `test`, the dev rows serve as test.
 
     Raises `PrunekitError` in one sentence for a file that is missing or malformed, a column that is missing, misnamed
-    or not text, a row without text, an empty set, and a metric that is unknown or left out.
+    or not text, a row without text, and an empty set.
     """
     if section.train is None:
         raise PrunekitError("There is nothing to train on; name a file or a data set with --train (task.train).")
@@ -95,19 +107,12 @@ def for_evaluation(section: TaskSection) -> Task:
 def _from_files(section: TaskSection, train: str | None) -> Task:
     if section.eval is None:
         raise PrunekitError("There is nothing to evaluate on; name a file or a data set with --eval (task.eval).")
-    judges = _chosen_metrics(section)
     dev = _read(section.eval, ("validation", "valid", "dev", "test"), section)
     if section.test is None:
         log.info("No test rows were named, so %s serves as dev and as test.", section.eval)
     test = _read(section.test, ("test",), section) if section.test else dev
-    learn = _read(train, ("train",), section) if train else dataset([], [], [])
-    return Task(section.name or Path(train or section.eval).stem, learn, dev, test, judges, section)
-
-
-def _chosen_metrics(section: TaskSection) -> tuple[Metric, ...]:
-    if section.metric is None:
-        raise PrunekitError(f"Say how to score with --metric (task.metric); there are {', '.join(METRICS)}.")
-    return metrics(section.metric)
+    learn = _read(train, ("train",), section) if train else task_table([], [])
+    return Task(section.name or Path(train or section.eval).stem, learn, dev, test, section)
 
 
 def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:
@@ -119,12 +124,19 @@ def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:
             texts.append(column.text(row, number))
     if not pairs[0]:
         raise PrunekitError(f"{place!r} has no rows; give at least one pair of texts.")
-    return dataset(pairs[0], pairs[1], [[text] for text in pairs[1]])
+    return task_table(pairs[0], pairs[1])
 
 
-def dataset(sources: Sequence[str], targets: Sequence[str], references: Sequence[Sequence[str]]) -> Dataset:
-    """An in-memory table with the columns of a task, for task plugins too."""
-    return Dataset.from_dict({"source": sources, "target": targets, "references": references}, features=TEXT)
+def task_table(
+    sources: Sequence[str], targets: Sequence[str], references: Sequence[Sequence[str]] | None = None
+) -> Dataset:
+    """The rows of a task as an in-memory table with the columns `TEXT`, for task plugins too.
+
+    `targets` are what the model learns to answer, `references` every answer that counts as right, the targets alone
+    where left out. Example: ``task_table(["read"], ["R EH D"], [["R EH D", "R IY D"]])``.
+    """
+    every = [[target] for target in targets] if references is None else references
+    return Dataset.from_dict({"source": sources, "target": targets, "references": every}, features=TEXT)
 
 
 @dataclass(frozen=True)

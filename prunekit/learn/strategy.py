@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from prunekit._support.refusals import first_problem
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind, PruningGroup, width_groups
 from prunekit.find.plan import PruningPlan
 from prunekit.find.size import Size
-from prunekit.recipe import first_problem
 
 if TYPE_CHECKING:
     from prunekit.learn.bench import Bench

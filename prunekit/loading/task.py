@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, from_files
 from prunekit.errors import PrunekitError
+from prunekit.loading.metrics import open_metrics
 from prunekit.plugins import TASKS, load, names
 from prunekit.recipe import Recipe, TaskSection
 
@@ -19,20 +20,28 @@ def model_of(recipe: Recipe) -> str:
 
 
 def open_task(section: TaskSection, read: Callable[[TaskSection], Task] = from_files) -> Task:
-    """The task that a recipe names or, with `read`, the one that it describes by its files."""
+    """The task that a recipe names or, with `read`, the one that it describes by its files, with its metrics."""
     plugin = _plugin_of(section)
-    if has_files(section):
-        if plugin is None:
-            return read(section)
-        if not issubclass(plugin, FileTaskPlugin):
-            raise PrunekitError(f"The task {section.name!r} brings its own data; leave out --task, or the files.")
-        return plugin().of(read(section))
-    if plugin is None:
+    if plugin is None and not has_files(section):
         raise PrunekitError(
             f"Say what the model is for: --task with one of {', '.join(names(TASKS))}, or "
             "--train, --eval, --source, --target and --metric."
         )
-    return plugin().open(section)
+    own = plugin.metrics if plugin is not None else ()
+    metrics = open_metrics(section.metric or ",".join(own) or None, section.target_language)
+    return _without_metrics(section, plugin, read).scored_by(metrics)
+
+
+def _without_metrics(
+    section: TaskSection, plugin: type[TaskPlugin] | None, read: Callable[[TaskSection], Task]
+) -> Task:
+    if plugin is None:
+        return read(section)
+    if not has_files(section):
+        return plugin().open(section)
+    if not issubclass(plugin, FileTaskPlugin):
+        raise PrunekitError(f"The task {section.name!r} brings its own data; leave out --task, or the files.")
+    return plugin().of(read(section))
 
 
 def has_files(section: TaskSection) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from prunekit.data.metrics import Metric
+from prunekit.data.metrics.metric import SummedMetric
 
 RESAMPLES = 1000
 CHUNK = 100
@@ -28,7 +28,7 @@ class Difference:
 
 
 def compared(
-    metric: Metric, ours: Sequence[Any], theirs: Sequence[Any], resamples: int = RESAMPLES, seed: int = 0
+    metric: SummedMetric, ours: Sequence[Any], theirs: Sequence[Any], resamples: int = RESAMPLES, seed: int = 0
 ) -> Difference:
     """The paired bootstrap (Efron and Tibshirani 1993; Koehn 2004) between the mean scores of two sides.
 
@@ -52,7 +52,7 @@ def compared(
     return Difference(float(gains(*(np.ones((1, size)) for size in sizes))[0]), float(low), float(high), p)
 
 
-def interval(metric: Metric, parts: Any, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+def interval(metric: SummedMetric, parts: Any, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """The bounds of 95% of the scores of rows drawn again, from one side's parts [rows, parts]."""
 
     def drawn(generator: np.random.Generator, times: int) -> Any:
@@ -74,7 +74,7 @@ def _counts(generator: np.random.Generator, size: int, times: int) -> Any:
     return generator.multinomial(size, np.full(size, 1 / size), size=times).astype(float)
 
 
-def _score(metric: Metric, sides: Sequence[Any], rows: Any, seeds: Any) -> Any:
+def _score(metric: SummedMetric, sides: Sequence[Any], rows: Any, seeds: Any) -> Any:
     """The mean over seeds of the score of weighted rows: weights [draws, rows] and [draws, seeds] to scores [draws]."""
     scores = [[metric.figure(list(totals)) for totals in rows @ parts] for parts in sides]
     return np.average(np.array(scores), axis=0, weights=seeds.T)

@@ -13,7 +13,7 @@ from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
 from prunekit._support.suggest import hint
 from prunekit.data.encoded import to_device
-from prunekit.data.metrics import Metric
+from prunekit.data.metrics.metric import Metric
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError, one_line
 from prunekit.generation import use_generation_config

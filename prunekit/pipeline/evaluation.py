@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from prunekit._support.progress import StageProgress
 from prunekit.data.encoded import EncodedDataset, collate_batches
-from prunekit.data.metrics import Metric, retained
+from prunekit.data.metrics.metric import SummedMetric, retained
 from prunekit.data.processors import Collator, Processor
 from prunekit.data.tasks import Task
 from prunekit.find.plan import PruningPlan
@@ -161,12 +161,12 @@ def _quality(verdict: Evaluation, task: Task) -> QualitySection:
         retained=retained(head, dense[head.name], pruned[head.name]),
         examples=len(verdict.dense.predictions),
         others={metric.name: QualityPair(dense=dense[metric.name], pruned=pruned[metric.name]) for metric in rest},
-        intervals=_intervals(head, verdict.predictions) if head.parts else None,
+        intervals=_intervals(head, verdict.predictions) if isinstance(head, SummedMetric) else None,
         loss=verdict.losses,
     )
 
 
-def _intervals(metric: Metric, answers: Predictions) -> Intervals:
+def _intervals(metric: SummedMetric, answers: Predictions) -> Intervals:
     """Of both models' headlines."""
 
     def of(said: Sequence[str]) -> tuple[float, float]:

@@ -126,7 +126,8 @@ class Line:
         bench = self._bench("teacher", None, dataclasses.replace(self.around, budget=BudgetTracker()))
         bench.train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
         metric, quality = self.context.task.metrics[0], self._judge(self.model)
-        if (quality if metric.higher_is_better else 1 - quality) < self.recipe.measure.least_quality:
+        share = metric.share(quality)
+        if share is not None and share < self.recipe.measure.least_quality:
             raise PrunekitError(
                 f"The dense model's {metric.name} on the dev set is {quality:.3f}: it has not learned the task; give a "
                 "model that was fine-tuned on it, or let prunekit train it with --set teacher.steps=N."

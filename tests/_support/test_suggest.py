@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunekit._support.suggest import hint
+from prunekit._support.suggest import hint, nearest
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ from prunekit._support.suggest import hint
 )
 def test_the_nearest_name_and_all_there_are(given, allowed, sentence):
     assert hint(given, allowed) == sentence
+
+
+def test_the_nearest_name_alone():
+    assert nearest("rougel", ["rouge1", "rougeL"]) == "rougeL"
+    assert nearest("zzz", ["rouge1", "rougeL"]) is None

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
+from prunekit import plugins
 from prunekit.cut import checkpoint
-from prunekit.data.metrics import METRICS
 
 SMALL = (
     "measure.workloads=[{source: 3, new_tokens: 3}]", "measure.repeats=1", "measure.least_quality=0",
@@ -74,7 +74,7 @@ def test_flags_go_over_the_file(asked, tmp_path):
 
 def test_the_help_names_every_metric(prunekit):
     text = " ".join(prunekit("run", "--help").stdout.split())
-    assert all(name in text for name in METRICS)
+    assert all(name in text for name in plugins.names(plugins.METRICS))
 
 
 @pytest.mark.parametrize(("family", "kept"), [("t5", [0, 2]), ("bart", [1])])

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from prunekit.compare import Comparison, compare, execution, records, speeds
 from prunekit.compare.spec import Trial
-from prunekit.data.asr import after, normaliser
-from prunekit.data.metrics import METRICS
+from prunekit.data.asr import normaliser
+from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.find.plan import PruningPlan
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import BudgetSection, Recipe
@@ -127,7 +127,7 @@ def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, kno
     """Speech tidies texts before they are compared: one word of four is wrong then, three of them as they stand."""
     answers = Predictions(("1", "2"), (("Yes, sir.",), ("No sir",)), ("", ""), ("yes sir", "no Sire"))
     answers.write(tmp_path / "answers.jsonl")
-    english = after(normaliser("en"), METRICS["wer"])
+    english = WordErrorRate("wer").after(normaliser("en"))
     monkeypatch.setattr(records, "open_task", lambda section: SimpleNamespace(metrics=(english,)))
     report = SimpleNamespace(quality=SimpleNamespace(metric="wer", pruned=reported))
     found = records._scores(Recipe(), report, tmp_path / "answers.jsonl")

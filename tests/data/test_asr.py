@@ -5,7 +5,7 @@ import json
 import pytest
 
 from prunekit.data.asr import ASR, normaliser
-from prunekit.data.metrics import metric
+from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.errors import PrunekitError
 from prunekit.loading.resolve import resolve
 from prunekit.loading.task import open_task
@@ -50,7 +50,7 @@ def test_words_are_compared_after_the_normaliser_of_the_language(files, language
 def test_silence_has_no_words_and_whatever_is_heard_in_it_is_an_error():
     tidy = normaliser("en")
     assert tidy("(1 second of silence)") == ""
-    wer = metric("wer")
+    wer = WordErrorRate("wer")
     assert wer.row_parts(["you", ""], [[""], [""]]) == [(1.0, 0.0), (0.0, 0.0)]
 
 

@@ -10,7 +10,7 @@ from transformers import Speech2TextFeatureExtractor, WhisperFeatureExtractor
 
 from prunekit.data import audio
 from prunekit.data.audio import AudioFiles, AudioProcessor
-from prunekit.data.tasks import dataset
+from prunekit.data.tasks import task_table
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -63,7 +63,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 def test_whisper_gets_its_window_and_others_the_longest_sound(wav, letters):
     """Batches hold what the extractor makes of each recording alone; only padding differs."""
-    rows = dataset([wav("a.wav", tone(0.3)), wav("b.wav", tone(0.6))], ["a b", "c"], [["a b"], ["c"]])
+    rows = task_table([wav("a.wav", tone(0.3)), wav("b.wav", tone(0.6))], ["a b", "c"], [["a b"], ["c"]])
     window = WhisperFeatureExtractor(feature_size=8, chunk_length=1)
     processor = AudioProcessor(letters, TaskSection(), window, start=None)
     encoded = processor.encode(rows)
@@ -82,7 +82,7 @@ def test_whisper_gets_its_window_and_others_the_longest_sound(wav, letters):
 
 @pytest.mark.parametrize(("start", "expected"), [(3, [4, 1]), (4, [3, 4, 1]), (None, [3, 4, 1])])
 def test_the_token_with_which_decoding_starts_is_no_label(wav, letters, start, expected):
-    rows = dataset([wav("a.wav", tone(0.3))], ["a b"], [["a b"]])
+    rows = task_table([wav("a.wav", tone(0.3))], ["a b"], [["a b"]])
     processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), start)
     assert processor.encode(rows)[0]["labels"] == expected
     assert processor.decode(torch.tensor([[3, 4, 1, 0]])) == ["a b"]
@@ -102,7 +102,7 @@ def test_noise_is_seeded_and_as_long_as_asked(letters):
 def test_a_recording_longer_than_the_model_hears_is_refused(wav, letters):
     """Cut silently, it would teach the model to write what it has not heard."""
     processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
-    rows = dataset([wav("long.wav", tone(1.5))], ["a"], [["a"]])
+    rows = task_table([wav("long.wav", tone(1.5))], ["a"], [["a"]])
     with pytest.raises(PrunekitError, match=r"long.wav' lasts 1.5 s, but the model hears 1 s; cut it"):
         processor.encode(rows)
     with pytest.raises(PrunekitError, match=r"A sound of a workload lasts 2.0 s, but the model hears 1 s"):
@@ -118,5 +118,5 @@ def test_a_reader_writes_what_another_process_needs(tmp_path, letters):
 def test_nothing_is_said_while_recordings_are_read(wav, letters, caplog):
     caplog.set_level(logging.WARNING)
     processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
-    processor.pad([processor.encode(dataset([wav("a.wav", tone(0.3))], ["a"], [["a"]])).sources[0]])
+    processor.pad([processor.encode(task_table([wav("a.wav", tone(0.3))], ["a"], [["a"]])).sources[0]])
     assert caplog.text == ""

@@ -1,9 +1,11 @@
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
-from prunekit.data.tasks import Task, TaskPlugin, dataset, for_evaluation, from_files
+from prunekit.data.metrics.exact_match import ExactMatch
+from prunekit.data.tasks import Task, TaskPlugin, for_evaluation, from_files, task_table
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -37,12 +39,6 @@ def test_files_become_a_task(place, caplog):
         "references": [["eins"], ["zwei"]],
     }
     assert (task.dev["source"][:], task.test["source"][:]) == (["one"], ["three"])
-    assert [metric.name for metric in task.metrics] == ["wer"]
-
-
-def test_files_may_be_scored_in_several_ways(place):
-    task = from_files(section(place(ROW), metric="bleu,chrf"))
-    assert [metric.name for metric in task.metrics] == ["bleu", "chrf"]
 
 
 def test_without_test_rows_dev_serves_and_the_log_says_so(place, caplog):
@@ -64,8 +60,6 @@ def test_an_evaluation_needs_no_training_rows(place):
         ([ROW], {"train": None}, "nothing to train on; name .* --train"),
         ([ROW], {"eval": None}, "nothing to evaluate on; name .* --eval"),
         ([ROW], {"train": "missing.jsonl"}, "There is no file 'missing.jsonl'"),
-        ([ROW], {"metric": None}, "Say how to score with --metric .* bleu, cer, chrf, exact_match, per"),
-        ([ROW], {"metric": "weer"}, "no metric 'weer'; did you mean 'wer'"),
         ([ROW], {"source": None}, "Say with --source which column .* there are a, b, c"),
         ([{"source": "x", "b": "y"}], {"source": "sorce"}, "no column 'sorce'; did you mean 'source'.*source, b"),
         ([ROW], {"target": "zzz"}, "no column 'zzz'; there are a, b, c"),
@@ -95,8 +89,23 @@ def test_a_task_plugin_is_summed_up_by_its_first_line():
         name = "numbers"
 
         def open(self, section: TaskSection) -> Task:
-            rows = dataset(["1"], ["one"], [["one"]])
-            return Task(self.name, rows, rows, rows, (), section)
+            rows = task_table(["1"], ["one"])
+            return Task(self.name, rows, rows, rows, section)
 
     assert (Numbers.summary, Numbers.model, Numbers.adapter, Numbers.defaults) == ("Digits to words.", None, None, {})
     assert Numbers().open(TaskSection()).name == "numbers"
+
+
+def test_rows_have_their_targets_as_references_unless_they_have_more():
+    assert task_table(["a", "b"], ["x", "y"])["references"][:] == [["x"], ["y"]]
+    assert task_table(["a"], ["x"], [["x", "z"]])["references"][:] == [["x", "z"]]
+    assert task_table([], []).column_names == ["source", "target", "references"]
+
+
+def test_a_task_is_scored_by_metrics_of_its_normalized_texts():
+    rows = task_table(["1"], ["one"])
+    loud = Task("loud", rows, rows, rows, TaskSection(), normalize=str.upper)
+    (metric,) = loud.scored_by([ExactMatch("exact_match")]).metrics
+    assert metric.score(["ONE"], [["one"]]) == 1
+    (plain,) = replace(loud, normalize=None).scored_by([ExactMatch("exact_match")]).metrics
+    assert plain.score(["ONE"], [["one"]]) == 0

@@ -15,7 +15,6 @@ WALRUSES = 81
 
 LONG = {
     "prunekit/learn/bench.py",
-    "prunekit/recipe.py",
     "prunekit/commands/compare.py compare",
     "prunekit/commands/export.py export",
     "prunekit/commands/run.py run",

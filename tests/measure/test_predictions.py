@@ -2,11 +2,11 @@
 
 import pytest
 
-from prunekit.data.tasks import dataset
+from prunekit.data.tasks import task_table
 from prunekit.errors import PrunekitError
 from prunekit.measure.predictions import Predictions, answers
 
-ROWS = dataset(["a\nb", "c"], ["x", "y"], [["x", "X"], ["y"]])
+ROWS = task_table(["a\nb", "c"], ["x", "y"], [["x", "X"], ["y"]])
 
 
 @pytest.mark.parametrize("pruned", [(), ("p", "ä")])

@@ -1,9 +1,10 @@
 import pytest
 
-from prunekit.data.metrics import Metric, metric
+from prunekit.data.metrics.metric import Metric
 from prunekit.data.processors import TextProcessor
-from prunekit.data.tasks import dataset
+from prunekit.data.tasks import task_table
 from prunekit.errors import PrunekitError
+from prunekit.loading.metrics import open_metric
 from prunekit.measure.quality import evaluate_quality, generate_answers
 from prunekit.recipe import TaskSection
 
@@ -13,12 +14,19 @@ SECTION = TaskSection(prefix="p ", source_length=12, target_length=6)
 
 @pytest.fixture
 def rows():
-    return dataset(WORDS, WORDS, [[word] for word in WORDS])
+    return task_table(WORDS, WORDS, [[word] for word in WORDS])
 
 
 @pytest.fixture
 def processor(tokenizer):
     return TextProcessor(tokenizer, SECTION)
+
+
+class Rows(Metric):
+    """How many answers there are."""
+
+    def corpus(self, predictions, references):
+        return float(len(predictions))
 
 
 def alone(model, tokenizer, text: str, tokens: int = 6) -> str:
@@ -78,8 +86,8 @@ def test_progress_counts_rows(t5, processor, rows):
 def test_evaluation_scores_each_prediction_against_its_own_references(t5, processor, tokenizer):
     answers = [alone(t5, tokenizer, word) for word in WORDS]
     references = [["never", answer] if place % 4 else ["never"] for place, answer in enumerate(answers)]
-    metrics = (metric("exact_match"), Metric("rows", True, lambda said, right: float(len(said))))
-    quality = evaluate_quality(t5, processor, dataset(WORDS, WORDS, references), metrics, {})
+    metrics = (open_metric("exact_match"), Rows("rows"))
+    quality = evaluate_quality(t5, processor, task_table(WORDS, WORDS, references), metrics, {})
     assert quality.scores == {"exact_match": 0.75, "rows": 8.0}
     assert list(quality.predictions) == answers
     assert quality.seconds > 0

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from datasets import Dataset
 
 from prunekit.data import g2p
-from prunekit.data.metrics import metric
-from prunekit.data.tasks import Task, TaskPlugin, dataset
+from prunekit.data.tasks import Task, TaskPlugin, task_table
 from prunekit.hookspecs import hookimpl
 from prunekit.recipe import TaskSection
 
@@ -24,6 +23,7 @@ class G2P(TaskPlugin):
     """
 
     name: ClassVar[str] = "g2p"
+    metrics: ClassVar[tuple[str, ...]] = ("exact_match", "per")
     adapter: ClassVar[str | None] = "t5"
     model: ClassVar[Path | None] = g2p.MODEL
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -46,15 +46,13 @@ class G2P(TaskPlugin):
     def open(self, section: TaskSection) -> Task:
         """The dictionary in its fixed split: 90% of the words to train on, 5% dev, 5% test."""
         train = [(word, spoken) for word, variants in g2p.words("train").items() for spoken in variants]
-        metrics = (metric("exact_match"), metric("per"))
-        sources, targets = [word for word, _ in train], [spoken for _, spoken in train]
-        learn = dataset(sources, targets, [[spoken] for spoken in targets])
-        return Task(self.name, learn, _by_word("dev"), _by_word("test"), metrics, section)
+        learn = task_table([word for word, _ in train], [spoken for _, spoken in train])
+        return Task(self.name, learn, _by_word("dev"), _by_word("test"), section)
 
 
 def _by_word(split: str) -> Dataset:
     words = g2p.words(split)
-    return dataset(list(words), [variants[0] for variants in words.values()], [list(v) for v in words.values()])
+    return task_table(list(words), [variants[0] for variants in words.values()], [list(v) for v in words.values()])
 
 
 @hookimpl

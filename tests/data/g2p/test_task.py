@@ -2,12 +2,13 @@ import pytest
 
 from prunekit.data import g2p
 from prunekit.data.g2p.task import G2P, prunekit_task
+from prunekit.loading.task import open_task
 from prunekit.recipe import Recipe, TaskSection
 
 
 @pytest.fixture(scope="module")
 def task():
-    return G2P().open(TaskSection())
+    return open_task(TaskSection(name="g2p"))
 
 
 def test_training_rows_are_pronunciations_and_the_others_words(task):
