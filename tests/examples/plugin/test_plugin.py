@@ -14,7 +14,8 @@ from transformers import AutoModelForSeq2SeqLM, SeamlessM4TConfig
 
 from prunekit.conformance import CHECKS
 
-PROJECT = Path(__file__).parents[3] / "examples/plugin"
+ROOT = Path(__file__).parents[3]
+PROJECT = ROOT / "examples/plugin"
 FLAGS = {
     "measure.workloads": "[{source: 3, new_tokens: 3}]",
     "measure.repeats": 1,
@@ -37,7 +38,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outside(project):
-    """Run Python in the project's folder; of the project it can import only what was installed from it."""
+    """Run Python in the project's folder; of the project and of prunekit it imports only what their wheels hold."""
     site = project.parent / "site"
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
 
@@ -47,7 +48,7 @@ def outside(project):
         return subprocess.run(command, cwd=project, env=surroundings, capture_output=True, text=True)
 
     alone = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    built = python("pip", "install", *alone, "--target", site, project)
+    built = python("pip", "install", *alone, "--target", site, ROOT, project)
     assert built.returncode == 0, built.stdout + built.stderr
     return python
 
