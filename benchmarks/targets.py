@@ -20,9 +20,9 @@ from prunekit.data.g2p import MODEL
 from prunekit.errors import PrunekitError
 from prunekit.latency.cost_model import calibrate
 from prunekit.latency.shapes import STEP, Shape, Shapes
+from prunekit.latency.speed_target import search_shape
 from prunekit.latency.timing import speedups
 from prunekit.loading.pretrained import open_config, open_model
-from prunekit.pipeline.target import search_shape
 from prunekit.recipe import Workload
 from prunekit.report.formatting import factor
 from prunekit_adapters.t5 import T5

@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from prunekit.learn.selection.size_search import evenly_spaced, prune_to_size, prune_to_size_uniform
     from prunekit.learn.strategy import Problem, Strategy
     from prunekit.learn.training.distillation import Distillation
-    from prunekit.pipeline.run import prune, run
+    from prunekit.pipeline.prune import prune, prune_vocabulary
+    from prunekit.pipeline.run import run
     from prunekit.recipe import Recipe, TaskSection
     from prunekit.report.report import Report
-    from prunekit.vocabulary.pruning import prune_vocabulary
 
 _ROOMS = {
-    "prunekit.vocabulary.pruning": ("prune_vocabulary",),
     "prunekit.cut.checkpoint": ("from_pretrained",),
     "prunekit.export.onnx_model": ("from_onnx",),
     "prunekit.data.metrics.metric": ("Metric", "SummedMetric"),
@@ -52,7 +51,8 @@ _ROOMS = {
     "prunekit.learn.selection.size_search": ("evenly_spaced", "prune_to_size", "prune_to_size_uniform"),
     "prunekit.learn.strategy": ("Problem", "Strategy"),
     "prunekit.report.report": ("Report",),
-    "prunekit.pipeline.run": ("prune", "run"),
+    "prunekit.pipeline.prune": ("prune", "prune_vocabulary"),
+    "prunekit.pipeline.run": ("run",),
     "prunekit.recipe": ("Recipe", "TaskSection"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -36,6 +36,7 @@ def evaluate(
 
 def score(data: dict[str, Any]) -> None:
     """Print the metrics of the model in a recipe's keys, on its task's test rows."""
+    from prunekit._support.progress import counting
     from prunekit.commands.progress import Display
     from prunekit.data.tasks import for_evaluation
     from prunekit.loading.context import open_run_context
@@ -47,9 +48,7 @@ def score(data: dict[str, Any]) -> None:
         context = open_run_context(recipe, for_evaluation)
         task = context.task
         rows = first_rows(task.test, recipe.measure.eval_examples)
-        found = quality_of(
-            context.model, context, recipe, rows, lambda done, total: display(task.name, done, total, {})
-        )
+        found = quality_of(context, rows, recipe.measure.batch, counting(display, task.name))
     OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)
     OUT.print(score_table(found.scores))
 

@@ -38,24 +38,40 @@ def predict(
 
     A few small cuts of the model are timed; nothing is trained, and which layers stay does not matter to speed.
     """
-    from prunekit.commands.progress import Display
-    from prunekit.latency.shapes import grid, shapes_for_model
     from prunekit.recipe import Workload
 
     wanted = Workload.parse(options.parsed(workload) if workload else {})
     depths = numbers(layers, "--layers", int) if layers else None
     widths = numbers(encoder_sparsity, "--encoder-sparsity", float)
+    _predict(model, wanted, adapter, device, threads, depths, widths, output)
+
+
+def _predict(
+    model: str,
+    workload: Any,
+    adapter: str | None,
+    device: str,
+    threads: int,
+    depths: list[int] | None,
+    widths: list[float],
+    output: Path | None,
+) -> None:
+    """Time what the prediction needs, print the grid, and write it as a page if `output` names one."""
+    from prunekit.commands.progress import Display
+    from prunekit.latency.shapes import grid
+    from prunekit.pipeline.prediction import shapes_for_model
+
     with Display() as display:
-        shapes = shapes_for_model(model, wanted, adapter, device, threads, display, (depths or (), widths))
+        shapes = shapes_for_model(model, workload, adapter, device, threads, display, (depths or (), widths))
     rows = list(grid(shapes, depths or shapes.depths, widths))
-    OUT.print(speeds(rows, wanted))
+    OUT.print(speeds(rows, workload))
     OUT.print()
     OUT.print(sections(rows))
     ERR.print(Text(f"from timings that are good to {shapes.cost.noise:.1%}", style="dim"))
     if output is not None:
         from prunekit.report.heatmap import write_heatmap
 
-        write_heatmap(rows, wanted, shapes.cost.noise, output)
+        write_heatmap(rows, workload, shapes.cost.noise, output)
         ERR.print(f"Written to {output}.", soft_wrap=True)
 
 

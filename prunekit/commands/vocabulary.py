@@ -34,10 +34,11 @@ def vocabulary(
     from prunekit.errors import PrunekitError
     from prunekit.loading.pretrained import located, open_config, open_model, open_tokenizer
     from prunekit.loading.structure import adapter_for
-    from prunekit.vocabulary.pruning import prune_vocabulary, text_lines
+    from prunekit.pipeline.prune import prune_vocabulary
+    from prunekit.vocabulary.pruning import Corpus
 
     directories.check_output(output)
-    texts = text_lines(corpus)
+    texts = Corpus.of_file(corpus).read
     if not any(texts):
         raise PrunekitError(f"The corpus {str(corpus)!r} holds no text.")
     directory = located(model)

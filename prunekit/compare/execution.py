@@ -109,7 +109,7 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     rows = first_rows(context.task.test, recipe.measure.eval_examples)
 
     tell = counting(progress, f"test, {DENSE}")
-    Predictions.of(rows, quality_of(context.model, context, recipe, rows, tell).predictions).write(answers)
+    Predictions.of(rows, quality_of(context, rows, recipe.measure.batch, tell).predictions).write(answers)
     write_text(note, asked)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from transformers import PreTrainedModel
@@ -16,14 +16,9 @@ from prunekit.find.groups import Kind, PruningGroup, width_groups
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.cost_model import CostModel, calibrate
 from prunekit.latency.timing import threads_of
-from prunekit.latency.workload import Inputs, check_workloads, example_of, inputs_for
+from prunekit.latency.workload import Inputs, check_workloads
 from prunekit.learn.selection.size_search import prune_to_size_uniform
-from prunekit.loading.context import RunContext
-from prunekit.loading.device import device_of
-from prunekit.loading.pretrained import graph_of, located, open_config, open_model
-from prunekit.loading.structure import adapter_for
-from prunekit.recipe import Recipe, Workload
-from prunekit.vocabulary.pruning import plan_for, required_token_ids
+from prunekit.recipe import Workload
 
 SPARSEST = 0.8
 """The largest share of the encoder's heads and channels that is offered; beyond it nothing is left to read with."""
@@ -165,38 +160,7 @@ def grid(shapes: Shapes, depths: Sequence[int], sparsities: Sequence[float]) -> 
         yield [shapes.shape(depth, sparsity) for sparsity in sparsities]
 
 
-def shapes_for_run(context: RunContext, recipe: Recipe, progress: Progress | None = None) -> Shapes:
-    """The shapes of a run's model, priced on this machine for the target's workload."""
-    sources, threads = inputs_for(context.processor), recipe.measure.threads
-    shapes = _priced(context.model, context.adapter, context.graph, recipe.target.workload, threads, sources, progress)
-    corpus = recipe.vocabulary.corpus is not None
-    base = plan_for(shapes.graph, required_token_ids(context, recipe.vocabulary)) if corpus else PruningPlan()
-    return replace(shapes, round_to=recipe.round_to, base=base)
-
-
-def shapes_for_model(
-    place: str,
-    workload: Workload,
-    adapter: str | None,
-    device: str,
-    threads: int,
-    progress: Progress | None = None,
-    asked: tuple[Sequence[int], Sequence[float]] = ((), ()),
-) -> Shapes:
-    """The shapes of the model in a directory or on the hub; a model of sounds or pictures reads as much as it takes.
-
-    Raises `PrunekitError` for depths and sparsities that are `asked` for and cannot be had, before anything is timed.
-    """
-    directory = located(place)
-    config = open_config(directory)
-    _, known = adapter_for(config, adapter)
-    model = open_model(directory, config, known, torch.float32, device_of(device))
-    graph = graph_of(model, known)
-    check_offered(graph.after(plan_of(model) or PruningPlan()), *asked)
-    return _priced(model, known, graph, workload, threads, example_of(known), progress)
-
-
-def _priced(
+def calibrated_shapes(
     model: PreTrainedModel,
     adapter: Adapter,
     graph: DependencyGraph,

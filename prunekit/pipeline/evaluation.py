@@ -1,16 +1,15 @@
-"""Was it worth it: both models' quality and speed, and the report on the whole run."""
+"""Evaluation at the end of a run: quality and speed of both models, and the report on the whole run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from datasets import Dataset
-from transformers import PreTrainedModel
 
 from prunekit._support.progress import StageProgress
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.metrics.metric import SummedMetric, retained
-from prunekit.data.processors import Collator, Processor
+from prunekit.data.processors import Collator
 from prunekit.data.tasks import Task
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.timing import Timing, compare_latency
@@ -23,7 +22,7 @@ from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
 from prunekit.measure.predictions import Predictions, answers
 from prunekit.measure.quality import Quality, evaluate_quality, score_answers
-from prunekit.recipe import Recipe
+from prunekit.recipe import MeasureSection, Recipe
 from prunekit.report.kept_units import KeptSection
 from prunekit.report.report import Report
 from prunekit.report.sections import (
@@ -42,6 +41,7 @@ from prunekit.report.sections import (
 )
 
 SAMPLES = 12
+"""Test rows that a report shows with both answers."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,10 @@ class Evaluation:
     timings: tuple[Timing, ...]
 
 
-def quality_of(
-    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: StageProgress | None = None
-) -> Quality:
-    """What `model` scores on `rows` of the subject's task."""
-    metrics, batch = context.task.metrics, recipe.measure.batch
-    return evaluate_quality(model, context.processor, rows, metrics, context.generation, batch, progress)
+def quality_of(context: RunContext, rows: Dataset, batch: int, progress: StageProgress | None = None) -> Quality:
+    """What the context's model scores on `rows` of its task, of which it answers `batch` at a time."""
+    metrics = context.task.metrics
+    return evaluate_quality(context.model, context.processor, rows, metrics, context.generation, batch, progress)
 
 
 def first_rows(rows: Dataset, count: int | None) -> Dataset:
@@ -69,58 +67,55 @@ def first_rows(rows: Dataset, count: int | None) -> Dataset:
 
 
 def evaluate_run(
-    dense: PreTrainedModel,
-    pruned: PreTrainedModel,
-    context: RunContext,
-    live: RunContext,
-    recipe: Recipe,
-    listen: Callable[[str], StageProgress | None],
+    dense: RunContext,
+    pruned: RunContext,
+    measure: MeasureSection,
+    seed: int,
+    listener: Callable[[str], StageProgress | None],
 ) -> Evaluation:
-    """Quality on the test rows, then speed; `listen` gives the progress display of a stage.
-
-    `context` is read as the dense model reads it, `live` as the pruned one does.
-    """
-    wanted = recipe.measure
-    rows = first_rows(context.task.test, wanted.eval_examples)
-    before = dense_quality(dense, context, recipe, rows, listen("test, dense"))
-    after = quality_of(pruned, live, recipe, rows, listen("test, pruned"))
-    encoded = context.processor.encode(rows)
-    fewer = encoded if live.processor is context.processor else live.processor.encode(rows)
-    losses = QualityPair(
-        dense=loss_on(dense, context.processor, encoded, wanted.batch),
-        pruned=loss_on(pruned, live.processor, fewer, wanted.batch),
-    )
+    """Quality of both models on the test rows, then their speed; `listener` gives the progress display of a stage."""
+    rows = first_rows(dense.task.test, measure.eval_examples)
+    before = dense_quality(dense, rows, measure, listener("test, dense"))
+    after = quality_of(pruned, rows, measure.batch, listener("test, pruned"))
     timings = compare_latency(
-        dense,
-        pruned,
-        wanted.workloads,
-        wanted.repeats,
-        wanted.threads,
-        recipe.seed,
-        listen("speed"),
-        inputs_for(context.processor),
+        dense.model,
+        pruned.model,
+        measure.workloads,
+        measure.repeats,
+        measure.threads,
+        seed,
+        listener("speed"),
+        inputs_for(dense.processor),
     )
     predictions = Predictions.of(rows, before.predictions, after.predictions)
-    return Evaluation(before, after, predictions, losses, timings)
+    return Evaluation(before, after, predictions, _losses(dense, pruned, rows, measure.batch), timings)
 
 
-def loss_on(model: PreTrainedModel, processor: Processor, rows: EncodedDataset, batch: int) -> float:
-    """The model's loss per target token on encoded rows, in nats."""
-    return mean_loss(model, collate_batches(rows, rows.by_length(), batch, Collator(processor, model), model))
+def _losses(dense: RunContext, pruned: RunContext, rows: Dataset, batch: int) -> QualityPair:
+    """The loss per target token of both models; rows are encoded once where both read them alike."""
+    encoded = dense.processor.encode(rows)
+    fewer_tokens = encoded if pruned.processor is dense.processor else pruned.processor.encode(rows)
+    return QualityPair(dense=loss_on(dense, encoded, batch), pruned=loss_on(pruned, fewer_tokens, batch))
+
+
+def loss_on(context: RunContext, rows: EncodedDataset, batch: int) -> float:
+    """The loss per target token of the context's model on encoded rows, in nats."""
+    model = context.model
+    collate = Collator(context.processor, model)
+    return mean_loss(model, collate_batches(rows, rows.by_length(), batch, collate, model))
 
 
 def dense_quality(
-    model: PreTrainedModel, context: RunContext, recipe: Recipe, rows: Dataset, progress: StageProgress | None = None
+    context: RunContext, rows: Dataset, measure: MeasureSection, progress: StageProgress | None = None
 ) -> Quality:
     """The dense model's quality, by its known answers where the recipe names a file of them."""
-    known = recipe.measure.dense_predictions
-    if known is None:
-        return quality_of(model, context, recipe, rows, progress)
-    return score_answers(answers(known, rows), rows, context.task.metrics)
+    if measure.dense_predictions is None:
+        return quality_of(context, rows, measure.batch, progress)
+    return score_answers(answers(measure.dense_predictions, rows), rows, context.task.metrics)
 
 
 def report_on(
-    verdict: Evaluation,
+    evaluation: Evaluation,
     context: RunContext,
     recipe: Recipe,
     plan: PruningPlan,
@@ -141,29 +136,34 @@ def report_on(
         layers=LayersSection.of(graph.groups, plan),
         widths=WidthsSection.of(graph.groups, plan),
         kept=KeptSection.of(graph.groups, plan),
-        quality=_quality(verdict, context.task),
-        latency=LatencySection.over(verdict.timings, context.task.modality == "audio") if verdict.timings else None,
+        quality=_quality(evaluation, context.task),
+        latency=_latency(evaluation.timings, context.task),
         equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
         seconds=SecondsSection(**seconds),
         spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds, device=ledger.device),
-        samples=_samples(verdict, context.task),
+        samples=_samples(evaluation, context.task),
     )
 
 
-def _quality(verdict: Evaluation, task: Task) -> QualitySection:
+def _quality(evaluation: Evaluation, task: Task) -> QualitySection:
     head, *rest = task.metrics
-    dense, pruned = verdict.dense.scores, verdict.pruned.scores
+    dense, pruned = evaluation.dense.scores, evaluation.pruned.scores
     return QualitySection(
         metric=head.name,
         higher_is_better=head.higher_is_better,
         dense=dense[head.name],
         pruned=pruned[head.name],
         retained=retained(head, dense[head.name], pruned[head.name]),
-        examples=len(verdict.dense.predictions),
+        examples=len(evaluation.dense.predictions),
         others={metric.name: QualityPair(dense=dense[metric.name], pruned=pruned[metric.name]) for metric in rest},
-        intervals=_intervals(head, verdict.predictions) if isinstance(head, SummedMetric) else None,
-        loss=verdict.losses,
+        intervals=_intervals(head, evaluation.predictions) if isinstance(head, SummedMetric) else None,
+        loss=evaluation.losses,
     )
+
+
+def _latency(timings: tuple[Timing, ...], task: Task) -> LatencySection | None:
+    """Nothing where no workload was timed."""
+    return LatencySection.over(timings, task.modality == "audio") if timings else None
 
 
 def _intervals(metric: SummedMetric, answers: Predictions) -> Intervals:
@@ -175,11 +175,11 @@ def _intervals(metric: SummedMetric, answers: Predictions) -> Intervals:
     return Intervals(dense=of(answers.dense), pruned=of(answers.pruned))
 
 
-def _samples(verdict: Evaluation, task: Task) -> tuple[Sample, ...]:
+def _samples(evaluation: Evaluation, task: Task) -> tuple[Sample, ...]:
     """The first test rows with both models' answers."""
     rows = first_rows(task.test, SAMPLES)
     answers = zip(
-        rows["source"], rows["references"], verdict.dense.predictions, verdict.pruned.predictions, strict=False
+        rows["source"], rows["references"], evaluation.dense.predictions, evaluation.pruned.predictions, strict=False
     )
     return tuple(
         Sample(source=source, reference=" | ".join(references), dense=dense, pruned=pruned)

@@ -22,34 +22,34 @@ class RunDirectory:
 
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
-        self.directory = Path(recipe.output)
-        self.work = self.directory / "work"
-        self.journal = self.directory / "log.jsonl"
+        self.path = Path(recipe.output)
+        self.work = self.path / "work"
+        self.log = self.path / "log.jsonl"
 
     def check(self) -> None:
         """Raise `PrunekitError` unless the directory is new, empty, or holds this recipe's unfinished run."""
-        if self.directory.is_file():
-            raise PrunekitError(f"The output {str(self.directory)!r} is a file; name a directory with --output.")
-        if not self.directory.is_dir() or not any(self.directory.iterdir()):
+        if self.path.is_file():
+            raise PrunekitError(f"The output {str(self.path)!r} is a file; name a directory with --output.")
+        if not self.path.is_dir() or not any(self.path.iterdir()):
             return
         begun = self.work / "recipe.yaml"
         if not begun.exists():
             raise PrunekitError(
-                f"The output directory {str(self.directory)!r} is not empty and holds no unfinished run; "
+                f"The output directory {str(self.path)!r} is not empty and holds no unfinished run; "
                 "choose another with --output, or remove it."
             )
         if begun.read_text(encoding="utf-8") != self.recipe.dump():
             raise PrunekitError(
-                f"The output directory {str(self.directory)!r} holds the unfinished run of another recipe; "
+                f"The output directory {str(self.path)!r} holds the unfinished run of another recipe; "
                 "give that recipe again, choose another directory with --output, or remove it."
             )
 
-    def open(self) -> None:
+    def claim(self) -> None:
         """Claim the directory."""
         self.check()
         self.work.mkdir(parents=True, exist_ok=True)
         write_text(self.work / "recipe.yaml", self.recipe.dump())
-        self.journal.touch()
+        self.log.touch()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -79,11 +79,11 @@ class RunDirectory:
         path = self.work / f"{name}.json"
         if not path.exists():
             found = json.dumps(find())
-            self.open()
+            self.claim()
             write_text(path, found)
         return json.loads(path.read_text(encoding="utf-8"))
 
     def close(self, recipe: Recipe) -> None:
         """The run is complete: leave the recipe that repeats it, and forget how to resume."""
-        write_text(self.directory / "recipe.yaml", recipe.dump())
+        write_text(self.path / "recipe.yaml", recipe.dump())
         shutil.rmtree(self.work)

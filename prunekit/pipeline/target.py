@@ -1,31 +1,27 @@
 """Speed as the target: the strategy's options are chosen so that a workload gets that fast with as little removed."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prunekit._support.progress import Progress, counting
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.surgery import cut_copy
 from prunekit.errors import PrunekitError
+from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.latency.cost_model import CostModel
-from prunekit.latency.shapes import Shape, Shapes, shapes_for_run
+from prunekit.latency.shapes import Shape, Shapes, calibrated_shapes
+from prunekit.latency.speed_target import search_shape
 from prunekit.latency.timing import speedups
 from prunekit.latency.workload import inputs_for
 from prunekit.learn.strategy import Strategy
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.run_directory import RunDirectory
-from prunekit.recipe import Recipe, TargetSection
+from prunekit.recipe import Recipe, TargetSection, VocabularySection
 from prunekit.report.report import Report
+from prunekit.vocabulary.pruning import corpus_for, plan_for, required_token_ids
 
 log = logging.getLogger(__name__)
-
-TRIES = 4
-"""Shapes that are cut and timed for a target at most."""
-
-SLACK = 0.02
-"""So much less than the target is as good as the target, since that is what measurements are good to."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class SpeedTarget:
     speedup: float
     cost: CostModel
 
-    def told(self, report: Report, plan: PruningPlan) -> Report:
+    def add_prediction(self, report: Report, plan: PruningPlan) -> Report:
         """The report with the speed that was predicted for `plan`, beside the measured one; a miss is said aloud."""
         latency, predicted = report.latency, self.cost.speedup(plan)
         if latency is None:
@@ -89,35 +85,6 @@ def resolve_target(
     return SpeedTarget(recipe.model_copy(update=changed), target.speedup, cost)
 
 
-def search_shape(
-    shapes: Shapes, speedup: float, measured: Callable[[Shape], float], sparsities: Sequence[float] | None = None
-) -> tuple[Shape, float]:
-    """The largest shape that is as fast as that by measurement, and how fast it is.
-
-    The cost model proposes, `measured` says how fast the proposal is, and what the model had overlooked corrects the
-    next proposal. Raises `PrunekitError` where even the smallest shape is too slow.
-    """
-    tried: dict[Shape, float] = {}
-    aim = speedup
-    while len(tried) < TRIES:
-        try:
-            shape = shapes.least(aim, sparsities)
-        except PrunekitError:
-            if not tried:
-                raise
-            shape = shapes.fastest(sparsities)
-        if shape in tried:
-            break
-        tried[shape] = measured(shape)
-        aim = speedup * shape.speedup / tried[shape]
-    enough = [shape for shape, found in tried.items() if found >= (1 - SLACK) * speedup]
-    if not enough:
-        most = max(tried, key=lambda shape: tried[shape])
-        raise PrunekitError(shapes.limit(speedup, most, tried[most]))
-    shape = max(enough, key=lambda shape: shape.parameters)
-    return shape, tried[shape]
-
-
 def _found(recipe: Recipe, context: RunContext, narrows: bool, progress: Progress | None) -> dict[str, object]:
     """The options, with the prices behind them, for the run to keep."""
     target, measure = recipe.target, recipe.measure
@@ -142,3 +109,22 @@ def _found(recipe: Recipe, context: RunContext, narrows: bool, progress: Progres
         found,
     )
     return {"options": options, "prices": shapes.cost.prices, "noise": shapes.cost.noise}
+
+
+def shapes_for_run(context: RunContext, recipe: Recipe, progress: Progress | None = None) -> Shapes:
+    """The shapes of a run's model, timed on this machine for the target's workload."""
+    workload = recipe.target.workload
+    threads = recipe.measure.threads
+    sources = inputs_for(context.processor)
+    shapes = calibrated_shapes(context.model, context.adapter, context.graph, workload, threads, sources, progress)
+    return replace(shapes, round_to=recipe.round_to, base=_vocabulary_plan(context, recipe.vocabulary, shapes.graph))
+
+
+def _vocabulary_plan(context: RunContext, section: VocabularySection, graph: DependencyGraph) -> PruningPlan:
+    """The tokens that are removed before the target is searched; none without a corpus."""
+    if section.corpus is None:
+        return PruningPlan()
+    corpus = corpus_for(section, context.task)
+    tokenizer = context.processor.tokenizer
+    ids = required_token_ids(context.model, tokenizer, corpus, section.keep, context.generation)
+    return plan_for(graph, ids)

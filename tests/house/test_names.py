@@ -25,7 +25,6 @@ REASONS = {
     "prunekit.latency.clocks.pace_factors": "how fast the machine is from one moment to the next",
     "prunekit.report.charts.ChartLine": "a line that is drawn",
     "prunekit.report.charts.MapCell": "a cell of a heat map",
-    "prunekit.vocabulary.pruning.text_lines": "the lines of a text file",
 }
 """Names that may hold a forbidden word, each with the reason why it means something else there."""
 
@@ -47,8 +46,6 @@ OPEN = {
     "prunekit.learn.training.layer_skip.LayerSkip.choose",
     "prunekit.learn.training.optimizer.split_matrices",
     "prunekit.pipeline.evaluation.first_rows",
-    "prunekit.pipeline.stages.Line",
-    "prunekit.pipeline.target.SpeedTarget.told",
     "prunekit.report.kept_units.PlaceSection",
     "prunekit.report.kept_units.PlaceSection.left",
     "prunekit.report.sections.group_place",

@@ -20,7 +20,6 @@ LONG = {
     "prunekit/commands/run.py run",
     "prunekit/commands/vocabulary.py vocabulary",
     "prunekit/learn/bench.py fit",
-    "prunekit/pipeline/run.py run",
 }
 """Files and functions that are still too long. The list may only shrink: one that is gone fails."""
 

@@ -8,7 +8,7 @@ from prunekit import PrunekitError, prune
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.cost_model import CostModel, amounts
 from prunekit.latency.shapes import Shapes, grid
-from prunekit.pipeline.target import SLACK, TRIES, search_shape
+from prunekit.latency.speed_target import SLACK, TRIES, search_shape
 from prunekit.recipe import Workload
 
 

@@ -1,0 +1,153 @@
+"""The state of a run between two stages: plain references that never change, replaced by the next stage's."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import PretrainedConfig, PreTrainedModel
+
+from prunekit._support.progress import Progress, StageProgress, counting
+from prunekit.cut import checkpoint
+from prunekit.data.encoded import collate_batches
+from prunekit.data.processors import Collator
+from prunekit.find.groups import PruningGroup
+from prunekit.find.plan import PruningPlan, groups_after
+from prunekit.latency.workload import check_workloads
+from prunekit.learn.bench import TrainingContext
+from prunekit.learn.strategy import Strategy
+from prunekit.learn.training.budget import BudgetTracker
+from prunekit.learn.training.distillation import TeacherCache
+from prunekit.learn.training.trainer import Teacher
+from prunekit.loading.context import RunContext, open_run_context, open_strategy
+from prunekit.loading.resolve import resolve
+from prunekit.measure.equivalence import Equivalence
+from prunekit.pipeline.evaluation import Evaluation, first_rows
+from prunekit.pipeline.run_directory import RunDirectory
+from prunekit.pipeline.target import SpeedTarget
+from prunekit.recipe import Recipe
+from prunekit.report.report import Report
+
+PROOF_ROWS = 16
+"""Dev rows on which every cut is proved, in batches of half as many."""
+
+
+@dataclass(frozen=True)
+class EncodedData:
+    """A task's rows as the live model reads them: for training, and for proofs. They change with the vocabulary."""
+
+    training: TrainingContext
+    proofs: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class DenseTeacher:
+    """The dense model that teaches: `plan` is what it has lost itself (tokens, or what an earlier run removed)."""
+
+    model: PreTrainedModel
+    plan: PruningPlan
+    cache: TeacherCache = field(default_factory=TeacherCache)
+
+    def of(self, groups: tuple[PruningGroup, ...], plan: PruningPlan) -> Teacher:
+        """The teacher of what `plan` left: its layers and hidden dimensions that the student still has."""
+        return Teacher.of(self.model, groups_after(groups, self.plan), plan, self.cache)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run knows between two stages. A stage never changes it: it returns another one.
+
+    `dense` and `pruned` are the model before and after: each with the processor and the generation settings that belong
+    to it. Until the dense model is set aside they share one model, the live one, which is trained and cut in place.
+    `plan` is what has been removed so far, `proposal` what the next cut removes, both in the original model's
+    coordinates. Example: after ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and after
+    ``cut_proposal`` so does `plan`.
+    """
+
+    recipe: Recipe
+    strategy: Strategy | None
+    directory: RunDirectory
+    progress: Progress | None
+    dense: RunContext
+    pruned: RunContext
+    data: EncodedData
+    teacher: DenseTeacher
+    plan: PruningPlan
+    proposal: PruningPlan
+    target: SpeedTarget | None = None
+    equivalence: Equivalence | None = None
+    evaluation: Evaluation | None = None
+    report: Report | None = None
+
+    @property
+    def budget(self) -> BudgetTracker:
+        """What learning and recovery have spent."""
+        return self.data.training.budget
+
+    @property
+    def groups(self) -> tuple[PruningGroup, ...]:
+        """The groups of the live model."""
+        return groups_after(self.dense.graph.groups, self.plan)
+
+    @property
+    def dense_config(self) -> PretrainedConfig:
+        """A copy of the original model's config, which a cut may keep."""
+        config: PretrainedConfig = copy.deepcopy(checkpoint.dense_config(self.dense.model.config))
+        return config
+
+    def listener(self, stage: str) -> StageProgress | None:
+        """The progress display of a stage that counts only how much of it is done."""
+        return counting(self.progress, stage)
+
+
+def open_run(recipe: Recipe, progress: Progress | None = None) -> RunState:
+    """The state that the first stage starts from: everything that the recipe names is opened and encoded.
+
+    Raises `PrunekitError` in one sentence for whatever is missing, damaged or does not fit.
+    """
+    recipe = resolve(recipe.model_dump(exclude_unset=True))
+    directory = RunDirectory(recipe)
+    directory.check()
+    with directory.stage("find"):
+        strategy = None if recipe.plan else open_strategy(recipe)
+        context = open_run_context(recipe)
+        check_workloads(context.model, recipe.measure.workloads)
+        plan = checkpoint.plan_of(context.model) or PruningPlan()
+        budget = BudgetTracker(directory.work / "spent.json", context.device, recipe.budget.examples)
+        return RunState(
+            recipe=recipe,
+            strategy=strategy,
+            directory=directory,
+            progress=progress,
+            dense=context,
+            pruned=context,
+            data=encode_data(context, recipe, directory, progress, budget),
+            teacher=DenseTeacher(context.model, plan),
+            plan=plan,
+            proposal=PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan(),
+        )
+
+
+def encode_data(
+    context: RunContext, recipe: Recipe, directory: RunDirectory, progress: Progress | None, budget: BudgetTracker
+) -> EncodedData:
+    """The task's rows as the model of `context` reads them."""
+    processor = context.processor
+    task = context.task
+    training = TrainingContext(
+        processor=processor,
+        train=processor.encode(task.train),
+        dev=processor.encode(first_rows(task.dev, recipe.measure.dev_examples)),
+        training=recipe.training,
+        directory=directory.work,
+        log=directory.log,
+        seed=recipe.seed,
+        device=context.device,
+        dev_batch=recipe.measure.batch,
+        progress=progress,
+        claim=directory.claim,
+        budget=budget,
+    )
+    proofs = processor.encode(first_rows(task.dev, PROOF_ROWS))
+    collate = Collator(processor, context.model)
+    batches = collate_batches(proofs, range(len(proofs)), PROOF_ROWS // 2, collate, context.model)
+    return EncodedData(training, tuple(batches))
