@@ -12,12 +12,12 @@ from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
 from prunekit._support.atomic import atomic_write
+from prunekit.cut.auto_classes import auto_classes
 from prunekit.cut.formats import upgrade_record
-from prunekit.cut.layout import Pruned, auto_map, pruned_class, pruned_config_class, stock_class
+from prunekit.cut.pruned_model import PREFIX, Pruned, pruned_class, pruned_config_class
 from prunekit.errors import PrunekitError, one_line
 from prunekit.find.plan import PruningPlan
 
-PREFIX = "prunekit-"
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 
 
@@ -109,12 +109,10 @@ def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrained
 
 def opener(model: PreTrainedModel) -> tuple[str, bool]:
     """The Auto class of transformers that opens `model` once it is saved, and whether it then is a stock model."""
-    kind: Any = type(model)
-    config: Any = kind.config_class
-    pruned = isinstance(model, Pruned)
-    named = auto_map(stock_class(kind), config.__mro__[1]) if pruned else auto_map(kind, config)
-    stock = not pruned or model.config.prunekit.get("plain") is not None
-    return next(name for name in named if name != "AutoConfig"), stock
+    if isinstance(model, Pruned):
+        record = model.config.prunekit
+        return record["auto"][0], record.get("plain") is not None
+    return auto_classes(type(model))[0], True
 
 
 def plan_of(model: PreTrainedModel) -> PruningPlan | None:

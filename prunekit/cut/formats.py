@@ -8,6 +8,9 @@ holds adds 1 to `FORMAT`, an entry to `_UPGRADES`, and a checkpoint written by t
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import transformers
+
+from prunekit.cut.auto_classes import auto_classes
 from prunekit.errors import PrunekitError
 
 FORMAT = 3
@@ -45,10 +48,11 @@ def _unreadable(found: Any, source: str) -> str:
 
 
 def _from_2(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Format 3 lists `overrides`, under new names, where format 2 listed `quirks`."""
+    """Format 3 lists `overrides`, under new names, where format 2 listed `quirks`, and names the Auto classes."""
     layout = dict(record["layout"])
     layout["overrides"] = [_renamed(entry) for entry in layout.pop("quirks")]
-    return {**record, "format": 3, "layout": layout}
+    stock = getattr(transformers, record["base"])
+    return {**record, "format": 3, "auto": auto_classes(stock), "layout": layout}
 
 
 def _renamed(entry: Mapping[str, Any]) -> dict[str, Any]:

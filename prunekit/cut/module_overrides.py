@@ -1,61 +1,122 @@
-"""What modules of a cut model do in another way than the stock ones, as hooks; the layout says which. Needs torch."""
+"""Module overrides: what modules of a cut model do in another way than the stock ones. Needs torch alone.
 
+A layout names them, as data; attached to a module they are hooks and methods of the instance, which copies of the model
+carry along.
+"""
+
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import nn
 
+ATTACHED = "prunekit_overrides"
+"""The attribute of a module that lists the overrides attached to it."""
 
+
+@dataclass
 class ModuleOverride:
-    """A change to a module's inputs and outputs, kept as hooks so that copies of the model carry it along."""
+    """A change to the inputs or outputs of one module, `path` in the cut model; the fields are its options.
 
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module`; subclasses choose where."""
-        raise NotImplementedError
-
-
-class SelectIndices(ModuleOverride):
-    """Keeps some places of one dimension of a tensor."""
-
-    def __init__(self, dim: int, index: list[int]):
-        self.dim = dim
-        self.index = torch.tensor(index, device="cpu")
-
-    def select(self, whole: torch.Tensor) -> torch.Tensor:
-        """What is kept of `whole`."""
-        if self.index.device != whole.device:
-            with torch.inference_mode(False):  # else it could never be trained with, where generation comes first
-                self.index = self.index.to(whole.device)
-        return whole.index_select(self.dim, self.index)
-
-
-class SliceSharedInput(SelectIndices):
-    """The module works with some slices of a shared input, and hands on the whole of it.
-
-    The layer that makes the shared tensor does so by the method `maker`, which is shadowed on the instance.
+    Example: ``NoOp("encoder.pooler")``.
     """
 
-    def __init__(self, argument: str, result: int, maker: str, dim: int, index: list[int]):
-        super().__init__(dim, index)
-        self.argument, self.result, self.maker = argument, result, maker
+    path: str
+
+    def __post_init__(self) -> None:
+        self.handles: list[Any] = []
+        self.replaced: list[str] = []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a config: ``{"override": "NoOp", "module": "encoder.pooler"}`` and the further options."""
+        options = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "path"}
+        return {"override": type(self).__name__, "module": self.path, **options}
+
+    def attach(self, model: nn.Module) -> None:
+        """Change what the module does, until `detach`."""
+        module = model.get_submodule(self.path)
+        self.hook(module)
+        vars(module).setdefault(ATTACHED, []).append(self)
+
+    def hook(self, module: nn.Module) -> None:
+        """Register hooks in `handles`, or replace methods; each subclass chooses which."""
+        raise NotImplementedError
+
+    def replace(self, module: nn.Module, method: str, own: Any) -> None:
+        """Let `own` stand for a method of `module`, on this instance only."""
+        vars(module)[method] = own
+        self.replaced.append(method)
+
+    def detach(self, module: nn.Module) -> None:
+        """Undo `attach`."""
+        for handle in self.handles:
+            handle.remove()
+        for method in self.replaced:
+            del vars(module)[method]
+
+
+def from_data(data: dict[str, Any]) -> ModuleOverride:
+    """The override that `to_dict` described."""
+    options = {key: value for key, value in data.items() if key not in ("override", "module")}
+    override: ModuleOverride = OVERRIDES[data["override"]](data["module"], **options)
+    return override
+
+
+@dataclass
+class GatherOutput(ModuleOverride):
+    """The module's output is narrowed to some indices of its last dimension."""
+
+    index: list[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.indices = Indices(-1, self.index)
+
+    def hook(self, module: nn.Module) -> None:
+        """After the forward pass."""
+        self.handles.append(module.register_forward_hook(self.after))
+
+    def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+        """The selected columns."""
+        return self.indices.select(output)
+
+
+@dataclass
+class SliceSharedInput(ModuleOverride):
+    """The module works with some slices of a shared input, and hands on the whole of it.
+
+    `argument` is the keyword of the shared tensor, `result` its position in the outputs, `maker` the method by which
+    the first layer makes it, and `index` says which slices of the dimension `dim` are the module's own.
+    """
+
+    argument: str
+    result: int
+    maker: str
+    dim: int
+    index: list[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.indices = Indices(self.dim, self.index)
         self.whole: torch.Tensor | None = None
         self.module: nn.Module | None = None
 
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` before and after its forward pass, and stand in for its maker."""
+    def hook(self, module: nn.Module) -> None:
+        """Before and after the forward pass, and in place of the maker."""
         self.module = module
-        module.register_forward_pre_hook(self.before, with_kwargs=True)
-        module.register_forward_hook(self.after)
-        setattr(module, self.maker, self.made)
+        self.handles.append(module.register_forward_pre_hook(self.before, with_kwargs=True))
+        self.handles.append(module.register_forward_hook(self.after))
+        self.replace(module, self.maker, self.made)
 
     def take(self, whole: torch.Tensor) -> torch.Tensor:
         """Remember the whole and return the slices."""
         self.whole = whole
-        return self.select(whole)
+        return self.indices.select(whole)
 
     def before(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         """Replace the argument, where it was given, by its slices."""
-        if (whole := kwargs.get(self.argument)) is not None:
+        whole = kwargs.get(self.argument)
+        if whole is not None:
             kwargs = {**kwargs, self.argument: self.take(whole)}
         return args, kwargs
 
@@ -65,55 +126,62 @@ class SliceSharedInput(SelectIndices):
 
     def after(self, module: nn.Module, args: Any, output: tuple[Any, ...]) -> tuple[Any, ...]:
         """Put the whole back into the outputs."""
-        whole, self.whole = self.whole, None
+        whole = self.whole
+        self.whole = None
         return (*output[: self.result], whole, *output[self.result + 1 :])
 
 
+@dataclass
 class PadOutput(ModuleOverride):
-    """A projection without rows, or a table without columns, gives one head of zeros instead of nothing.
+    """A projection without rows, or a table without columns, gives one head of `width` zeros instead of nothing.
 
-    A stack's first attention must run though it has no heads: caches count positions by it, and what later layers share
-    is made in it.
+    A stack's first attention must run even without heads: caches count positions by it, and what later layers share is
+    made in it.
     """
 
-    def __init__(self, width: int):
-        self.width = width
+    width: int
 
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` after its forward pass."""
-        module.register_forward_hook(self.after)
+    def hook(self, module: nn.Module) -> None:
+        """After the forward pass."""
+        self.handles.append(module.register_forward_hook(self.after))
 
     def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
         """Zeros of the head's width; padded, so that gradients of zero reach whatever lies before."""
         return nn.functional.pad(output, (0, self.width))
 
 
+@dataclass
 class DropInput(ModuleOverride):
-    """A projection without columns ignores the stand-in head: only its bias, if any, is left."""
+    """A projection without columns ignores the stand-in head, so that only its bias is added, if it has one."""
 
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` before its forward pass."""
-        module.register_forward_pre_hook(self.before)
+    def hook(self, module: nn.Module) -> None:
+        """Before the forward pass."""
+        self.handles.append(module.register_forward_pre_hook(self.before))
 
     def before(self, module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Nothing of the first input's last dimension."""
         return (args[0][..., :0], *args[1:])
 
 
+@dataclass
 class EmptyAttention(ModuleOverride):
-    """An attention without heads: only its output projection runs, without columns, which leaves the bias.
+    """An attention without heads: only its projection `output` runs, without columns, which leaves the bias.
 
-    It returns as many `results` as the attention would, and hands `shared` on: ``[argument, place in the results]``.
+    It returns as many `results` as the attention would, and hands `shared` on: ``[argument, position in the results]``.
     """
 
-    def __init__(self, output: str, results: int, shared: tuple[str, int] | None):
-        self.output, self.results, self.shared = output, results, shared
+    output: str
+    results: int
+    shared: list[Any] | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.module: nn.Module | None = None
 
-    def attach(self, module: nn.Module) -> None:
-        """Shadow the module's forward pass on the instance."""
+    def hook(self, module: nn.Module) -> None:
+        """In place of the forward pass."""
         self.module = module
-        module.__dict__["forward"] = self.forward
+        self.replace(module, "forward", self.forward)
 
     def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Zeros or the bias, and weights of no heads, so that lists of them count layers right.
@@ -132,33 +200,34 @@ class EmptyAttention(ModuleOverride):
         return tuple(results)
 
 
+@dataclass
 class NoOp(ModuleOverride):
     """A module on whose output nothing depends: it gives None."""
 
-    def attach(self, module: nn.Module) -> None:
-        """Shadow the module's forward pass on the instance."""
-        module.__dict__["forward"] = self.forward
+    def hook(self, module: nn.Module) -> None:
+        """In place of the forward pass."""
+        self.replace(module, "forward", self.forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> None:
         """Nothing."""
 
 
-class GatherOutput(SelectIndices):
-    """The module's output is narrowed to some of its last dimension."""
+class Indices:
+    """Some indices of one dimension, as a tensor that follows its inputs to their device."""
 
-    def __init__(self, index: list[int]):
-        super().__init__(-1, index)
+    def __init__(self, dim: int, index: list[int]):
+        self.dim = dim
+        self.index = torch.tensor(index, dtype=torch.long, device="cpu")
 
-    def attach(self, module: nn.Module) -> None:
-        """Hook `module` after its forward pass."""
-        module.register_forward_hook(self.after)
-
-    def after(self, module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        """The selected columns."""
-        return self.select(output)
+    def select(self, whole: torch.Tensor) -> torch.Tensor:
+        """These indices of `whole`."""
+        if self.index.device != whole.device:
+            with torch.inference_mode(False):  # else it could never be trained with, where generation comes first
+                self.index = self.index.to(whole.device)
+        return whole.index_select(self.dim, self.index)
 
 
 OVERRIDES: dict[str, Any] = {
     kind.__name__: kind for kind in (SliceSharedInput, PadOutput, DropInput, EmptyAttention, NoOp, GatherOutput)
 }
-"""What a layout may ask for, by name."""
+"""The overrides that a layout may name."""

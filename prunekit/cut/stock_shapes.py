@@ -1,7 +1,7 @@
-"""Plans that a stock config can express: whole layers went, or the same share of every feed-forward layer."""
+"""Plans that a stock config can express: whole layers dropped, or the same share of every feed-forward layer."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -9,58 +9,53 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.layout import Layout
+from prunekit.cut.live_plan import LivePlan
+from prunekit.cut.module_overrides import NoOp
 from prunekit.find.adapter import Adapter
-from prunekit.find.groups import Kind, PruningGroup
-from prunekit.find.plan import PruningPlan, groups_after
+from prunekit.find.groups import Kind
 
-Keys = dict[str, list[int]]
+StockKeys = dict[str, list[int]]
 """Keys of a config, each with its value in the dense model and in the cut one."""
 
-UNSEEN = "NoOp"
-"""The one override that changes no result."""
 
-
-def plain_keys(
-    model: PreTrainedModel,
-    adapter: Adapter,
-    config: PretrainedConfig,
-    groups: Sequence[PruningGroup],
-    plan: PruningPlan,
-    layout: Layout,
-) -> Keys | None:
-    """The keys by which a stock config makes what `plan` left of a model, beside its depths; None if there are none.
+def stock_keys(
+    model: PreTrainedModel, adapter: Adapter, config: PretrainedConfig, live: LivePlan, layout: Layout
+) -> StockKeys | None:
+    """The keys by which a stock config describes a cut model, beside its depths; None if no stock config can.
 
     `model` has its final shapes already, `config` its final depths. Example: every feed-forward layer of a T5 cut from
-    3072 channels to 2048 gives ``{"d_ff": [3072, 2048]}``, and a plan that only takes layers gives ``{}``.
+    3072 channels to 2048 gives ``{"d_ff": [3072, 2048]}``, and a plan that only drops layers gives ``{}``.
     """
-    full = {group.name: group for group in groups}
-    narrower = [group for group in groups_after(groups, plan) if len(group) < len(full[group.name])]
-    if any(group.kind not in (Kind.FFN, Kind.LAYERS, Kind.VOCABULARY) for group in narrower):
+    narrowed = list(live.narrowed())
+    if any(kept.kind not in (Kind.FFN, Kind.LAYERS, Kind.VOCABULARY) for _, kept in narrowed):
         return None
-    if any(entry["override"] != UNSEEN for entry in layout.overrides):
+    if not all(isinstance(override, NoOp) for override in layout.overrides):  # the one that changes no result
         return None
-    widths = {(len(full[g.name]), len(g)) for g in narrower if g.kind is Kind.FFN}
+    widths = {(len(original), len(kept)) for original, kept in narrowed if kept.kind is Kind.FFN}
     return next((keys for keys in _candidates(config, widths) if _is_stock(model, adapter, config, keys, layout)), None)
 
 
-def _candidates(config: PretrainedConfig, widths: set[tuple[int, int]]) -> Iterator[Keys]:
-    """Every way to give keys that hold a dense width one of the widths that are left; none where layers differ."""
+def _candidates(config: PretrainedConfig, widths: set[tuple[int, int]]) -> Iterator[StockKeys]:
+    """Every way to give keys that hold a dense width one of the kept widths; none where layers differ."""
     if not widths:
         yield {}
     elif len(widths) <= 2:
         numbers = {key: value for key, value in config.to_dict().items() if type(value) is int}
-        held = {key: [left for whole, left in widths if whole == value] for key, value in numbers.items()}
-        ways = [[(key, numbers[key], left) for left in [None, *lefts]] for key, lefts in held.items() if lefts]
+        held = {key: [kept for whole, kept in widths if whole == value] for key, value in numbers.items()}
+        ways = [[(key, numbers[key], kept) for kept in [None, *found]] for key, found in held.items() if found]
         for way in product(*ways):
-            if keys := {key: [whole, left] for key, whole, left in way if left is not None}:
+            keys = {key: [whole, kept] for key, whole, kept in way if kept is not None}
+            if keys:
                 yield keys
 
 
-def _is_stock(model: PreTrainedModel, adapter: Adapter, config: PretrainedConfig, keys: Keys, layout: Layout) -> bool:
+def _is_stock(
+    model: PreTrainedModel, adapter: Adapter, config: PretrainedConfig, keys: StockKeys, layout: Layout
+) -> bool:
     """Whether the stock model of `config` with `keys` has the shapes of `model`, and the layout's attributes."""
     changed = copy.deepcopy(config)
-    for key, (_, left) in keys.items():
-        setattr(changed, key, left)
+    for key, (_, kept) in keys.items():
+        setattr(changed, key, kept)
     stock = adapter.build(changed)
     own = {"layer_idx", *(name for stack in adapter.stacks(config) for root in stack.roots for name in root.broadcast)}
     return _shapes(stock) == _shapes(model) and all(

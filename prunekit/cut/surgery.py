@@ -1,35 +1,27 @@
 """Surgery: cut a live model to a plan, in place, one parameter at a time."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit.cut.auto_classes import auto_classes
 from prunekit.cut.checkpoint import dense_config as original_config
 from prunekit.cut.checkpoint import plan_of
 from prunekit.cut.formats import FORMAT
-from prunekit.cut.layout import (
-    CutRecord,
-    install,
-    parameter_holders,
-    pruned_class,
-    replace_parameter,
-    report_stock_type,
-    stock_class,
-    uninstall,
-)
-from prunekit.cut.layout_compiler import aligned, compile_layout, cut_config, indices
-from prunekit.cut.stock_shapes import plain_keys
-from prunekit.cut.token_ids import Renumbering
-from prunekit.cut.token_ids import keys as token_keys
+from prunekit.cut.layout import Layout, install, parameter_holders, replace_parameter, uninstall
+from prunekit.cut.layout_compiler import alignment_after, compile_layout, cut_config, unit_indices
+from prunekit.cut.live_plan import LivePlan
+from prunekit.cut.pruned_model import CutRecord, pruned_class, report_stock_type, stock_class
+from prunekit.cut.stock_shapes import StockKeys, stock_keys
+from prunekit.cut.token_ids import Renumbering, token_keys
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.config_keys import get_key, set_key
 from prunekit.find.graph import DependencyGraph
-from prunekit.find.groups import PruningGroup, layers_group
-from prunekit.find.plan import PruningPlan, groups_after
+from prunekit.find.plan import PruningPlan
 
 
 def cut(
@@ -42,26 +34,23 @@ def cut(
 ) -> PreTrainedModel:
     """Cut `model` to `plan`, irreversibly and in place, and return it.
 
-    `graph` and `dense_config` describe the original model and `plan` speaks of it; `before` is the plan that the live
-    model has been cut to already, if any, and `plan` must keep nothing that it dropped. Beside the model at most one
-    parameter is held twice. The result equals the model masked by the plan, and carries its layout in its config.
+    `graph` and `dense_config` describe the original model, in whose numbers `plan` is written; `before` is the plan
+    that the live model has been cut to already, if any, and `plan` must keep nothing that it dropped. Beside the model
+    at most one parameter is held twice. The result equals the model masked by the plan, and its config carries its
+    layout.
     """
     before = before or PruningPlan()
-    plan = before.then(plan)
-    plan.validate(graph.groups)
-    layout = compile_layout(adapter, dense_config, graph, plan)
-    final = cut_config(adapter, dense_config, graph.groups, plan)
+    live = LivePlan(graph.groups, before.then(plan), before)
+    live.plan.validate(graph.groups)
+    layout = compile_layout(adapter, dense_config, graph, live)
+    final = cut_config(adapter, dense_config, graph.groups, live.plan)
     uninstall(model)
     for stack in adapter.stacks(dense_config):
-        group = layers_group(graph.groups, stack.name)
-        _drop_layers(model, stack, [before.of(group).index(number) for number in plan.of(group)])
-    _slice(model, groups_after(graph.groups, PruningPlan({**before.kept, **_layer_part(graph.groups, plan)})), plan)
-    plain = plain_keys(model, adapter, final, graph.groups, plan, layout)
-    _adopt(model, adapter, final, dense_config, plan, {"layout": layout.to_dict(), "plain": plain})
-    _align(model, adapter, graph.groups, before, plan)
-    if (fewer := Renumbering.of(groups_after(graph.groups, before), plan)) is not None:
-        fewer.modules(model, adapter.biases)
-        fewer.config(model.generation_config)
+        _drop_layers(model, stack, live.positions(stack.name))
+    _slice(model, live)
+    plain = stock_keys(model, adapter, final, live, layout)
+    _adopt_class(model, adapter, final, dense_config, live.plan, layout, plain)
+    _update_generation_config(model, adapter, live)
     install(model, layout)
     return model
 
@@ -74,88 +63,122 @@ def cut_copy(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter, graph:
     return cut(copy.deepcopy(model), before.then(plan), adapter, graph, original_config(model.config), before)
 
 
-def _align(
-    model: PreTrainedModel, adapter: Adapter, groups: Sequence[PruningGroup], before: PruningPlan, plan: PruningPlan
-) -> None:
-    """Let the generation config's lists of [decoder layer, head] speak of what is left; an empty list goes."""
-    live: Any = copy.deepcopy(model.generation_config)  # another model may hold it too
-    for key in adapter.alignment:
-        if pairs := getattr(live, key, None):
-            left = aligned(pairs, groups, before, plan)
-            setattr(live, key, left) if left else delattr(live, key)
-    model.generation_config = live
-
-
-def _layer_part(groups: Sequence[PruningGroup], plan: PruningPlan) -> dict[str, tuple[int, ...]]:
-    return {group.name: plan.of(group) for group in groups if group.path}
-
-
 def _drop_layers(model: nn.Module, stack: Stack, kept: list[int]) -> None:
     """Keep the layers at these positions; what only the first one owns moves to the new first."""
     layers = model.get_submodule(stack.path)
     assert isinstance(layers, nn.ModuleList)
     if stack.first is not None and kept[0] != 0:
-        source, target = (layers[position].get_submodule(stack.first.module) for position in (0, kept[0]))
+        source = layers[0].get_submodule(stack.first.module)
+        target = layers[kept[0]].get_submodule(stack.first.module)
         for name in stack.first.names:
             setattr(target, name, getattr(source, name))
     owner, _, leaf = stack.path.rpartition(".")
-    left = nn.ModuleList(layers[position] for position in kept)
-    left.training = layers.training
-    setattr(model.get_submodule(owner), leaf, left)
+    fewer = nn.ModuleList(layers[position] for position in kept)
+    fewer.training = layers.training
+    setattr(model.get_submodule(owner), leaf, fewer)
 
 
 @torch.no_grad()
-def _slice(model: nn.Module, groups: Sequence[PruningGroup], plan: PruningPlan) -> None:
-    """Keep the planned units' indices in every parameter; `groups` describe the live model, layers dropped."""
-    owners = parameter_holders(model)
-    for group in groups:
-        kept = plan.of(group)
+def _slice(model: nn.Module, live: LivePlan) -> None:
+    """Keep the planned units' indices in every parameter of a model whose layers were dropped already."""
+    holders = parameter_holders(model)
+    for group in live.shallow:
+        kept = live.plan.of(group)
         if len(kept) == len(group):
             continue
         positions = group.positions(kept)
         for piece in group.slices:
-            index = indices(piece, positions, len(group))
+            index = unit_indices(piece, positions, len(group))
             old = model.get_parameter(piece.parameter)
-            replace_parameter(owners, old, old.index_select(piece.dim, index.to(old.device)))
+            replace_parameter(holders, old, old.index_select(piece.dim, index.to(old.device)))
 
 
-def _adopt(
+def _adopt_class(
     model: PreTrainedModel,
     adapter: Adapter,
     final: PretrainedConfig,
     dense_config: PretrainedConfig,
     plan: PruningPlan,
-    shape: dict[str, Any],
+    layout: Layout,
+    plain: StockKeys | None,
 ) -> None:
-    """Turn the live model into one of the class that its checkpoint will be loaded with."""
+    """Turn the live model into one of the class that its checkpoint will be loaded with, with configs that say so."""
+    changed = _changed_keys(adapter, dense_config)
     kind = pruned_class(type(model))
-    stacks = adapter.stacks(dense_config)
+    stock = stock_class(kind)
+    record = CutRecord(
+        format=FORMAT,
+        base=stock.__name__,
+        auto=auto_classes(stock),
+        plan=plan.to_ranges(),
+        dense={key: get_key(dense_config, key) for key in changed},
+        layout=layout.to_dict(),
+        plain=plain,
+    )
+    model.__class__ = kind  # a new object would hold every parameter a second time, and hooks of the old one nowhere
+    _copy_configs(model)
+    _write_configs(model, type(dense_config), final, record, changed)
+    for stack in adapter.stacks(dense_config):
+        for key in stack.own_depth:
+            setattr(model.get_submodule(stack.owner).config, key, getattr(final, stack.depth[0]))
+
+
+def _changed_keys(adapter: Adapter, config: PretrainedConfig) -> dict[str, Stack | None]:
+    """The keys of a config that a cut may change, each with the stack that it belongs to."""
+    stacks = adapter.stacks(config)
     owners = {stack.name: stack for stack in stacks}
-    keys: dict[str, Stack | None] = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
-    keys |= {key: owners.get(key.partition(".")[0]) for key in token_keys(dense_config)}
-    dense = {key: get_key(dense_config, key) for key in keys}
-    base = stock_class(kind).__name__
-    record = CutRecord({"format": FORMAT, "base": base, "plan": plan.to_ranges(), "dense": dense, **shape})
-    model.__class__ = kind
-    own: dict[int, PretrainedConfig] = {}
+    depths: dict[str, Stack | None] = {key: stack for stack in stacks for key in (*stack.depth, *stack.each)}
+    return depths | {key: owners.get(key.partition(".")[0]) for key in token_keys(config)}
+
+
+def _copy_configs(model: PreTrainedModel) -> None:
+    """Give the modules copies of their configs, which whoever built the model may still hold; shared ones stay so."""
+    copies: dict[int, PretrainedConfig] = {}
+    module: Any
+    for module in model.modules():
+        old = getattr(module, "config", None)
+        if isinstance(old, PretrainedConfig):
+            if id(old) not in copies:
+                copies[id(old)] = copy.deepcopy(old)
+            module.config = copies[id(old)]
+
+
+def _write_configs(
+    model: PreTrainedModel,
+    dense_class: type[PretrainedConfig],
+    final: PretrainedConfig,
+    record: CutRecord,
+    changed: Mapping[str, Stack | None],
+) -> None:
+    """Write the changed keys, and the record of the cut, into the configs of all modules."""
+    kind: Any = type(model)
     for path, module in model.named_modules():
-        old: Any = getattr(module, "config", None)
-        if not isinstance(old, PretrainedConfig):
-            continue
-        if id(old) not in own:
-            own[id(old)] = copy.deepcopy(old)  # whoever built the model may still hold its config
-        config: Any = own[id(old)]
-        module.config = config
-        if isinstance(old, type(dense_config)):
+        config: Any = getattr(module, "config", None)
+        if isinstance(config, dense_class):
             config.__class__ = kind.config_class
             report_stock_type(config)
             config.prunekit = record
-            for key in keys:
+            for key in changed:
                 set_key(config, key, get_key(final, key))
-        else:  # a part of a composite config, which the parts of the model hold themselves
-            for key, stack in keys.items():
-                if stack is not None and (path == stack.owner or path.startswith(f"{stack.owner}.")):
+        elif isinstance(config, PretrainedConfig):  # a part of a composite config, which parts of the model hold
+            for key, stack in changed.items():
+                if stack is not None and f"{path}.".startswith(f"{stack.owner}."):
                     setattr(config, key.rpartition(".")[2], get_key(final, key))
-    for stack in stacks:
-        for key in stack.own_depth:
-            setattr(model.get_submodule(stack.owner).config, key, getattr(final, stack.depth[0]))
+
+
+def _update_generation_config(model: PreTrainedModel, adapter: Adapter, live: LivePlan) -> None:
+    """Renumber the heads and the tokens that the generation config names; a list of which nothing is kept is removed.
+
+    The tables of tokens that modules keep beside their parameters follow.
+    """
+    own: Any = copy.deepcopy(model.generation_config)  # another model may hold it too
+    for key in adapter.alignment:
+        pairs = getattr(own, key, None)
+        if pairs:
+            kept = alignment_after(pairs, live)
+            setattr(own, key, kept) if kept else delattr(own, key)
+    model.generation_config = own
+    fewer = Renumbering.of(live.live, live.plan)
+    if fewer is not None:
+        fewer.modules(model, adapter.biases)
+        fewer.config(own)

@@ -73,7 +73,7 @@ class Renumbering:
 
         Raises `PrunekitError` where it names one that is not.
         """
-        for key in list(keys(config)):
+        for key in list(token_keys(config)):
             leaf, value = key.rpartition(".")[2], get_key(config, key)
             if SIZE.fullmatch(leaf):
                 set_key(config, key, len(self.place) if value == self.before else value)
@@ -142,7 +142,9 @@ def token_ids_in_configs(model: PreTrainedModel, overrides: Mapping[str, Any]) -
     Ends, padding, languages, tasks.
     """
     settings = [
-        (key.rpartition(".")[2], get_key(of, key)) for of in (model.config, model.generation_config) for key in keys(of)
+        (key.rpartition(".")[2], get_key(of, key))
+        for of in (model.config, model.generation_config)
+        for key in token_keys(of)
     ]
     found: set[int] = set()
     for key, value in [*settings, *overrides.items()]:
@@ -162,10 +164,10 @@ def _inside(value: Any, forced: bool = False) -> Iterator[int]:
         yield value
 
 
-def keys(config: Any, path: str = "") -> Iterator[str]:
+def token_keys(config: Any, path: str = "") -> Iterator[str]:
     """Every key of a config, and of those that it holds, that counts or names tokens."""
     for key, value in list(vars(config).items()):
         if isinstance(value, PretrainedConfig):
-            yield from keys(value, f"{path}{key}.")
+            yield from token_keys(value, f"{path}{key}.")
         elif value is not None and (SIZE.fullmatch(key) or IDS.fullmatch(key)):
             yield path + key

@@ -16,8 +16,10 @@ from transformers import PreTrainedModel
 
 from prunekit._support.hooks import HookSet
 from prunekit.cut.checkpoint import plan_of
-from prunekit.cut.layout import Holders, Pruned, parameter_holders, replace_parameter, stock_class, uninstall
-from prunekit.cut.layout_compiler import indices
+from prunekit.cut.layout import Holders, Layout, parameter_holders, replace_parameter, uninstall
+from prunekit.cut.layout_compiler import unit_indices
+from prunekit.cut.module_overrides import GatherOutput
+from prunekit.cut.pruned_model import Pruned, stock_class
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
@@ -91,9 +93,9 @@ def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
     whole: Any = copy.deepcopy(model)
     uninstall(whole.float())
     if isinstance(model, Pruned):
-        for entry in whole.config.prunekit["layout"]["overrides"]:
-            if entry["override"] == "GatherOutput":
-                _gather(whole.get_submodule(entry["module"]), torch.tensor(entry["index"]))
+        for override in Layout.from_dict(whole.config.prunekit["layout"]).overrides:
+            if isinstance(override, GatherOutput):
+                _gather(whole.get_submodule(override.path), torch.tensor(override.index))
         whole.__class__ = stock_class(type(whole))
         whole.config.__class__ = whole.config_class
     whole.config.vocab_size = len(whole.get_output_embeddings().weight)
@@ -136,7 +138,7 @@ def _spread(model: PreTrainedModel, owners: Holders, group: PruningGroup, ids: S
     """Give a group these units, those that it lacks of zeros."""
     places = [ids.index(n) for n in group.ids]
     for piece in group.slices:
-        index = indices(piece, places, len(ids))
+        index = unit_indices(piece, places, len(ids))
         old = model.get_parameter(piece.parameter)
         size = list(old.shape)
         size[piece.dim] = len(ids) * piece.width

@@ -24,8 +24,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import BaseModelOutput
 
 from prunekit.cut.checkpoint import dense_config, plan_of
-from prunekit.cut.layout import Pruned, stock_class
 from prunekit.cut.layout_compiler import cut_config
+from prunekit.cut.pruned_model import Pruned, stock_class
 from prunekit.errors import PrunekitError, error_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
-from prunekit.cut.layout_compiler import cut_config, indices
+from prunekit.cut.layout_compiler import cut_config, unit_indices
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
@@ -54,7 +54,7 @@ def _places(groups: Sequence[PruningGroup], plan: PruningPlan) -> Places:
             continue
         positions = group.positions(kept)
         for piece in group.slices:
-            found.setdefault(piece.parameter, {})[piece.dim] = indices(piece, positions, len(group))
+            found.setdefault(piece.parameter, {})[piece.dim] = unit_indices(piece, positions, len(group))
     return found
 
 

@@ -48,7 +48,7 @@ def register_auto_classes() -> None:
     """Register the config of every adapter's model type; the model's class follows when such a config is first read."""
     from transformers import CONFIG_MAPPING, AutoConfig
 
-    from prunekit.cut.layout import pruned_config_class
+    from prunekit.cut.pruned_model import pruned_config_class
 
     for model_type in sorted(entry.name for entry in entry_points(group="prunekit.adapters")):
         if model_type in CONFIG_MAPPING:
@@ -62,12 +62,11 @@ def _read(kind: Any, /, data: dict[str, Any], **options: Any) -> Any:
     import transformers
 
     from prunekit.cut.formats import upgrade_record
-    from prunekit.cut.layout import auto_map, pruned_class
+    from prunekit.cut.pruned_model import pruned_class
 
     if data.get("prunekit"):
         data = {**data, "prunekit": upgrade_record(data["prunekit"])}
-    stock: Any = getattr(transformers, data.get("prunekit", {}).get("base", ""), None)
-    for auto in auto_map(stock, kind.__mro__[1]) if stock is not None else ():
-        if auto != "AutoConfig":
+        for auto in data["prunekit"]["auto"]:
+            stock = getattr(transformers, data["prunekit"]["base"])
             getattr(transformers, auto).register(kind, pruned_class(stock), exist_ok=True)
     return super(kind, kind).from_dict(data, **options)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from transformers import PretrainedConfig
 
-from prunekit.cut.checkpoint import PREFIX, dense_config, plan_in
+from prunekit.cut.checkpoint import dense_config, plan_in
+from prunekit.cut.pruned_model import PREFIX
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover

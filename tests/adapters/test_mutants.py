@@ -11,6 +11,7 @@ from prunekit import Adapter, PruningPlan, Stack, heads, plugins
 from prunekit.conformance import ModelUnderTest, failures
 from prunekit.conformance.model_under_test import random_plan
 from prunekit.cut.layout_compiler import compile_layout
+from prunekit.cut.live_plan import LivePlan
 from prunekit.find.groups import Kind
 
 EQUIVALENT = {
@@ -105,7 +106,7 @@ def _of_roots(stack: Stack, layer: nn.Module) -> Iterator[tuple[str, Callable[[S
         if root.kind is Kind.HEADS:
             changes["count misnamed"] = {"count": f"{root.count}_"}
             plain = heads(root.module)
-            own = {field.name for field in fields(root)} - {"module", "kind"}
+            own = {field.name for field in fields(root)} - {"module", "kind", "role"}  # the stack sets the role
             left = {name: getattr(plain, name) for name in own if getattr(root, name) != getattr(plain, name)}
             changes |= {f"{name} left": {name: value} for name, value in left.items()}
         for label, change in changes.items():
@@ -148,7 +149,8 @@ def twins(mutant: ModelUnderTest, original: ModelUnderTest) -> bool:
 
 
 def _layout(specimen: ModelUnderTest, plan: PruningPlan):
-    return compile_layout(specimen.adapter, specimen.config, specimen.graph, plan)
+    live = LivePlan(specimen.graph.groups, plan)
+    return compile_layout(specimen.adapter, specimen.config, specimen.graph, live)
 
 
 def fate(mutant: Mutant, original: ModelUnderTest, suite) -> str:

@@ -22,8 +22,8 @@ from prunekit.cut.formats import FORMAT, upgrade_record
 from prunekit.cut.module_overrides import OVERRIDES
 from prunekit.cut.surgery import cut
 from prunekit.find.groups import Kind
-from prunekit.loading.context import adapter_for, open_structure
 from prunekit.loading.pretrained import graph_of
+from prunekit.loading.structure import adapter_for, open_structure
 
 SAMPLES = Path(__file__).with_name("format2")
 NAMES = ("bart", "bert2bert", "t5", "t5-stock")
@@ -99,7 +99,7 @@ def test_by_transformers_alone_the_old_and_the_new_one_give_the_same(tmp_path):
 @pytest.mark.parametrize("name", ["bart", "bert2bert", "t5"])
 def test_the_auto_classes_open_it_without_a_flag(name):
     model = AutoModelForSeq2SeqLM.from_pretrained(SAMPLES / name)
-    assert type(model).__module__ == "prunekit.cut.layout"
+    assert type(model).__module__ == "prunekit.cut.pruned_model"
     assert_as_stored(model, name)
 
 

@@ -2,15 +2,15 @@
 
 import torch
 
-from prunekit.cut.module_overrides import SelectIndices
+from prunekit.cut.module_overrides import Indices
 
 
 def test_an_index_that_generation_took_to_the_device_can_be_trained_with():
     """The meta device stands in for an accelerator, to which the index moves at its first use."""
-    override = SelectIndices(0, [2, 0])
+    indices = Indices(0, [2, 0])
     with torch.inference_mode():
-        override.select(torch.empty(3, 2, device="meta"))
+        indices.select(torch.empty(3, 2, device="meta"))
     whole = torch.empty(3, 2, device="meta", requires_grad=True)
-    override.select(whole).sum().backward()
+    indices.select(whole).sum().backward()
     assert whole.grad is not None
-    assert override.index.device.type == "meta"
+    assert indices.index.device.type == "meta"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import prunekit
+from prunekit.cut.pruned_model import PARTS
 
 FLOORS = (
     ("_support", "errors", "hookspecs"),
@@ -182,13 +183,14 @@ def test_plugins_use_the_public_door_and_their_own_kin(plugin_files, source):
     ]
 
 
-SHIPPED = ("prunekit/cut/layout.py", "prunekit/cut/module_overrides.py")
+SHIPPED = tuple(f"prunekit/cut/{name}" for name in PARTS)
 """The files that a checkpoint carries along."""
 
 
 def roots_of(source):
-    """The packages outside the standard library that a file imports from; its sibling apart."""
-    modules = {module for module, _ in source.imports()} - {"prunekit.cut.module_overrides"}
+    """The packages outside the standard library that a file imports from; the other shipped files apart."""
+    modules = {module for module, _ in source.imports()}
+    modules -= {path.removesuffix(".py").replace("/", ".") for path in SHIPPED}
     return {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
 
 
