@@ -21,7 +21,7 @@ from prunekit import Adapter, PruningPlan, prune
 from prunekit._support.atomic import insert_between
 from prunekit._support.runtime import configure_runtime
 from prunekit.find.groups import width_groups
-from prunekit.latency.workload import example_of
+from prunekit.latency.workload import example_input_maker
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5
@@ -84,7 +84,7 @@ class Bench:
 
     def inputs(self, workload: Workload) -> dict[str, torch.Tensor]:
         """Random tokens, or sounds."""
-        found = example_of(self.adapter)([self.model], workload, 0)
+        found = example_input_maker(self.adapter)([self.model], workload, 0)
         return {key: value.to(self.device) for key, value in found.items()}
 
 

@@ -24,10 +24,10 @@ from transformers import BartConfig, MT5Config, PretrainedConfig, PreTrainedMode
 from prunekit import Adapter, discover
 from prunekit.cut.surgery import cut_copy
 from prunekit.find.graph import DependencyGraph
-from prunekit.latency.cost_model import calibrate
+from prunekit.latency.calibration import calibrate
 from prunekit.latency.shapes import Shapes
 from prunekit.latency.timing import speedups
-from prunekit.latency.workload import example_of
+from prunekit.latency.workload import example_input_maker
 from prunekit.recipe import Workload
 from prunekit_adapters.bart import Bart
 from prunekit_adapters.mt5 import MT5
@@ -110,7 +110,7 @@ def measured(
 ) -> Found:
     """Calibrate, foretell the shapes, and time them in turns with the dense model."""
     adapter = families()[name].adapter
-    sources = example_of(adapter)
+    sources = example_input_maker(adapter)
     start = time.process_time()
     shapes = Shapes(calibrate(model, adapter, graph, workload, repeats, sources=sources), graph)
     seconds = time.process_time() - start

@@ -22,8 +22,8 @@ from prunekit.cut.surgery import cut_copy
 from prunekit.export import to_ctranslate2
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import width_groups
+from prunekit.latency.calibration import calibrate
 from prunekit.latency.clocks import ProcessClock
-from prunekit.latency.cost_model import calibrate
 from prunekit.latency.interleave import interleave
 from prunekit.latency.workload import generate_fixed, random_text
 from prunekit.loading.context import open_run_context

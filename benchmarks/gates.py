@@ -17,7 +17,7 @@ from transformers import T5Config
 
 from prunekit import Distillation, discover
 from prunekit.find.plan import PruningPlan
-from prunekit.latency.clocks import Spent, clock_for
+from prunekit.latency.clocks import Reading, clock_for
 from prunekit.latency.interleave import InterleavedTimes
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.trainer import PruningTrainer, Teacher, training_arguments
@@ -49,7 +49,7 @@ def main() -> None:
     gates = {PLAIN: None, "nash": Nash(encoder_sparsity=0.5).gates(problem), "cofi": CoFi(sparsity=0.5).gates(problem)}
     ids = torch.randint(3, config.vocab_size, (args.rows, args.tokens))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.flip(1)}
-    spent: dict[str, list[Spent]] = {name: [] for name in gates}
+    spent: dict[str, list[Reading]] = {name: [] for name in gates}
     section = TrainingSection(batch=args.rows)
     losses = Distillation(cross_entropy=0.5, logits=0.5, encoder_hidden=0.0)
     with tempfile.TemporaryDirectory() as place, clock_for(model.device, 1) as clock:

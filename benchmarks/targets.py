@@ -18,7 +18,7 @@ from prunekit import Adapter, discover
 from prunekit.cut.surgery import cut_copy
 from prunekit.data.g2p import MODEL
 from prunekit.errors import PrunekitError
-from prunekit.latency.cost_model import calibrate
+from prunekit.latency.calibration import calibrate
 from prunekit.latency.shapes import STEP, Shape, Shapes
 from prunekit.latency.speed_target import search_shape
 from prunekit.latency.timing import speedups

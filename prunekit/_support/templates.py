@@ -8,16 +8,22 @@ import jinja2
 
 
 def render(package: str, template: str, values: Mapping[str, Any], filters: Sequence[Callable[..., str]] = ()) -> str:
-    """A template of a package with `values` filled in; it may import other templates of the same package.
+    """Fill in a template of `package`; all text is escaped, and an undefined value is an error.
 
-    All text is escaped, and an undefined value is an error. `filters` are called in templates by their own names.
+    A template may import or include others: by name from its own package, as ``package:name`` from another.
+    `filters` are called by their own names.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: (files(package) / name).read_text(encoding="utf-8")),
+
+    def source(name: str) -> str:
+        owner, _, file = name.rpartition(":")
+        return (files(owner or package) / file).read_text(encoding="utf-8")
+
+    pages = jinja2.Environment(
+        loader=jinja2.FunctionLoader(source),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {each.__name__: each for each in filters}
-    return environment.get_template(template).render(values)
+    pages.filters |= {one.__name__: one for one in filters}
+    return pages.get_template(template).render(values)

@@ -114,10 +114,10 @@ def start(data: dict[str, Any]) -> None:
     from prunekit import run
     from prunekit.commands.progress import Display
     from prunekit.loading.resolve import resolve
-    from prunekit.report.report import table
+    from prunekit.report.terminal import report_table
 
     recipe = resolve(data)
     with Display() as display:
         report = run(recipe, progress=display)
-    OUT.print(table(report))
+    OUT.print(report_table(report))
     ERR.print(f"\nWritten to {recipe.output}: the model in model/, everything measured in report.html.", soft_wrap=True)

@@ -3,11 +3,13 @@
 import statistics
 from collections.abc import Sequence
 
-from prunekit.recipe import BudgetSection, Workload
-from prunekit.report.sections import ReportSection
+from prunekit._support.frozen import FrozenModel
+from prunekit.latency.timing import Speed
+from prunekit.measure.bootstrap import Difference
+from prunekit.recipe import BudgetSection
 
 
-class Figure(ReportSection):
+class Figure(FrozenModel):
     """A figure over seeds: its mean, and the sample standard deviation where there is more than one seed."""
 
     mean: float
@@ -21,29 +23,13 @@ class Figure(ReportSection):
         return cls(mean=statistics.fmean(values), deviation=deviation, values=list(values))
 
 
-class Gain(ReportSection):
-    """How much better a variant scores than another, positive where better, with the paired bootstrap's 95%."""
+class Gain(Difference):
+    """How much better a variant scores than the variant `over`."""
 
     over: str
-    gain: float
-    low: float
-    high: float
-    p: float
 
 
-class Speed(ReportSection):
-    """The speed-up over the dense model on one workload; all shapes of a comparison take turns with it.
-
-    `error` is the speed-up's standard error, where it is known.
-    """
-
-    workload: Workload
-    speedup: float
-    wall_speedup: float
-    error: float | None = None
-
-
-class TableRow(ReportSection):
+class TableRow(FrozenModel):
     """A variant at one budget. `missing` are the seeds that are not there; counts are medians, spending means.
 
     `loss` is the cross-entropy per target token in nats; None in rows from before it was kept.
@@ -66,7 +52,7 @@ class TableRow(ReportSection):
     gain: Gain | None = None
 
 
-class Nearest(ReportSection):
+class Nearest(FrozenModel):
     """The baseline that is nearest to the recommended variant in one respect. Example: 1.24M parameters to 1.25M."""
 
     by: str
@@ -76,7 +62,7 @@ class Nearest(ReportSection):
     gain: Gain | None
 
 
-class Table(ReportSection):
+class Table(FrozenModel):
     """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none."""
 
     budget: str
@@ -86,7 +72,7 @@ class Table(ReportSection):
     nearest: list[Nearest]
 
 
-class Summary(ReportSection):
+class Summary(FrozenModel):
     """A whole comparison, as far as it is done.
 
     `hours` are what learning and recovery of all its runs spent, by clock. Example: ``{"CPU": 8.1, "GPU": 0.6}``.

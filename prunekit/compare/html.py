@@ -35,7 +35,7 @@ def comparison_html(summary: Summary) -> str:
         {
             "heading": column_heading(table.limits),
             "verdict": recommendation(summary, table),
-            "pictures": [quality_chart(summary, table, *size) for size in (WIDE, NARROW)],
+            "charts": [quality_chart(summary, table, *size) for size in (WIDE, NARROW)],
             "columns": columns(summary, table),
             "rows": list(cells(summary, table)),
         }

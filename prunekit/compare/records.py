@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunekit._support.atomic import write_text
+from prunekit._support.frozen import FrozenModel
 from prunekit.compare.spec import Comparison, Trial, trial_directory, trial_recipe
 from prunekit.data.metrics.metric import SummedMetric
 from prunekit.errors import PrunekitError
@@ -18,13 +19,12 @@ from prunekit.loading.task import model_of, open_task
 from prunekit.measure.predictions import Predictions
 from prunekit.recipe import Recipe
 from prunekit.report.report import Report
-from prunekit.report.sections import ReportSection
 
 PATHS: Any = {"output": True, "plan": True, "measure": {"dense_predictions"}}
 """What of a cell's recipe only says where things lie, so that a finished comparison may be moved."""
 
 
-class Sources(ReportSection):
+class Sources(FrozenModel):
     """What a run starts from, each by its SHA-256; None for what is not here, or was not noted.
 
     `weights` are the dense model's, `data` the files of its task, `given` the plan that it is cut to without asking a

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from prunekit._support.atomic import write_text
 from prunekit._support.progress import Progress, counting
-from prunekit.compare.figures import Speed
 from prunekit.compare.records import weights_of
 from prunekit.compare.spec import Comparison
 from prunekit.cut.surgery import cut_copy
 from prunekit.find.plan import PruningPlan
-from prunekit.latency.timing import speedups
-from prunekit.latency.workload import inputs_for
+from prunekit.latency.timing import Speed, speedups
+from prunekit.latency.workload import input_maker_for
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
 from prunekit.measure.environment import environment
@@ -76,8 +75,8 @@ def _time(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) 
     wanted = recipe.measure
     for workload in wanted.workloads:
         tell = counting(progress, f"speeds together, batch {workload.batch}")
-        inputs = inputs_for(context.processor)
+        inputs = input_maker_for(context.processor)
         times = speedups(context.model, models, workload, wanted.repeats, wanted.threads, recipe.seed, tell, inputs)
-        for name, ratio in times.items():
-            found[name].append(Speed(workload=workload, **asdict(ratio)).model_dump())
+        for name, speed in times.items():
+            found[name].append(speed.model_dump())
     return found

@@ -4,19 +4,20 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from prunekit.compare.execution import failure_of
-from prunekit.compare.figures import Figure, Gain, Nearest, Speed, Summary, Table, TableRow
+from prunekit.compare.figures import Figure, Gain, Nearest, Summary, Table, TableRow
 from prunekit.compare.records import Record
 from prunekit.compare.spec import DENSE, Comparison, Trial, trial_label
 from prunekit.compare.speeds import Speeds
 from prunekit.data.metrics.metric import SummedMetric
+from prunekit.latency.timing import Speed
 from prunekit.loading.metrics import open_metric
-from prunekit.measure.bootstrap import compared
+from prunekit.measure.bootstrap import paired_bootstrap
 from prunekit.recipe import BudgetSection, Workload
 from prunekit.report.report import Report
 
@@ -112,7 +113,9 @@ def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -
     if quality is None or any(parts is None or len(parts) != len(left[0]) for parts in (*left, *right)):
         return None
     metric = open_metric(quality.metric)
-    return Gain(over=theirs, **asdict(compared(metric, left, right))) if isinstance(metric, SummedMetric) else None
+    if not isinstance(metric, SummedMetric):
+        return None
+    return Gain(over=theirs, **dict(paired_bootstrap(metric, left, right)))
 
 
 def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Sequence[TableRow]) -> list[Nearest]:

@@ -1,9 +1,9 @@
-"""Calls that take turns until their times are known well enough to be compared.
+"""Calls timed in alternation, until the ratios of their times are known well enough.
 
-On a shared machine a call may take twice as long as the same call a moment later, so that a median of a few tells two
-equal models apart by a tenth. Hence seconds that are freed from the core's pace (see `clocks`), turns, since
-neighbouring calls are disturbed alike, a mean that only the outermost calls are left out of, and as many turns as it
-takes.
+On a shared machine a call may take twice as long as the same call a moment later, so that a median of a few makes two
+equal models differ by a tenth. Hence seconds are corrected for the core's pace (see `clocks`), calls are interleaved,
+since neighbouring ones are disturbed alike, and a trimmed mean is taken, over as many rounds as its standard error
+needs.
 """
 
 import math
@@ -13,87 +13,98 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunekit._support.progress import StageProgress
-from prunekit.latency.clocks import Clock, Spent, pace_factors
+from prunekit.latency.clocks import Clock, Reading, pace_factors
 
 TRIM = 0.1
-"""The share of the calls that is left out of a mean at either end."""
+"""The share of the calls that a trimmed mean leaves out at either end."""
 
 PRECISION = 0.01
-"""The standard error of a ratio at which nothing more needs to be timed."""
+"""The relative standard error of a ratio at which no more rounds are needed."""
 
-MOST = 10
-"""So many times the turns that were asked for are the most that are taken."""
+MAX_ROUNDS_FACTOR = 10
+"""At most so many times the rounds that were asked for are made."""
 
-PATIENCE = 10.0
-"""Seconds for each call, after which the turns that were asked for are enough."""
+SECONDS_PER_CALL = 10.0
+"""Seconds for each call, after which the rounds that were asked for are enough."""
 
 
 class InterleavedTimes:
-    """Seconds of every call by name, turn by turn: by a clock, freed from the core's pace, and by the wall.
+    """Seconds of every call by name, round by round: by a clock, corrected for the core's pace, and by the wall.
 
-    Example: ten turns of ``dense`` at 0.10 s and ``pruned`` at 0.04 s have the ratio 2.5 and the error 0.
+    `corrected` and `wall` are lists of seconds by name, `factors` are what the clock's seconds were multiplied with.
+    Example: ten rounds of ``dense`` at 0.10 s and ``pruned`` at 0.04 s have the ratio 2.5 and the error 0.
     """
 
-    def __init__(self, calls: Mapping[str, Sequence[Spent]], wall: Mapping[str, Sequence[float]]):
+    def __init__(self, calls: Mapping[str, Sequence[Reading]], wall: Mapping[str, Sequence[float]]):
         self.factors = pace_factors(calls)
-        self.headline = {
+        self.corrected = {
             name: [call.seconds * factor for call, factor in zip(each, self.factors[name], strict=True)]
             for name, each in calls.items()
         }
         self.wall = wall
 
     def seconds(self, name: str) -> float:
-        """What a call takes."""
-        return trimmed_mean(self.headline[name])
+        """The trimmed mean of a call's corrected seconds."""
+        return trimmed_mean(self.corrected[name])
+
+    def wall_seconds(self, name: str) -> float:
+        """The trimmed mean of a call's wall seconds."""
+        return trimmed_mean(self.wall[name])
 
     def ratio(self, name: str, other: str) -> float:
         """How many times as long as the other a call takes."""
-        return trimmed_mean(self.headline[name]) / trimmed_mean(self.headline[other])
+        return self.seconds(name) / self.seconds(other)
+
+    def wall_ratio(self, name: str, other: str) -> float:
+        """The same by wall seconds, which nothing corrects."""
+        return self.wall_seconds(name) / self.wall_seconds(other)
 
     def error(self, name: str, other: str) -> float | None:
-        """The standard error of their ratio; None after a single turn."""
-        return ratio_error(self.headline[name], self.headline[other])
+        """The standard error of `ratio`; None after a single round."""
+        return ratio_error(self.corrected[name], self.corrected[other])
 
 
-def ratios_are_precise(turns: InterleavedTimes) -> bool:
+def ratios_are_precise(times: InterleavedTimes) -> bool:
     """Whether the ratios of the first call to all others are known to `PRECISION`."""
-    first, *others = turns.headline
-    errors = [(turns.error(first, other), turns.ratio(first, other)) for other in others]
+    first, *others = times.corrected
+    errors = [(times.error(first, other), times.ratio(first, other)) for other in others]
     return all(error is not None and error <= PRECISION * ratio for error, ratio in errors)
 
 
 def interleave(
     calls: Mapping[str, Callable[[], object]],
-    least: int,
+    min_rounds: int,
     clock: Clock,
     advance: Callable[[], None] = lambda: None,
     enough: Callable[[InterleavedTimes], bool] = ratios_are_precise,
-    patience: float | None = None,
+    max_seconds: float | None = None,
 ) -> InterleavedTimes:
-    """Call all of them `least` times at least, until that is `enough`.
+    """Make all calls in rounds: at least `min_rounds`, and more until the times are `enough`.
 
-    `MOST` turns and `patience`, in seconds (`PATIENCE` for each call), end it too. Who goes first alternates, so that
-    drift cancels out. `advance` hears of every call. The calls must have synchronised whatever device they use when
-    they return.
+    The rounds also end after `MAX_ROUNDS_FACTOR` times as many, and after `max_seconds` (`SECONDS_PER_CALL` for each
+    call). Every other round is in reverse order, so that drift cancels out. `advance` is called after every call. The
+    calls must have synchronised whatever device they use when they return.
     """
-    spent: dict[str, list[Spent]] = {name: [] for name in calls}
+    readings: dict[str, list[Reading]] = {name: [] for name in calls}
     wall: dict[str, list[float]] = {name: [] for name in calls}
-    end = time.perf_counter() + (PATIENCE * len(calls) if patience is None else patience)
-    for turn in range(MOST * least):
-        if turn >= least and (time.perf_counter() > end or enough(InterleavedTimes(spent, wall))):
+    limit = SECONDS_PER_CALL * len(calls) if max_seconds is None else max_seconds
+    end = time.perf_counter() + limit
+    for number in range(MAX_ROUNDS_FACTOR * min_rounds):
+        if number >= min_rounds and (time.perf_counter() > end or enough(InterleavedTimes(readings, wall))):
             break
-        for name in reversed(list(calls)) if turn % 2 else calls:
-            wall_start, start = time.perf_counter(), clock()
+        for name in reversed(list(calls)) if number % 2 else calls:
+            wall_start = time.perf_counter()
+            start = clock()
             calls[name]()
-            spent[name].append(clock() - start)
+            readings[name].append(clock() - start)
             wall[name].append(time.perf_counter() - wall_start)
             advance()
-    return InterleavedTimes(spent, wall)
+    return InterleavedTimes(readings, wall)
 
 
 @dataclass
-class Steps:
-    """Counts what is done and tells whoever listens; more turns than were foreseen move the end."""
+class CallCounter:
+    """Counts calls and reports them as progress; more rounds than were foreseen move the end."""
 
     listener: StageProgress | None
     total: int
@@ -109,8 +120,8 @@ class Steps:
 
 def trimmed_mean(values: Sequence[float]) -> float:
     """The mean without the share `TRIM` of the values at either end."""
-    out = int(TRIM * len(values))
-    return statistics.fmean(sorted(values)[out : len(values) - out])
+    left_out = int(TRIM * len(values))
+    return statistics.fmean(sorted(values)[left_out : len(values) - left_out])
 
 
 def standard_error(values: Sequence[float]) -> float:
@@ -119,16 +130,17 @@ def standard_error(values: Sequence[float]) -> float:
 
 
 def ratio_error(above: Sequence[float], below: Sequence[float]) -> float | None:
-    """The standard error of the ratio of two `trimmed_mean`s whose values were taken in turns; None of a single turn.
+    """The standard error of the ratio of two `trimmed_mean`s of interleaved values; None of a single round.
 
-    The jackknife (Tukey 1958): a turn is left out at a time, so that what disturbs both alike does not count.
+    The jackknife (Tukey 1958): one round is left out at a time, so that what disturbs both alike does not count.
     """
     count = len(above)
     if count < 2:
         return None
-    without = [_without(above, turn) / _without(below, turn) for turn in range(count)]
-    return math.sqrt((count - 1) * statistics.pvariance(without))
+    ratios = [_mean_without(above, number) / _mean_without(below, number) for number in range(count)]
+    return math.sqrt((count - 1) * statistics.pvariance(ratios))
 
 
-def _without(values: Sequence[float], turn: int) -> float:
-    return trimmed_mean([*values[:turn], *values[turn + 1 :]])
+def _mean_without(values: Sequence[float], number: int) -> float:
+    """The trimmed mean without the value of one round."""
+    return trimmed_mean([*values[:number], *values[number + 1 :]])

@@ -14,9 +14,10 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import Kind, PruningGroup, width_groups
 from prunekit.find.plan import PruningPlan
-from prunekit.latency.cost_model import CostModel, calibrate
-from prunekit.latency.timing import threads_of
-from prunekit.latency.workload import Inputs, check_workloads
+from prunekit.latency.calibration import calibrate
+from prunekit.latency.cost_model import CostModel
+from prunekit.latency.timing import use_threads
+from prunekit.latency.workload import InputMaker, check_workloads
 from prunekit.learn.selection.size_search import prune_to_size_uniform
 from prunekit.recipe import Workload
 
@@ -166,12 +167,12 @@ def calibrated_shapes(
     graph: DependencyGraph,
     workload: Workload,
     threads: int,
-    sources: Inputs,
+    sources: InputMaker,
     progress: Progress | None,
 ) -> Shapes:
     """The live model's shapes; `graph` describes it as it was before any pruning."""
     check_workloads(model, [workload])
-    with threads_of(threads):
+    with use_threads(threads):
         tell = counting(progress, "what speed costs")
         cost = calibrate(model, adapter, graph, workload, sources=sources, progress=tell)
     return Shapes(cost, graph.after(plan_of(model) or PruningPlan()))

@@ -1,41 +1,53 @@
-"""How fast: end-to-end `generate` of a dense and a pruned model, timed in turns on the same work.
+"""How fast: end-to-end `generate` of a dense and a pruned model, interleaved on the same work.
 
 Layer ratios and block times flatter, so nothing less than the whole call is timed: warmed up, synchronised, with a
-fixed number of new tokens, the models in turns until the ratio is known. On a CPU the headline is the ratio of CPU
-seconds, which other processes disturb less, freed from what a slow core does to them where that can be told (see
-`clocks`); wall seconds stand beside it.
+fixed number of new tokens, the models interleaved until the ratio is known. On a CPU the headline is the ratio of CPU
+seconds, which other processes disturb less, corrected for a slow core where that can be measured (see `clocks`); raw
+wall seconds stand beside it.
 """
 
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.frozen import FrozenModel
 from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
 from prunekit.errors import PrunekitError
-from prunekit.latency.breakdown import SPLIT_RUNS, Breakdown, measure_breakdown
+from prunekit.latency.breakdown import BREAKDOWN_RUNS, Breakdown, measure_breakdown
 from prunekit.latency.clocks import Clock, clock_for
-from prunekit.latency.interleave import InterleavedTimes, Steps, interleave, trimmed_mean
-from prunekit.latency.workload import Inputs, check_workloads, generate_fixed, made_for, random_text
-from prunekit.recipe import Workload
+from prunekit.latency.interleave import CallCounter, InterleavedTimes, interleave
+from prunekit.latency.workload import InputMaker, check_workloads, generate_fixed, make_inputs, random_text
+from prunekit.recipe import AUDIO_FRAME, Workload
 
 log = logging.getLogger(__name__)
 
+DENSE = ""
+"""The dense model among the names of the others in `speedups`."""
 
-@dataclass(frozen=True)
-class Timing:
+
+class RealTime(FrozenModel):
+    """Real-time factors: seconds of work for a second of audio. Example: at 0.14 a model is seven times real time."""
+
+    dense: float
+    pruned: float
+
+
+class Timing(FrozenModel):
     """A dense and a pruned model on one workload. Example: 0.101 s against 0.034 s make a `speedup` of 3.0.
 
     `dense_s` and `pruned_s` are for one `generate`: CPU seconds of the process on a CPU, wall seconds on an
     accelerator. The `_wall_s` are always wall seconds; `speedup` and `wall_speedup` are the ratios, `speedup_error` is
-    the standard error of the first, None after a single repeat.
+    the standard error of the first, None after a single repeat and in reports from before it was kept. `breakdown` has
+    the keys ``dense`` and ``pruned``, and is called ``split`` in JSON; `predicted_speedup` is a cost model's, where a
+    speed was the target.
     """
 
     workload: Workload
@@ -45,27 +57,30 @@ class Timing:
     pruned_s: float
     dense_wall_s: float
     pruned_wall_s: float
-    split: Mapping[str, Breakdown]
-    speedup_error: float | None = None
-
-    @property
-    def speedup(self) -> float:
-        """How many times faster the pruned model is: in CPU time on a CPU, in wall time elsewhere."""
-        return self.dense_s / self.pruned_s
-
-    @property
-    def wall_speedup(self) -> float:
-        """How many times faster it is by the clock on the wall."""
-        return self.dense_wall_s / self.pruned_wall_s
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times faster a model is than another, in CPU time on a CPU, and by the wall; `error` is the first's."""
-
     speedup: float
     wall_speedup: float
-    error: float | None
+    speedup_error: float | None = None
+    predicted_speedup: float | None = None
+    real_time: RealTime | None = None
+    breakdown: Mapping[str, Breakdown] = Field(alias="split")
+
+    def with_real_time(self) -> "Timing":
+        """The same with its real-time factors, for models that read audio."""
+        audio = self.workload.batch * self.workload.source * AUDIO_FRAME
+        factors = RealTime(dense=self.dense_s / audio, pruned=self.pruned_s / audio)
+        return self.model_copy(update={"real_time": factors})
+
+
+class Speed(FrozenModel):
+    """A model's speed on one workload as a multiple of the dense model's. Example: ``speedup=3.8, error=0.04``.
+
+    `speedup` is in CPU time on a CPU, in wall time elsewhere; `error` is its standard error, where it is known.
+    """
+
+    workload: Workload
+    speedup: float
+    wall_speedup: float
+    error: float | None = None
 
 
 def compare_latency(
@@ -76,11 +91,11 @@ def compare_latency(
     threads: int,
     seed: int = 0,
     progress: StageProgress | None = None,
-    sources: Inputs = random_text,
+    sources: InputMaker = random_text,
 ) -> tuple[Timing, ...]:
     """Time both models on every workload, on `threads` threads of a CPU or on the device they are on.
 
-    Each has `repeats` turns at least, and more where they differ too much (see `interleave`).
+    Each is timed `repeats` times at least, and more where the times differ too much (see `interleave`).
     Raises `PrunekitError` for a workload that is too long for a model (see `check_workloads`) and for models
     on two devices.
     """
@@ -89,58 +104,66 @@ def compare_latency(
     for model in (dense, pruned):
         check_workloads(model, workloads)
     _warn_if_busy()
-    each = 2 * (1 + repeats + SPLIT_RUNS)
-    steps = Steps(progress, len(workloads) * each)
-    with (
-        evaluation_mode(dense),
-        evaluation_mode(pruned),
-        threads_of(threads),
-        clock_for(dense.device, threads) as clock,
-    ):
-        made = [(workload, made_for((dense, pruned), sources, workload, seed)) for workload in workloads]
-        return tuple(_compare(dense, pruned, workload, inputs, repeats, clock, steps) for workload, inputs in made)
+    counter = CallCounter(progress, len(workloads) * 2 * (1 + repeats + BREAKDOWN_RUNS))
+    models = {"dense": dense, "pruned": pruned}
+    with _measuring(models, threads) as clock:
+        inputs = [make_inputs((dense, pruned), sources, workload, seed) for workload in workloads]
+        pairs = zip(workloads, inputs, strict=True)
+        return tuple(_time_pair(models, workload, made, repeats, clock, counter) for workload, made in pairs)
 
 
-def _compare(
-    dense: PreTrainedModel,
-    pruned: PreTrainedModel,
+@contextmanager
+def _measuring(models: Mapping[str, PreTrainedModel], threads: int) -> Iterator[Clock]:
+    """A clock, with all models in evaluation mode and so many threads."""
+    device = next(iter(models.values())).device
+    with ExitStack() as modes:
+        for model in models.values():
+            modes.enter_context(evaluation_mode(model))
+        modes.enter_context(use_threads(threads))
+        yield modes.enter_context(clock_for(device, threads))
+
+
+def _time_pair(
+    models: Mapping[str, PreTrainedModel],
     workload: Workload,
     inputs: dict[str, Tensor],
     repeats: int,
     clock: Clock,
-    steps: Steps,
+    counter: CallCounter,
 ) -> Timing:
-    models = {"dense": dense, "pruned": pruned}
+    """The models called ``dense`` and ``pruned`` on one workload."""
     for model in models.values():
         _warm_up(model, inputs, workload)
-        steps.advance()
-    turns = _in_turns(models, inputs, workload, repeats, clock, steps)
+        counter.advance()
+    times = _interleaved(models, inputs, workload, repeats, clock, counter)
     return Timing(
         workload=workload,
-        device=device_name(dense.device),
+        device=device_name(models["dense"].device),
         threads=torch.get_num_threads(),
-        dense_s=turns.seconds("dense"),
-        pruned_s=turns.seconds("pruned"),
-        dense_wall_s=trimmed_mean(turns.wall["dense"]),
-        pruned_wall_s=trimmed_mean(turns.wall["pruned"]),
-        split={
-            name: measure_breakdown(model, inputs, workload, clock, steps.advance) for name, model in models.items()
+        dense_s=times.seconds("dense"),
+        pruned_s=times.seconds("pruned"),
+        dense_wall_s=times.wall_seconds("dense"),
+        pruned_wall_s=times.wall_seconds("pruned"),
+        speedup=times.ratio("dense", "pruned"),
+        wall_speedup=times.wall_ratio("dense", "pruned"),
+        speedup_error=times.error("dense", "pruned"),
+        breakdown={
+            name: measure_breakdown(model, inputs, workload, clock, counter.advance) for name, model in models.items()
         },
-        speedup_error=turns.error("dense", "pruned"),
     )
 
 
-def _in_turns(
+def _interleaved(
     models: Mapping[str, PreTrainedModel],
     inputs: dict[str, Tensor],
     workload: Workload,
     repeats: int,
     clock: Clock,
-    steps: Steps,
+    counter: CallCounter,
 ) -> InterleavedTimes:
     """Seconds of one `generate` of each model."""
     calls = {name: partial(generate_fixed, model, inputs, workload) for name, model in models.items()}
-    return interleave(calls, repeats, clock, steps.advance)
+    return interleave(calls, repeats, clock, counter.advance)
 
 
 def speedups(
@@ -151,32 +174,34 @@ def speedups(
     threads: int,
     seed: int = 0,
     progress: StageProgress | None = None,
-    sources: Inputs = random_text,
-) -> dict[str, Ratio]:
-    """How many times faster than `dense` each other model is; all of them take turns, `repeats` of them at least.
+    sources: InputMaker = random_text,
+) -> dict[str, Speed]:
+    """How many times faster than `dense` each other model is; all are interleaved, for `repeats` rounds at least.
 
-    Nothing but this makes the speeds of several models comparable on a machine
-    that does other work too.
+    Only this makes the speeds of several models comparable on a machine that does other work too.
     """
-    assert "" not in others, "that is what the dense model is called here"
-    models = {"": dense, **others}
+    assert DENSE not in others, "that is what the dense model is called here"
+    models = {DENSE: dense, **others}
     _warn_if_busy()
-    steps = Steps(progress, len(models) * (1 + repeats))
-    inputs = made_for(tuple(models.values()), sources, workload, seed)
-    with ExitStack() as modes:
-        modes.enter_context(threads_of(threads))
-        clock = modes.enter_context(clock_for(dense.device, threads))
+    counter = CallCounter(progress, len(models) * (1 + repeats))
+    inputs = make_inputs(tuple(models.values()), sources, workload, seed)
+    with _measuring(models, threads) as clock:
         for model in models.values():
             check_workloads(model, [workload])
-            modes.enter_context(evaluation_mode(model))
             _warm_up(model, inputs, workload)
-            steps.advance()
-        turns = _in_turns(models, inputs, workload, repeats, clock, steps)
-    dense_wall = trimmed_mean(turns.wall[""])
-    return {
-        name: Ratio(turns.ratio("", name), dense_wall / trimmed_mean(turns.wall[name]), turns.error("", name))
-        for name in others
-    }
+            counter.advance()
+        times = _interleaved(models, inputs, workload, repeats, clock, counter)
+    return {name: _speed(times, name, workload) for name in others}
+
+
+def _speed(times: InterleavedTimes, name: str, workload: Workload) -> Speed:
+    """Of one model over the dense one."""
+    return Speed(
+        workload=workload,
+        speedup=times.ratio(DENSE, name),
+        wall_speedup=times.wall_ratio(DENSE, name),
+        error=times.error(DENSE, name),
+    )
 
 
 def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Workload) -> None:
@@ -190,12 +215,12 @@ def _warm_up(model: PreTrainedModel, inputs: dict[str, Tensor], workload: Worklo
 
 
 def device_name(device: torch.device) -> str:
-    """``cpu``, or the name of the card."""
+    """``cpu``, or the name of the graphics card."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @contextmanager
-def threads_of(number: int) -> Iterator[None]:
+def use_threads(number: int) -> Iterator[None]:
     """So many threads of torch inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)

@@ -1,4 +1,4 @@
-"""A fixed amount of generation: random source tokens or sounds in, exactly so many new tokens out, on any device."""
+"""A fixed amount of generation: random source tokens or audio in, exactly so many new tokens out, on any device."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,42 +15,45 @@ from prunekit.find.adapter import Adapter
 from prunekit.generation import use_generation_config
 from prunekit.recipe import Workload
 
-Inputs = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
-"""Makes what all of some models read, for a workload and a seed."""
+InputMaker = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tensor]]
+"""Makes the inputs that all of some models can read, for a workload and a seed."""
 
 
 def check_workloads(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
     """Raise `PrunekitError` for a workload with more tokens than the model has learned positions for."""
-    config, reads = model.config, getattr(model, "main_input_name", "input_ids")
-    places = getattr(config, "max_position_embeddings", getattr(config, "max_target_positions", None))
+    config = model.config
+    reads_tokens = getattr(model, "main_input_name", "input_ids") == "input_ids"
+    positions = getattr(config, "max_position_embeddings", getattr(config, "max_target_positions", None))
     for workload in workloads:
-        longest = max(workload.source if reads == "input_ids" else 0, workload.new_tokens)
-        if places is not None and longest > places:
+        longest = max(workload.source if reads_tokens else 0, workload.new_tokens)
+        if positions is not None and longest > positions:
             raise PrunekitError(
-                f"A workload has {longest} tokens, but the model has positions for {places}; "
+                f"A workload has {longest} tokens, but the model has positions for {positions}; "
                 "shorten it with measure.workloads."
             )
 
 
 def random_text(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
-    """Random `input_ids` [batch, source] that all models know and none treats specially, with nothing masked."""
+    """Random `input_ids` [batch, source] that all models know and none treats specially, without padding."""
     plain = torch.tensor(plain_tokens(models))
     drawn = torch.randint(len(plain), (workload.batch, workload.source), generator=torch.Generator().manual_seed(seed))
     return {"input_ids": plain[drawn], "attention_mask": torch.ones_like(drawn)}
 
 
-def example_of(adapter: Adapter) -> Inputs:
-    """Random tokens, or for models of sounds and pictures the adapter's own example, which is as long as they take."""
+def example_input_maker(adapter: Adapter) -> InputMaker:
+    """Random tokens; for models of audio or images the adapter's example, which is as long as they accept."""
 
-    def made(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
+    def make(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
         if getattr(models[0], "main_input_name", "input_ids") == "input_ids":
             return random_text(models, workload, seed)
         return dict(adapter.encoder_inputs(models[0].config, workload.batch))
 
-    return made
+    return make
 
 
-def made_for(models: Sequence[PreTrainedModel], sources: Inputs, workload: Workload, seed: int) -> dict[str, Tensor]:
+def make_inputs(
+    models: Sequence[PreTrainedModel], sources: InputMaker, workload: Workload, seed: int
+) -> dict[str, Tensor]:
     """What the models read, on their device before any clock runs."""
     return to_device(sources(models, workload, seed), models[0])
 
@@ -62,15 +65,15 @@ def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
     return [token for token in range(min(len(table.weight) for table in tables)) if token not in special]
 
 
-def inputs_for(processor: Processor) -> Inputs:
-    """What a workload is made of, for models that read as this reader does: tokens, or hundredths of a second."""
+def input_maker_for(processor: Processor) -> InputMaker:
+    """Makes inputs of the processor's modality: tokens, or audio in hundredths of a second."""
     if isinstance(processor, AudioProcessor):
         return lambda models, workload, seed: processor.noise(workload.batch, workload.source, seed)
     return random_text
 
 
 def _special_ids(model: PreTrainedModel) -> Iterator[int]:
-    """Every id that a config names: padding, beginning, end, forced and suppressed tokens."""
+    """Every id that the configs name: padding, beginning, end, forced and suppressed tokens."""
     for config in (model.config, model.generation_config):
         for key, value in config.to_dict().items():
             if key.endswith(("_token_id", "_tokens")):

@@ -1,11 +1,11 @@
 """What other test rows and seeds might have shown: the bootstrap of a score, and of the difference of two sides."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from prunekit._support.frozen import FrozenModel
 from prunekit.data.metrics.metric import SummedMetric
 
 RESAMPLES = 1000
@@ -13,12 +13,11 @@ CHUNK = 100
 """Resamples held in memory at a time, as one count per test row each."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much better one side is, positive where it is better whichever way the metric points.
+class Difference(FrozenModel):
+    """How much better one side is; positive means better, whichever way the metric points.
 
-    `low` and `high` bound 95% of the resamples; `p` is two-sided. Example: ``Difference(0.012, 0.004, 0.020, 0.002)``
-    of a word accuracy is 1.2 points better.
+    `low` and `high` bound 95% of the resamples; `p` is two-sided. Example: ``gain=0.012, low=0.004, high=0.020,
+    p=0.002`` of a word accuracy is 1.2 points better.
     """
 
     gain: float
@@ -27,14 +26,14 @@ class Difference:
     p: float
 
 
-def compared(
+def paired_bootstrap(
     metric: SummedMetric, ours: Sequence[Any], theirs: Sequence[Any], resamples: int = RESAMPLES, seed: int = 0
 ) -> Difference:
     """The paired bootstrap (Efron and Tibshirani 1993; Koehn 2004) between the mean scores of two sides.
 
     `ours` and `theirs` hold one array of the metric's parts [rows, parts] per seed, over the same test rows. In every
-    resample the same rows are drawn for all of them, and each side's seeds are drawn anew, so that a difference which
-    hangs on a lucky seed is not taken for certain. What a single seed hangs on can't be known: it stands as it is.
+    resample the same rows are drawn for all of them, and each side's seeds are drawn anew, so that a difference that
+    depends on a lucky seed does not look certain. The luck of a single seed cannot be known, and is not included.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
     sizes = (len(ours[0]), len(ours), len(theirs))
@@ -48,11 +47,14 @@ def compared(
     found = _resampled(drawn, resamples, seed)
     low, high = np.quantile(found, (0.025, 0.975))
     tail = min(int((found <= 0).sum()), int((found >= 0).sum()))
+    gain = gains(*(np.ones((1, size)) for size in sizes))[0]
     p = min(1.0, 2 * (tail + 1) / (resamples + 1))
-    return Difference(float(gains(*(np.ones((1, size)) for size in sizes))[0]), float(low), float(high), p)
+    return Difference(gain=float(gain), low=float(low), high=float(high), p=p)
 
 
-def interval(metric: SummedMetric, parts: Any, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+def bootstrap_interval(
+    metric: SummedMetric, parts: Any, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
     """The bounds of 95% of the scores of rows drawn again, from one side's parts [rows, parts]."""
 
     def drawn(generator: np.random.Generator, times: int) -> Any:

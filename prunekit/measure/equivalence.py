@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit._support.frozen import FrozenModel
 from prunekit._support.modes import evaluation_mode
 from prunekit.cut.surgery import cut
 from prunekit.cut.token_ids import Renumbering
@@ -34,7 +35,7 @@ class OutputTrace:
     scores: tuple[Tensor, ...]
 
     def renumbered(self, fewer: Renumbering) -> "OutputTrace":
-        """The same of the tokens that are left, by their new numbers."""
+        """The same for the kept tokens, by their new numbers."""
         return OutputTrace(
             tuple(values[..., fewer.left] for values in self.logits),
             tuple(map(fewer.ids, self.tokens)),
@@ -42,9 +43,12 @@ class OutputTrace:
         )
 
 
-@dataclass(frozen=True)
-class Equivalence:
-    """How far two traces are apart. `tokens_equal` forgives a flip where the top two scores were within tolerance."""
+class Equivalence(FrozenModel):
+    """How far two traces are apart, in logits and greedy tokens. Example: ``max_abs_diff=3e-6, tokens_equal=True``.
+
+    `max_rel_diff` is relative to the largest logit; `tokens_equal` allows a flip where the top two scores were within
+    tolerance.
+    """
 
     max_abs_diff: float
     max_rel_diff: float
@@ -53,32 +57,37 @@ class Equivalence:
     def worse(self, other: "Equivalence") -> "Equivalence":
         """The worse of both in each respect."""
         return Equivalence(
-            max(self.max_abs_diff, other.max_abs_diff),
-            max(self.max_rel_diff, other.max_rel_diff),
-            self.tokens_equal and other.tokens_equal,
+            max_abs_diff=max(self.max_abs_diff, other.max_abs_diff),
+            max_rel_diff=max(self.max_rel_diff, other.max_rel_diff),
+            tokens_equal=self.tokens_equal and other.tokens_equal,
         )
 
 
 def record_outputs(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_tokens: int = 12) -> OutputTrace:
     """Run `model` in evaluation mode on teacher-forced batches, and let it generate from the same inputs."""
-    generator: Any = model
     logits, tokens, scores = [], [], []
     with evaluation_mode(model):
         for batch in batches:
-            inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
             forced = {key: value for key, value in batch.items() if key != "index"}
             logits.append(model(**forced, use_cache=False).logits.float().cpu())
-            output = generator.generate(
-                **inputs,
-                max_new_tokens=new_tokens,
-                do_sample=False,
-                num_beams=1,
-                output_logits=True,
-                return_dict_in_generate=True,
-            )
+            output = _generate_greedily(model, batch, new_tokens)
             tokens.append(output.sequences.cpu())
             scores.append(torch.stack(output.logits, dim=1).float().cpu())
     return OutputTrace(tuple(logits), tuple(tokens), tuple(scores))
+
+
+def _generate_greedily(model: PreTrainedModel, batch: dict[str, Any], new_tokens: int) -> Any:
+    """Tokens, and the logits behind each, from the encoder's inputs of a batch."""
+    generator: Any = model  # transformers declares `generate` on the classes of single architectures only
+    inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
+    return generator.generate(
+        **inputs,
+        max_new_tokens=new_tokens,
+        do_sample=False,
+        num_beams=1,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
 
 
 def compare_outputs(one: OutputTrace, other: OutputTrace) -> Equivalence:
@@ -89,7 +98,7 @@ def compare_outputs(one: OutputTrace, other: OutputTrace) -> Equivalence:
         _same_tokens(a, b, scores, max(TOLERANCE * largest, difference))
         for a, b, scores in zip(one.tokens, other.tokens, one.scores, strict=True)
     )
-    return Equivalence(difference, difference / max(largest, 1e-30), same)
+    return Equivalence(max_abs_diff=difference, max_rel_diff=difference / max(largest, 1e-30), tokens_equal=same)
 
 
 def _same_tokens(one: Tensor, other: Tensor, scores: Tensor, tolerance: float) -> bool:
@@ -120,8 +129,8 @@ def cut_checked(
 ) -> Equivalence:
     """Cut `model` in place to `before.then(plan)`, and prove on `batches` that it computes what the masked model did.
 
-    Where tokens go, `batches` must hold none of them; they speak of the live model's, as it is before.
-    Raises `PrunekitError` where logits differ by more than the tolerance or tokens flip: the result is then no good.
+    Where tokens are removed, `batches` must hold none of them, and number the others as the model does before the cut.
+    Raises `PrunekitError` where logits differ by more than the tolerance or tokens flip; `model` is then of no use.
     """
     groups: Sequence[PruningGroup] = groups_after(graph.groups, before)
     names = {group.name for group in groups}

@@ -56,7 +56,7 @@ class Predictions:
             raise PrunekitError(f"{str(path)!r} does not hold predictions, one JSON object a line.") from error
 
 
-def answers(path: Path | str, rows: Dataset) -> tuple[str, ...]:
+def dense_answers(path: Path | str, rows: Dataset) -> tuple[str, ...]:
     """The dense model's answers in a file, for exactly these rows in this order."""
     known = Predictions.load(path)
     if known.sources != tuple(rows["source"]):

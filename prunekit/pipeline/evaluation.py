@@ -13,20 +13,19 @@ from prunekit.data.processors import Collator
 from prunekit.data.tasks import Task
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.timing import Timing, compare_latency
-from prunekit.latency.workload import inputs_for
+from prunekit.latency.workload import input_maker_for
 from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.loss import mean_loss
 from prunekit.loading.context import RunContext
-from prunekit.measure.bootstrap import interval
+from prunekit.measure.bootstrap import bootstrap_interval
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
-from prunekit.measure.predictions import Predictions, answers
+from prunekit.measure.predictions import Predictions, dense_answers
 from prunekit.measure.quality import Quality, evaluate_quality, score_answers
 from prunekit.recipe import MeasureSection, Recipe
 from prunekit.report.kept_units import KeptSection
 from prunekit.report.report import Report
 from prunekit.report.sections import (
-    EquivalenceSection,
     Intervals,
     LatencySection,
     LayersSection,
@@ -85,7 +84,7 @@ def evaluate_run(
         measure.threads,
         seed,
         listener("speed"),
-        inputs_for(dense.processor),
+        input_maker_for(dense.processor),
     )
     predictions = Predictions.of(rows, before.predictions, after.predictions)
     return Evaluation(before, after, predictions, _losses(dense, pruned, rows, measure.batch), timings)
@@ -111,7 +110,7 @@ def dense_quality(
     """The dense model's quality, by its known answers where the recipe names a file of them."""
     if measure.dense_predictions is None:
         return quality_of(context, rows, measure.batch, progress)
-    return score_answers(answers(measure.dense_predictions, rows), rows, context.task.metrics)
+    return score_answers(dense_answers(measure.dense_predictions, rows), rows, context.task.metrics)
 
 
 def report_on(
@@ -138,7 +137,7 @@ def report_on(
         kept=KeptSection.of(graph.groups, plan),
         quality=_quality(evaluation, context.task),
         latency=_latency(evaluation.timings, context.task),
-        equivalence=EquivalenceSection(**vars(equivalence)) if equivalence else None,
+        equivalence=equivalence,
         seconds=SecondsSection(**seconds),
         spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds, device=ledger.device),
         samples=_samples(evaluation, context.task),
@@ -163,14 +162,14 @@ def _quality(evaluation: Evaluation, task: Task) -> QualitySection:
 
 def _latency(timings: tuple[Timing, ...], task: Task) -> LatencySection | None:
     """Nothing where no workload was timed."""
-    return LatencySection.over(timings, task.modality == "audio") if timings else None
+    return LatencySection.of(timings, task.modality == "audio") if timings else None
 
 
 def _intervals(metric: SummedMetric, answers: Predictions) -> Intervals:
     """Of both models' headlines."""
 
     def of(said: Sequence[str]) -> tuple[float, float]:
-        return interval(metric, np.array(metric.row_parts(said, answers.references), dtype=float))
+        return bootstrap_interval(metric, np.array(metric.row_parts(said, answers.references), dtype=float))
 
     return Intervals(dense=of(answers.dense), pruned=of(answers.pruned))
 

@@ -8,7 +8,7 @@ from prunekit._support.progress import Progress
 from prunekit.cut.checkpoint import plan_of
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.shapes import Shapes, calibrated_shapes, check_offered
-from prunekit.latency.workload import example_of
+from prunekit.latency.workload import example_input_maker
 from prunekit.loading.device import device_of
 from prunekit.loading.pretrained import graph_of, located, open_config, open_model
 from prunekit.loading.structure import adapter_for
@@ -34,4 +34,4 @@ def shapes_for_model(
     model = open_model(directory, config, known, torch.float32, device_of(device))
     graph = graph_of(model, known)
     check_offered(graph.after(plan_of(model) or PruningPlan()), *asked)
-    return calibrated_shapes(model, known, graph, workload, threads, example_of(known), progress)
+    return calibrated_shapes(model, known, graph, workload, threads, example_input_maker(known), progress)

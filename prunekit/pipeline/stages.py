@@ -26,7 +26,8 @@ from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
 from prunekit.pipeline.target import resolve_target
 from prunekit.recipe import BudgetSection, MeasureSection, Recipe
-from prunekit.report.model_card import card
+from prunekit.report.files import write_report
+from prunekit.report.model_card import model_card
 from prunekit.report.training_log import phases
 from prunekit.vocabulary.pruning import corpus_for, plan_for, prune_processor, required_token_ids
 
@@ -141,9 +142,10 @@ def write_results(state: RunState) -> RunState:
         report = state.target.add_prediction(report, state.plan)
     model = state.pruned.model
     write_text(directory.path / "plan.json", state.plan.to_json())
-    checkpoint.save(model, directory.path / "model", state.pruned.processor, card(report, *checkpoint.opener(model)))
+    card = model_card(report, *checkpoint.opener(model))
+    checkpoint.save(model, directory.path / "model", state.pruned.processor, card)
     evaluation.predictions.write(directory.path / "predictions.jsonl")
-    report.write(directory.path)
+    write_report(report, directory.path)
     directory.close(state.recipe)
     return replace(state, report=report)
 

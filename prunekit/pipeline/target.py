@@ -13,7 +13,7 @@ from prunekit.latency.cost_model import CostModel
 from prunekit.latency.shapes import Shape, Shapes, calibrated_shapes
 from prunekit.latency.speed_target import search_shape
 from prunekit.latency.timing import speedups
-from prunekit.latency.workload import inputs_for
+from prunekit.latency.workload import input_maker_for
 from prunekit.learn.strategy import Strategy
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.run_directory import RunDirectory
@@ -89,7 +89,7 @@ def _found(recipe: Recipe, context: RunContext, narrows: bool, progress: Progres
     """The options, with the prices behind them, for the run to keep."""
     target, measure = recipe.target, recipe.measure
     assert target.speedup is not None
-    shapes, inputs = shapes_for_run(context, recipe, progress), inputs_for(context.processor)
+    shapes, inputs = shapes_for_run(context, recipe, progress), input_maker_for(context.processor)
 
     def measured(shape: Shape) -> float:
         tell = counting(progress, f"timing {shape.spelled}")
@@ -115,7 +115,7 @@ def shapes_for_run(context: RunContext, recipe: Recipe, progress: Progress | Non
     """The shapes of a run's model, timed on this machine for the target's workload."""
     workload = recipe.target.workload
     threads = recipe.measure.threads
-    sources = inputs_for(context.processor)
+    sources = input_maker_for(context.processor)
     shapes = calibrated_shapes(context.model, context.adapter, context.graph, workload, threads, sources, progress)
     return replace(shapes, round_to=recipe.round_to, base=_vocabulary_plan(context, recipe.vocabulary, shapes.graph))
 

@@ -1,13 +1,16 @@
-"""Axes of pictures: values in pixels, with round numbers as ticks."""
+"""Axes of charts: values in pixels, with round numbers as ticks, and the frame that they form."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 18, 44
+"""Margins of a chart in pixels, where the axes are labelled."""
+
 
 @dataclass(frozen=True)
 class Tick:
-    """A number on an axis and its place."""
+    """A number on an axis, at its pixel."""
 
     at: float
     text: str
@@ -25,18 +28,20 @@ class Scale:
 
     @classmethod
     def around(cls, values: Sequence[float], start: float, end: float) -> "Scale":
-        """A scale that holds all values with a little room."""
-        low, high = min(values), max(values)
-        room = 0.08 * (high - low) or max(abs(high) * 0.05, 0.5)
-        return cls(low - room, high + room, start, end, _step(high - low + 2 * room))
+        """A scale that holds all values with a little space at either end."""
+        low = min(values)
+        high = max(values)
+        space = 0.08 * (high - low) or max(abs(high) * 0.05, 0.5)
+        return cls(low - space, high + space, start, end, _step(high - low + 2 * space))
 
     @classmethod
-    def upto(cls, values: Sequence[float], start: float, end: float, room: float = 0.08) -> "Scale":
-        """A scale from zero, on which lengths are as the values are, or from the least where that is below zero.
+    def from_zero(cls, values: Sequence[float], start: float, end: float, space: float = 0.08) -> "Scale":
+        """A scale from zero, so that lengths are proportional to values; below zero it reaches down to the least.
 
-        It ends `room` beyond what it holds.
+        It ends the share `space` beyond the values.
         """
-        low, high = (1 + room) * min(0.0, *values), (1 + room) * max(0.0, *values)
+        low = (1 + space) * min(0.0, *values)
+        high = (1 + space) * max(0.0, *values)
         high = high if high > low else 1.0
         return cls(low, high, start, end, _step(high - low))
 
@@ -47,7 +52,8 @@ class Scale:
 
     def ticks(self, style: Callable[[float], str]) -> list[Tick]:
         """Round numbers within the scale."""
-        first, last = math.ceil(self.low / self.step), math.floor(self.high / self.step)
+        first = math.ceil(self.low / self.step)
+        last = math.floor(self.high / self.step)
         return [Tick(self(n * self.step), style(n * self.step)) for n in range(first, last + 1)]
 
 
@@ -58,5 +64,19 @@ def _step(length: float) -> float:
 
 
 def short_number(value: float) -> str:
-    """60 and 62.5, whatever the step made of them."""
+    """60 and 62.5, without the noise of floating point."""
     return f"{round(value, 6):g}"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The axes of a chart of `width` by `height` pixels, with ticks `across` and `up`."""
+
+    width: int
+    height: int
+    across: list[Tick]
+    up: list[Tick]
+    axis_x: str
+    axis_y: str
+
+    left, right, top, bottom = LEFT, RIGHT, TOP, BOTTOM

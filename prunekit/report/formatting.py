@@ -1,14 +1,22 @@
-"""How figures are spelled for people, in the terminal, on pages and in model cards."""
+"""How figures are written for people: in the terminal, on pages and in model cards."""
 
-from prunekit.report.sections import QualitySection, TimingSection
+from prunekit.latency.timing import Timing
+from prunekit.report.report import Report
+from prunekit.report.sections import QualitySection
 
 
-def workload(timing: TimingSection) -> str:
-    """``batch 1, 9+9 tokens``, with beams where there are several; of sound, ``batch 1, 5 s + 20 tokens``."""
-    work = timing.workload
-    beams = f", {work.beams} beams" if work.beams > 1 else ""
-    source = f"{work.audio_seconds:g} s + " if timing.real_time else f"{work.source}+"
-    return f"batch {work.batch}, {source}{work.new_tokens} tokens{beams}"
+def report_title(report: Report) -> str:
+    """``nash on g2p (t5)``"""
+    task = f" on {report.task}" if report.task else ""
+    return f"{report.strategy or 'A given plan'}{task} ({report.adapter})"
+
+
+def workload_text(timing: Timing) -> str:
+    """``batch 1, 9+9 tokens``, with beams where there are several; for audio, ``batch 1, 5 s + 20 tokens``."""
+    workload = timing.workload
+    beams = f", {workload.beams} beams" if workload.beams > 1 else ""
+    source = f"{workload.audio_seconds:g} s + " if timing.real_time else f"{workload.source}+"
+    return f"batch {workload.batch}, {source}{workload.new_tokens} tokens{beams}"
 
 
 def count(number: int) -> str:
@@ -26,8 +34,8 @@ def figure(score: float) -> str:
     return f"{100 * score:.2f}%"
 
 
-def against(quality: QualitySection) -> str:
-    """``97.5% kept`` of a score, ``2.90x the errors`` of an error rate; nothing where the dense model has none."""
+def quality_kept(quality: QualitySection) -> str:
+    """``97.5% kept`` of a score, ``2.90x the errors`` of an error rate; empty where the dense model has none."""
     if quality.higher_is_better:
         return "" if quality.retained is None else f"{percent(quality.retained)} kept"
     return f"{factor(quality.pruned / quality.dense)} the errors" if quality.dense else ""

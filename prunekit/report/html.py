@@ -1,65 +1,78 @@
-"""A report as a page for people who would rather look than read."""
+"""A report as a page for people."""
 
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from prunekit._support.templates import render
-from prunekit.report.charts import Chart, UnitMap, losses, sparsities, trade, unit_map
-from prunekit.report.formatting import against, count, factor, figure, percent, seconds, span, workload
+from prunekit.report.charts import CurveChart, UnitMap, loss_chart, sparsity_chart, speed_chart, unit_map
+from prunekit.report.formatting import (
+    count,
+    factor,
+    figure,
+    percent,
+    quality_kept,
+    report_title,
+    seconds,
+    span,
+    workload_text,
+)
+from prunekit.report.report import Report
 from prunekit.report.training_log import Training
 
-if TYPE_CHECKING:
-    from prunekit.report.report import Report
-
 WIDE, NARROW = (760, 340), (350, 330)
-"""Pixels of quality over speed on a screen or on paper, and on a phone: the letters keep their size."""
+"""Width and height of quality over speed, on a screen or on paper, and on a phone: letters keep their size."""
+
 CURVE, NARROW_CURVE = (480, 260), (350, 250)
-MAP = 308
+"""Width and height of training curves."""
 
-Words = list[tuple[str, bool]]
+MAP_WIDTH = 308
+
+Stretches = list[tuple[str, bool]]
+"""Words of a text in stretches, each with whether the other text lacks it."""
 
 
-def report_html(report: "Report", title: str, run: Sequence[Training]) -> str:
+def report_html(report: Report, run: Sequence[Training] = ()) -> str:
     """A page that needs nothing but itself, from a report and the trainings in its run's log."""
-    spelling = (count, factor, figure, percent, seconds, span)
-    quality, latency = report.quality, report.latency
+    quality = report.quality
+    latency = report.latency
     values = {
         "report": report,
-        "title": title,
-        "trades": [trade(quality, latency, *size) for size in (WIDE, NARROW)] if quality and latency else [],
-        "charts": list(_charts(run)),
+        "title": report_title(report),
+        "trades": [speed_chart(quality, latency, *size) for size in (WIDE, NARROW)] if quality and latency else [],
+        "charts": list(_line_charts(run)),
         "maps": list(_maps(report)),
         "differing": differing,
     }
-    return render("prunekit.report", "report.html.j2", values, (*spelling, workload, against))
+    filters = (count, factor, figure, percent, seconds, span, workload_text, quality_kept)
+    return render("prunekit.report", "report.html.j2", values, filters)
 
 
-def _charts(run: Sequence[Training]) -> Iterator[list[Chart]]:
-    """Every chart that there is something for, in two sizes."""
-    for draw in (losses, sparsities):
+def _line_charts(run: Sequence[Training]) -> Iterator[list[CurveChart]]:
+    """Every chart that there are values for, in two sizes."""
+    for draw in (loss_chart, sparsity_chart):
         sizes = [draw(run, *size) for size in (CURVE, NARROW_CURVE)]
-        if found := [chart for chart in sizes if chart is not None]:
-            yield found
+        charts = [chart for chart in sizes if chart is not None]
+        if charts:
+            yield charts
 
 
-def _maps(report: "Report") -> Iterator[UnitMap]:
-    """The maps of all places: those of the encoder, then those of the decoder."""
+def _maps(report: Report) -> Iterator[UnitMap]:
+    """The maps of all sublayers: those of the encoder, then those of the decoder."""
     if report.kept is None:
         return
-    both = (("heads", report.kept.heads), ("FFN channels", report.kept.ffn))
+    kinds = (("heads", report.kept.heads), ("FFN channels", report.kept.ffn))
     for stack in ("encoder", "decoder"):
-        for label, places in both:
-            own = {name: place for name, place in places.items() if name.split(".")[0] == stack}
-            yield from (unit_map(f"{name} {label}", place, MAP) for name, place in own.items())
+        for label, sublayers in kinds:
+            own = {name: units for name, units in sublayers.items() if name.split(".")[0] == stack}
+            yield from (unit_map(f"{name} {label}", units, MAP_WIDTH) for name, units in own.items())
 
 
-def differing(one: str, other: str) -> tuple[Words, Words]:
+def differing(one: str, other: str) -> tuple[Stretches, Stretches]:
     """Both texts in stretches of words, each with whether the other text lacks it. Example: "S P IY", "S P EH"."""
-    words = one.split(), other.split()
-    sides: tuple[Words, Words] = ([], [])
-    for what, *ends in difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes():
+    words = (one.split(), other.split())
+    sides: tuple[Stretches, Stretches] = ([], [])
+    for change, *ends in difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes():
         for side, text, (start, end) in zip(sides, words, (ends[:2], ends[2:]), strict=True):
             if start < end:
-                side.append((" ".join(text[start:end]), what != "equal"))
+                side.append((" ".join(text[start:end]), change != "equal"))
     return sides

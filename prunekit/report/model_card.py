@@ -1,7 +1,9 @@
-"""The model card that lies beside a pruned checkpoint: what it is, what it costs, how to load it."""
+"""The model card that lies beside a pruned checkpoint: what it is, how good and how fast, how to load it."""
 
-from prunekit.report.formatting import count, factor, figure, percent, workload
-from prunekit.report.report import Report, report_title
+from collections.abc import Iterator
+
+from prunekit.report.formatting import count, factor, figure, percent, report_title, workload_text
+from prunekit.report.report import Report
 
 TEMPLATE = """---
 library_name: transformers
@@ -14,8 +16,8 @@ tags: [prunekit, pruning, custom_code, {adapter}]
 {rows}
 
 Sparsity: encoder heads and channels {encoder}, non-embedding {non_embedding}, total {total}.
-Layers left: encoder {encoder_layers}, decoder {decoder_layers} (numbers of the dense model). `plan.json` says which
-heads and channels stay.
+Layers kept: encoder {encoder_layers}, decoder {decoder_layers} (numbered as in the dense model). `plan.json` lists the
+heads and channels kept.
 
 ```python
 from transformers import {auto}
@@ -27,17 +29,17 @@ model = {auto}.from_pretrained("this/directory"{flag})
 `prunekit.from_pretrained("this/directory")` opens it too, ready to be pruned further.
 """
 
-CODE = "The shapes stand in `config.json`; `modeling_prunekit.py` reads them and needs torch and transformers alone."
+CUSTOM_CODE = "`config.json` holds the shapes; `modeling_prunekit.py` reads them and needs only torch and transformers."
 STOCK = "It is a stock model of its architecture."
 
 
-def card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool = False) -> str:
+def model_card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool = False) -> str:
     """Markdown with the report's figures; `auto` is the class of transformers that opens the model, `stock` or not."""
     return TEMPLATE.format(
         adapter=report.adapter,
         auto=auto,
         flag="" if stock else ", trust_remote_code=True",
-        shapes=STOCK if stock else CODE,
+        shapes=STOCK if stock else CUSTOM_CODE,
         title=report_title(report),
         rows="\n".join(_rows(report)),
         encoder=percent(report.sparsity.encoder),
@@ -48,13 +50,14 @@ def card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool = Fals
     )
 
 
-def _rows(report: Report) -> list[str]:
-    rows = [f"| parameters | {count(report.parameters.dense)} | {count(report.parameters.pruned)} |"]
-    if (quality := report.quality) is not None:
-        rows.append(f"| {quality.metric} | {figure(quality.dense)} | {figure(quality.pruned)} |")
-        rows += [f"| {name} | {figure(pair.dense)} | {figure(pair.pruned)} |" for name, pair in quality.others.items()]
+def _rows(report: Report) -> Iterator[str]:
+    """The lines of the table."""
+    yield f"| parameters | {count(report.parameters.dense)} | {count(report.parameters.pruned)} |"
+    quality = report.quality
+    if quality is not None:
+        yield f"| {quality.metric} | {figure(quality.dense)} | {figure(quality.pruned)} |"
+        for name, pair in quality.others.items():
+            yield f"| {name} | {figure(pair.dense)} | {figure(pair.pruned)} |"
     for timing in report.latency.workloads if report.latency else ():
-        rows.append(
-            f"| speed, {workload(timing)} ({timing.device}) | 1x | {factor(timing.speedup, timing.speedup_error)} |"
-        )
-    return rows
+        speedup = factor(timing.speedup, timing.speedup_error)
+        yield f"| speed, {workload_text(timing)} ({timing.device}) | 1x | {speedup} |"

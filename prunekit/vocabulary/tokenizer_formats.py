@@ -191,7 +191,7 @@ class FileFormat:
 
 
 def _disuse(path: Path, gone: Collection[str]) -> None:
-    """Mark pieces of a SentencePiece model as unused, so that it reads words by smaller ones instead.
+    """ModelPoint pieces of a SentencePiece model as unused, so that it reads words by smaller ones instead.
 
     Its numbers stay, and so does the piece with the lowest score, by which an unknown character is priced.
     """

@@ -11,7 +11,7 @@ import prunekit
 from prunekit.cli import app
 from prunekit.cut import checkpoint
 from prunekit.latency import cost_model, shapes, timing
-from prunekit.latency.clocks import Spent
+from prunekit.latency.clocks import Reading
 from prunekit.latency.interleave import InterleavedTimes
 from prunekit.recipe import Recipe
 from prunekit_adapters.t5 import T5
@@ -22,7 +22,7 @@ WORK = "batch=1,source=4,new_tokens=3"
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Prices need not be good here."""
-    monkeypatch.setattr(cost_model, "PATIENCE", 0.0)
+    monkeypatch.setattr(cost_model, "CALIBRATION_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def measuring(monkeypatch):
         def turns(calls, *_):
             first, *_ = calls
             return InterleavedTimes(
-                {name: [Spent(speedup if name == first else 1.0)] for name in calls}, {name: [1.0] for name in calls}
+                {name: [Reading(speedup if name == first else 1.0)] for name in calls}, {name: [1.0] for name in calls}
             )
 
         monkeypatch.setattr(timing, "interleave", turns)

@@ -1,13 +1,12 @@
-"""Pages and tables: every figure is there, in Markdown, in a document, and in a picture that keeps its marks apart."""
+"""Pages and tables: every figure is there, in Markdown, in a document, and in a picture that keeps its points apart."""
 
 import itertools
-import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunekit.compare.chart import LETTER, Scale, quality_chart
+from prunekit.compare.chart import quality_chart
 from prunekit.compare.figures import Figure, Gain, Nearest, Speed, Summary, Table, TableRow
 from prunekit.compare.html import comparison_html, insert_tables
 from prunekit.compare.tables import cells, columns, markdown, missing, recommendation
@@ -173,42 +172,22 @@ variants = st.lists(st.tuples(qualities, st.floats(0.8, 5)), min_size=1, max_siz
 
 @settings(max_examples=60, deadline=None)
 @given(variants, st.sampled_from([(350, 430), (960, 480)]))
-def test_every_mark_lies_within_the_picture_at_its_figures(found, size):
+def test_every_mark_lies_within_the_chart_at_its_figures(found, size):
     rows = [row(f"variant-{n}", values, speed) for n, (values, speed) in enumerate(found)]
     whole = summary(rows, best=None)
     drawn = quality_chart(whole, whole.tables[0], *size)
-    marks = {mark.label: mark for mark in drawn.marks}
-    assert set(marks) == {"dense", *(one.variant for one in rows)}
+    points = {point.label: point for point in drawn.points}
+    assert set(points) == {"dense", *(one.variant for one in rows)}
     for one, other in itertools.combinations((whole.dense, *rows), 2):
-        left, right = marks[one.variant], marks[other.variant]
+        left, right = points[one.variant], points[other.variant]
         faster = one.speeds[0].speedup - other.speeds[0].speedup
         better = one.quality.mean - other.quality.mean
         assert faster * (left.x - right.x) >= -1e-6
         assert better * (right.y - left.y) >= -1e-6
-    for mark in drawn.marks:
-        assert drawn.left <= mark.x <= size[0] - drawn.right
-        assert drawn.top <= mark.high <= mark.y <= mark.low <= size[1] - drawn.bottom
-    assert len({(mark.colour, mark.shape) for mark in drawn.marks}) == len(drawn.marks)
-
-
-def test_labels_lie_apart_even_where_marks_do_not():
-    rows = [row(f"variant-{n}", [0.6 + n / 10000], 3.0) for n in range(8)]
-    whole = summary(rows, best=None)
-    drawn = quality_chart(whole, whole.tables[0], 960, 480)
-    boxes = [(m.label_x, m.label_y - 10, m.label_x + LETTER * len(m.label), m.label_y + 2) for m in drawn.marks]
-    for one, other in itertools.combinations(boxes, 2):
-        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
-
-
-@given(st.lists(st.floats(-1000, 1000), min_size=1, max_size=9))
-def test_a_scale_holds_its_values_and_has_round_ticks(values):
-    scale = Scale.around(values, 50, 450)
-    assert all(50 <= scale(value) <= 450 for value in values)
-    ticks = scale.ticks(lambda value: f"{value:.12g}")
-    assert 2 <= len(ticks) <= 14
-    leading = scale.step / 10 ** math.floor(math.log10(scale.step) + 1e-9)
-    assert min(abs(leading - round_one) for round_one in (1, 2, 5)) < 1e-9
-    assert all(tick.at == scale(float(tick.text)) for tick in ticks)
+    for point in drawn.points:
+        assert drawn.frame.left <= point.x <= size[0] - drawn.frame.right
+        assert drawn.frame.top <= point.high <= point.y <= point.low <= size[1] - drawn.frame.bottom
+    assert len({(point.colour, point.shape) for point in drawn.points}) == len(drawn.points)
 
 
 def test_many_runs_that_are_missing_are_counted(full):

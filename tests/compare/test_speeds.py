@@ -5,7 +5,7 @@ import json
 import pytest
 
 from prunekit.compare import Comparison, compare, speeds
-from prunekit.latency.timing import Ratio
+from prunekit.latency.timing import Speed
 from prunekit.recipe import Workload
 
 
@@ -17,7 +17,10 @@ def timed(monkeypatch):
     def fake(dense, others, workload, repeats, threads, seed, progress, sources):
         sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in {"": dense, **others}.items()}
         timed.append((sorted(sizes.values()), workload))
-        return {name: Ratio(sizes[""] / sizes[name], 1.0, 0.25) for name in others}
+        return {
+            name: Speed(workload=workload, speedup=sizes[""] / sizes[name], wall_speedup=1.0, error=0.25)
+            for name in others
+        }
 
     monkeypatch.setattr(speeds, "speedups", fake)
     return timed

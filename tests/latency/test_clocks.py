@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prunekit.latency import clocks
-from prunekit.latency.clocks import BeatClock, DeviceClock, ProcessClock, Spent, clock_for, pace_factors
+from prunekit.latency.clocks import DeviceClock, PacedClock, ProcessClock, Reading, clock_for, pace_factors
 from prunekit.latency.interleave import InterleavedTimes
 
 CPU = torch.device("cpu")
@@ -16,12 +16,12 @@ pinned = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="thread
 
 
 def calls(seconds, paces):
-    return [Spent(each, 4, 4 * pace) for each, pace in zip(seconds, paces, strict=True)]
+    return [Reading(each, 4, 4 * pace) for each, pace in zip(seconds, paces, strict=True)]
 
 
 def test_a_pace_is_the_mean_of_the_beats_meanwhile():
-    assert (Spent(7.0, 30, 0.60) - Spent(5.0, 10, 0.20)).pace == pytest.approx(0.02)
-    assert (Spent(7.0, 30, 0.60) - Spent(5.0, 30, 0.60)).pace is None
+    assert (Reading(7.0, 30, 0.60) - Reading(5.0, 10, 0.20)).pace == pytest.approx(0.02)
+    assert (Reading(7.0, 30, 0.60) - Reading(5.0, 30, 0.60)).pace is None
 
 
 @pytest.mark.parametrize("power", [0.4, 1.0])
@@ -46,15 +46,15 @@ def test_a_name_that_met_a_slower_core_is_not_blamed_for_it():
 
 
 def test_without_beats_seconds_are_what_they_were():
-    assert pace_factors({"a": [Spent(1.0), Spent(2.0)], "b": [Spent(0.5)]}) == {"a": [1.0, 1.0], "b": [1.0]}
+    assert pace_factors({"a": [Reading(1.0), Reading(2.0)], "b": [Reading(0.5)]}) == {"a": [1.0, 1.0], "b": [1.0]}
 
 
 @pinned
 def test_one_thread_is_counted_in_beats():
     with clock_for(CPU, 1) as clock:
-        assert isinstance(clock, BeatClock)
+        assert isinstance(clock, PacedClock)
         first = clock()
-        while clock().beats < first.beats + 3:
+        while clock().references < first.references + 3:
             torch.rand(200, 200) @ torch.rand(200, 200)
         spent = clock() - first
         assert spent.seconds > 0
@@ -68,14 +68,14 @@ def test_nothing_outlives_the_block():
     def fails():
         with clock_for(CPU, 1):
             assert len(os.sched_getaffinity(0)) == 1
-            assert any(thread.name == "beats" for thread in threading.enumerate())
+            assert any(thread.name == "reference work" for thread in threading.enumerate())
             assert gc.get_freeze_count() > 0
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fails()
     assert os.sched_getaffinity(0) == before
-    assert not any(thread.name == "beats" for thread in threading.enumerate())
+    assert not any(thread.name == "reference work" for thread in threading.enumerate())
     assert gc.get_freeze_count() == 0
 
 

@@ -7,7 +7,7 @@ import torch
 from transformers import GenerationMixin
 
 from prunekit.latency import clocks
-from prunekit.latency.breakdown import model_sections
+from prunekit.latency.breakdown import section_seconds
 from prunekit.latency.clocks import DeviceClock
 from prunekit.latency.workload import generate_fixed
 from prunekit.recipe import Workload
@@ -63,6 +63,6 @@ def test_a_generation_waits_for_what_was_before_and_for_itself(accelerator, mode
 
 
 def test_every_section_has_the_seconds_of_its_own_work(accelerator, model):
-    found = model_sections(model, {}, WORK, 3, DeviceClock(model.device))
+    found = section_seconds(model, {}, WORK, 3, DeviceClock(model.device))
     assert {name: found[name] for name in SECONDS} == {name: 3 * seconds for name, seconds in SECONDS.items()}
     assert found["loop"] == pytest.approx(0)

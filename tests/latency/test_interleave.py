@@ -6,8 +6,15 @@ import statistics
 import pytest
 
 from prunekit.latency import interleave as module
-from prunekit.latency.clocks import Spent
-from prunekit.latency.interleave import MOST, PATIENCE, interleave, ratio_error, standard_error, trimmed_mean
+from prunekit.latency.clocks import Reading
+from prunekit.latency.interleave import (
+    MAX_ROUNDS_FACTOR,
+    SECONDS_PER_CALL,
+    interleave,
+    ratio_error,
+    standard_error,
+    trimmed_mean,
+)
 
 
 class Clock:
@@ -16,7 +23,7 @@ class Clock:
     now = 0.0
 
     def __call__(self):
-        return Spent(self.now)
+        return Reading(self.now)
 
     def perf_counter(self):
         return 2 * self.now
@@ -89,7 +96,7 @@ def test_more_turns_until_the_ratio_is_known(clock):
     found = interleave(calls, 7, clock)
     assert 7 < calls["a"].made < 70
     assert found.error("a", "b") <= 0.01 * found.ratio("a", "b")
-    before = {name: found.headline[name][:-1] for name in calls}
+    before = {name: found.corrected[name][:-1] for name in calls}
     assert ratio_error(before["a"], before["b"]) > 0.01 * trimmed_mean(before["a"]) / trimmed_mean(before["b"])
 
 
@@ -99,11 +106,11 @@ def test_turns_end_where_they_would_take_too_long(clock):
     heard = []
     interleave(calls, 2, clock, advance=lambda: heard.append(1))
     assert len(heard) == 2 * calls["a"].made
-    assert 2 < calls["a"].made < 2 * MOST
-    assert PATIENCE * 2 < 2 * clock.now < PATIENCE * 2 + 2 * 2.1  # a turn at most beyond it
+    assert 2 < calls["a"].made < 2 * MAX_ROUNDS_FACTOR
+    assert SECONDS_PER_CALL * 2 < 2 * clock.now < SECONDS_PER_CALL * 2 + 2 * 2.1  # a turn at most beyond it
 
 
 def test_there_is_a_most(clock):
     calls = {"a": lasting(clock, [0.001, 0.002] * 50), "b": lasting(clock, [0.001] * 100)}
     interleave(calls, 1, clock)
-    assert calls["a"].made == MOST
+    assert calls["a"].made == MAX_ROUNDS_FACTOR

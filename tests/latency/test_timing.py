@@ -8,9 +8,9 @@ import torch
 
 from prunekit.errors import PrunekitError
 from prunekit.latency import breakdown, interleave, timing
-from prunekit.latency.breakdown import SPLIT_RUNS
-from prunekit.latency.clocks import Spent
-from prunekit.latency.timing import Ratio, compare_latency, speedups
+from prunekit.latency.breakdown import BREAKDOWN_RUNS
+from prunekit.latency.clocks import Reading
+from prunekit.latency.timing import Speed, compare_latency, speedups
 from prunekit.recipe import Workload
 
 WORK = Workload(batch=2, source=5, new_tokens=4)
@@ -23,7 +23,7 @@ class Clock:
         self.now = 0.0
 
     def __call__(self):
-        return Spent(self.now)
+        return Reading(self.now)
 
     def perf_counter(self):
         return 2 * self.now + 100
@@ -74,7 +74,7 @@ def test_models_take_turns_after_a_warm_up(calls, pair):
     compare_latency(*pair, [WORK], repeats=3, threads=1)
     order = ["dense" if call.model is pair[0] else "pruned" for call in calls[:8]]
     assert order == ["dense", "pruned", *["dense", "pruned"], *["pruned", "dense"], *["dense", "pruned"]]
-    assert len(calls) == 8 + 2 * SPLIT_RUNS
+    assert len(calls) == 8 + 2 * BREAKDOWN_RUNS
     assert all(torch.equal(call.ids, calls[0].ids) for call in calls)
 
 
@@ -93,8 +93,9 @@ def test_several_models_take_turns_with_the_dense_one(calls, pair):
     found = speedups(
         dense, {"a": pruned, "b": other}, WORK, 3, 1, progress=lambda done, total: told.append((done, total))
     )
-    expected = Ratio(4, 4, pytest.approx(0.5 / 3**0.5))  # 8 against 2, as above
+    expected = Speed(workload=WORK, speedup=4, wall_speedup=4, error=found["a"].error)  # 8 against 2, as above
     assert found == {"a": expected, "b": expected}
+    assert expected.error == pytest.approx(0.5 / 3**0.5)
     names = {id(dense): "dense", id(pruned): "a", id(other): "b"}
     order = [names[id(call.model)] for call in calls]
     turn = ["dense", "a", "b"]
@@ -114,7 +115,7 @@ def test_threads_and_modes_hold_for_the_measurement_only(calls, pair):
 def test_progress_reaches_its_total(calls, pair):
     told = []
     compare_latency(*pair, [WORK, WORK], 2, 1, progress=lambda done, total: told.append((done, total)))
-    total = 2 * 2 * (1 + 2 + SPLIT_RUNS)
+    total = 2 * 2 * (1 + 2 + BREAKDOWN_RUNS)
     assert told == [(done, total) for done in range(1, total + 1)]
 
 
@@ -151,7 +152,7 @@ def test_the_split_says_where_the_time_went(request, clock, family):
     clock.costs(model.get_output_embeddings(), 1)
     clock.costs(model, 0.5, "prepare_inputs_for_generation")
     (timing,) = compare_latency(model, model, [WORK], 1, 1)
-    part = timing.split["pruned"]
+    part = timing.breakdown["pruned"]
     assert timing.dense_s == 5 + 4 * (2 + 1 + 0.5) == 19
     parts = [part.encoder, part.decoder, part.head, part.loop]
     assert parts == pytest.approx([5 / 19, 8 / 19, 4 / 19, 2 / 19])
@@ -164,7 +165,7 @@ def test_real_models_are_timed_end_to_end(request, family):
     model = request.getfixturevalue(family)
     timings = compare_latency(model, model, [WORK, Workload(source=5, new_tokens=3, beams=2)], 1, 1)
     for found in timings:
-        for part in found.split.values():
+        for part in found.breakdown.values():
             shares = [part.encoder, part.decoder, part.head, part.loop]
             assert sum(shares) == pytest.approx(1)
             assert all(0 < share < 1 for share in shares)

@@ -4,7 +4,7 @@ import pytest
 
 from prunekit.data.tasks import task_table
 from prunekit.errors import PrunekitError
-from prunekit.measure.predictions import Predictions, answers
+from prunekit.measure.predictions import Predictions, dense_answers
 
 ROWS = task_table(["a\nb", "c"], ["x", "y"], [["x", "X"], ["y"]])
 
@@ -14,14 +14,14 @@ def test_what_is_written_reads_back(tmp_path, pruned):
     written = Predictions.of(ROWS, ["1", "2"], pruned)
     written.write(tmp_path / "answers.jsonl")
     assert Predictions.load(tmp_path / "answers.jsonl") == written
-    assert answers(tmp_path / "answers.jsonl", ROWS) == ("1", "2")
+    assert dense_answers(tmp_path / "answers.jsonl", ROWS) == ("1", "2")
     assert written.references == (("x", "X"), ("y",))
 
 
 def test_answers_to_other_rows_are_refused(tmp_path):
     Predictions.of(ROWS, ["1", "2"]).write(tmp_path / "answers.jsonl")
     with pytest.raises(PrunekitError, match="are for other test rows"):
-        answers(tmp_path / "answers.jsonl", ROWS.select([1, 0]))
+        dense_answers(tmp_path / "answers.jsonl", ROWS.select([1, 0]))
 
 
 @pytest.mark.parametrize("text", ["nonsense", '["a"]', '{"source": "a"}'])

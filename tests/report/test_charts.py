@@ -1,7 +1,9 @@
+import itertools
+
 import pytest
 
-from prunekit.report.charts import POINTS, downsampled, losses, sparsities, trade, unit_map
-from prunekit.report.kept_units import PlaceSection
+from prunekit.report.charts import MAX_POINTS, downsampled, loss_chart, sparsity_chart, speed_chart, unit_map
+from prunekit.report.kept_units import SublayerUnits
 from prunekit.report.sections import LatencySection, QualitySection
 from prunekit.report.training_log import Training
 
@@ -20,24 +22,48 @@ def quality(dense, pruned, **more):
     return QualitySection.model_validate({**figures, "examples": 9, **more})
 
 
-def test_lengths_are_as_speed_and_quality_are():
-    drawn = trade(quality(0.2, 0.4), latency(3.0), 760, 340)
+def by_label(chart):
+    return {point.label: point for point in chart.points}
+
+
+def test_lengths_are_proportional_to_speed_and_quality():
+    chart = speed_chart(quality(0.2, 0.4), latency(3.0), 760, 340)
+    dense, pruned = (by_label(chart)[label] for label in ("dense", "pruned, batch 1, 128+32 tokens"))
     origin, floor = 56, 340 - 44
-    assert drawn.pruned[0].x - origin == pytest.approx(3 * (drawn.dense.x - origin), abs=0.3)
-    assert floor - drawn.pruned[0].y == pytest.approx(2 * (floor - drawn.dense.y), abs=0.3)
-    assert drawn.frame.axis_y == "wer, % (lower is better)"
+    assert pruned.x - origin == pytest.approx(3 * (dense.x - origin), abs=0.3)
+    assert floor - pruned.y == pytest.approx(2 * (floor - dense.y), abs=0.3)
+    assert chart.frame.axis_y == "wer, % (lower is better)"
+    assert chart.level == dense.y
 
 
-def test_marks_and_labels_lie_within_the_picture():
+def test_marks_and_labels_lie_within_the_chart_and_labels_apart():
     for scores in ((0.9, 0.0), (0.0, 0.9), (0.5, 0.5), (1e-4, 2.5)):
         for size in ((760, 340), (350, 330)):
-            drawn = trade(quality(*scores), latency(0.3, 3.0, 3.05, 12.0), *size)
-            for mark in (drawn.dense, *drawn.pruned):
-                assert 56 <= mark.x <= size[0] - 14
-                assert 0 < mark.y <= size[1] - 44
-                assert 0 < mark.label_y < size[1]
-                assert 56 < mark.label_x < size[0]
-            assert len({mark.label_y for mark in drawn.pruned}) == 4
+            chart = speed_chart(quality(*scores), latency(0.3, 3.0, 3.05, 12.0), *size)
+            for point in chart.points:
+                assert 56 <= point.x <= size[0] - 14
+                assert 0 < point.y <= size[1] - 44
+                assert 0 < point.label_y < size[1]
+                assert 56 < point.label_x < point.label_right < size[0]
+            boxes = [
+                (point.label_x, point.label_y - 10, point.label_right, point.label_y + 2) for point in chart.points
+            ]
+            for one, other in itertools.combinations(boxes, 2):
+                assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+def test_the_first_workload_alone_is_filled_whatever_its_speed():
+    chart = speed_chart(quality(0.5, 0.4), latency(3.0, 2.0), 760, 340)
+    filled = {point.label: point.filled for point in chart.points}
+    assert filled == {"dense": True, "pruned, batch 1, 128+32 tokens": True, "pruned, batch 2, 128+32 tokens": False}
+
+
+def test_the_spread_is_that_of_the_resamples():
+    intervals = {"dense": [0.45, 0.55], "pruned": [0.3, 0.5]}
+    points = by_label(speed_chart(quality(0.5, 0.4, intervals=intervals), latency(2.0), 760, 340))
+    dense, pruned = points["dense"], points["pruned, batch 1, 128+32 tokens"]
+    assert pruned.low - pruned.high == pytest.approx(2 * (dense.low - dense.high), abs=0.3)
+    assert pruned.high == dense.y
 
 
 def run():
@@ -46,7 +72,7 @@ def run():
 
 
 def test_trainings_lie_one_after_the_other():
-    chart = losses(run(), 480, 260)
+    chart = loss_chart(run(), 480, 260)
     first, second = ([tuple(map(float, point.split(","))) for point in line.points.split()] for line in chart.lines)
     assert [phase.text for phase in chart.phases] == ["learn", "recover"]
     assert first[-1][0] == chart.phases[1].at < second[0][0]
@@ -56,27 +82,27 @@ def test_trainings_lie_one_after_the_other():
 
 
 def test_a_target_is_dashed_and_only_what_was_gated_is_drawn():
-    chart = sparsities(run(), 480, 260)
+    chart = sparsity_chart(run(), 480, 260)
     assert [line.dashed for line in chart.lines] == [True, False]
     assert chart.names == [("a", "#0072b2")]
-    assert sparsities(run()[1:], 480, 260) is None
-    assert losses([], 480, 260) is None
+    assert sparsity_chart(run()[1:], 480, 260) is None
+    assert loss_chart([], 480, 260) is None
 
 
 def test_a_name_of_a_phase_lies_on_no_other():
     short = [Training("learn", [{"step": 1, "loss": 1.0}]), Training("recover", [{"step": 99, "loss": 1.0}])]
-    assert [phase.text for phase in losses(short, 480, 260).phases] == ["learn", ""]
+    assert [phase.text for phase in loss_chart(short, 480, 260).phases] == ["learn", ""]
 
 
 def test_long_curves_keep_their_ends():
     points = [(float(n), float(n)) for n in range(10_000)]
     few = downsampled(points)
-    assert len(few) == POINTS
+    assert len(few) == MAX_POINTS
     assert (few[0], few[-1]) == (points[0], points[-1])
 
 
 def test_a_map_has_a_cell_a_head_and_fills_it_by_what_stayed():
-    place = PlaceSection(layers=[0, 5], units=[128, 128], kept=[[2, 1, 0, *[2] * 61], None])
+    place = SublayerUnits(layers=[0, 5], units=[128, 128], kept=[[2, 1, 0, *[2] * 61], None])
     drawn = unit_map("encoder FFN channels", place, 308)
     assert [cell.share for cell in drawn.strips[0].cells[:4]] == [1.0, 0.5, 0.0, 1.0]
     assert drawn.strips[0].cells[-1].x + drawn.strips[0].cells[-1].width <= 308 - 92

@@ -25,9 +25,9 @@ def test_as_many_stay_as_the_cut_model_has(t5, graph):
     plan = PruningPlan({"decoder.layers": (1,), "encoder.0.ffn": tuple(range(5)), "decoder.1.self.heads": (0,)})
     kept = KeptSection.of(graph.groups, plan)
     small = prune(t5, plan, T5())
-    assert kept.ffn["encoder"].left == small.encoder.block[0].layer[-1].DenseReluDense.wo.in_features == 5
-    assert kept.heads["decoder.self"].left * 8 == small.decoder.block[0].layer[0].SelfAttention.o.in_features
-    assert kept.ffn["decoder"].left == small.decoder.block[0].layer[-1].DenseReluDense.wo.in_features == 24
+    assert kept.ffn["encoder"].total_kept == small.encoder.block[0].layer[-1].DenseReluDense.wo.in_features == 5
+    assert kept.heads["decoder.self"].total_kept * 8 == small.decoder.block[0].layer[0].SelfAttention.o.in_features
+    assert kept.ffn["decoder"].total_kept == small.decoder.block[0].layer[-1].DenseReluDense.wo.in_features == 24
 
 
 def test_many_channels_are_counted_in_stretches():
@@ -35,7 +35,7 @@ def test_many_channels_are_counted_in_stretches():
     place = KeptSection.of([group], PruningPlan({group.name: tuple(range(1, 96))})).ffn["encoder"]
     assert place.kept[0][:4] == [1, 1, 2, 1]
     assert len(place.kept[0]) == 64
-    assert place.left == 95
+    assert place.total_kept == 95
 
 
 def test_stretches_hold_every_unit_once():

@@ -73,13 +73,31 @@ def test_widths_are_those_of_the_layers_that_are_left():
     assert (widths.ffn, widths.dense_ffn) == ({"encoder": [2]}, {"encoder": [6]})
 
 
+def timing(batch):
+    times = {
+        "dense_s": 3.0,
+        "pruned_s": 1.5,
+        "dense_wall_s": 8.0,
+        "pruned_wall_s": 2.0,
+        "speedup": 2,
+        "wall_speedup": 4,
+    }
+    parts = {name: Breakdown(encoder=0.1, decoder=0.6, head=0.1, loop=0.2) for name in ("dense", "pruned")}
+    return Timing(workload=Workload(batch=batch, source=50), device="cpu", threads=1, breakdown=parts, **times)
+
+
 def test_the_first_workload_is_the_headline():
-    split = {name: Breakdown(0.1, 0.6, 0.1, 0.2) for name in ("dense", "pruned")}
-    timings = [Timing(Workload(batch=batch), "cpu", 1, 3.0, 1.5, 8.0, 2.0, split) for batch in (1, 32)]
-    latency = LatencySection.over(timings)
-    assert [timing.workload.batch for timing in (latency, *latency.workloads)] == [1, 1, 32]
+    latency = LatencySection.of([timing(1), timing(32)])
+    assert [one.workload.batch for one in (latency, *latency.workloads)] == [1, 1, 32]
     assert (latency.speedup, latency.wall_speedup, latency.predicted_speedup) == (2, 4, None)
-    assert latency.split["pruned"].decoder == 0.6
+    assert latency.breakdown["pruned"].decoder == 0.6
+    assert latency.real_time is None
+
+
+def test_audio_has_real_time_factors():
+    latency = LatencySection.of([timing(1), timing(32)], audio=True)
+    assert latency.real_time.pruned == pytest.approx(1.5 / 0.5)  # a source of 50 lasts half a second
+    assert latency.workloads[1].real_time.dense == pytest.approx(3.0 / 16)
 
 
 def test_hidden_dimensions_of_a_narrower_encoder_are_those_that_the_model_has_too():

@@ -1,0 +1,35 @@
+"""How figures are written."""
+
+import pytest
+
+from prunekit.report.formatting import count, factor, figure, percent, report_title, seconds, span, workload_text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (count(1234567), "1,234,567"),
+        (percent(0.912), "91.2%"),
+        (figure(0.6164), "61.64%"),
+        (span((0.031, 0.0871)), "3.1-8.7%"),
+        (factor(3.044), "3.04x"),
+        (factor(3.044, 0.051), "3.04x ± 0.05"),
+        (seconds(0.0334), "33.4 ms"),
+        (seconds(1.5), "1.50 s"),
+    ],
+)
+def test_figures_have_the_digits_that_people_read(text, expected):
+    assert text == expected
+
+
+def test_a_workload_counts_tokens_and_for_audio_seconds(full):
+    text, beams = full.latency.workloads
+    assert workload_text(text) == "batch 1, 9+8 tokens"
+    assert workload_text(beams) == "batch 32, 9+8 tokens, 4 beams"
+    longer = text.model_copy(update={"workload": text.workload.model_copy(update={"source": 500})})
+    assert workload_text(longer.with_real_time()) == "batch 1, 5 s + 8 tokens"
+
+
+def test_a_title_names_strategy_task_and_adapter(full, bare):
+    assert report_title(full) == "nash on g2p (t5)"
+    assert report_title(bare) == "A given plan (t5)"
