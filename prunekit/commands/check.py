@@ -1,4 +1,4 @@
-"""``prunekit check``: whether an adapter fits a model of yours, check by check."""
+"""``prunekit check``: test whether an adapter fits a given model, check by check."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +19,10 @@ def check(
     adapter: options.Adapter = None,
     debug: options.Debug = False,
 ) -> None:
-    """Check an adapter on a model of your own: masked and cut, saved and loaded, it must stay the same model.
+    """Check an adapter on your own model.
 
-    Copies of it are cut to random plans; the model itself and its directory are left alone.
+    Copies of the model are masked, cut to random plans, saved and loaded, and must compute the same. The model itself
+    and its directory are not changed.
     """
     from prunekit.commands.progress import Display
     from prunekit.conformance.examine import TOYS, Outcome, examine, open_model_under_test
@@ -30,34 +31,35 @@ def check(
         name, specimen = open_model_under_test(model, adapter)
         findings = examine(specimen, TOYS, lambda done, total: display("check", done, total, {}))
     OUT.print(findings_table(findings))
-    if failed := [finding.check.id for finding in findings if finding.verdict is Outcome.FAILED]:
+    failed = [finding.check.id for finding in findings if finding.outcome is Outcome.FAILED]
+    if failed:
         kind = type(specimen.adapter).__name__
         raise PrunekitError(
             f"The adapter {name!r} ({kind}) does not fit {model!r}: {len(failed)} of {len(findings)} checks "
-            f"failed ({', '.join(failed)}); mend the adapter as the table says, the first failure first."
+            f"failed ({', '.join(failed)}); the table says how to mend the adapter; start with the first failure."
         )
 
 
 def findings_table(findings: "list[Finding]") -> Table:
-    """One row per check; a failure with what went wrong, then what to mend."""
+    """One row per check; a failed one says what went wrong and how to mend it."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold cyan")
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for finding in findings:
-        table.add_row(finding.check.id, *_cells(finding))
+        table.add_row(finding.check.id, *_row_texts(finding))
     return table
 
 
-def _cells(finding: "Finding") -> tuple[Text, str, Text]:
+def _row_texts(finding: "Finding") -> tuple[Text, str, Text]:
     from prunekit.conformance.examine import Outcome
 
-    style = {Outcome.OK: "green", Outcome.SKIPPED: "dim", Outcome.FAILED: "bold red"}[finding.verdict]
-    said = {
+    style = {Outcome.OK: "green", Outcome.SKIPPED: "dim", Outcome.FAILED: "bold red"}[finding.outcome]
+    about = {
         Outcome.OK: Text(finding.check.holds, style="dim"),
         Outcome.SKIPPED: Text(finding.why, style="dim"),
         Outcome.FAILED: Text.assemble((finding.why, "red"), f"\nTo mend it, {finding.check.mend}."),
-    }[finding.verdict]
-    seconds = "" if finding.verdict is Outcome.SKIPPED else f"{finding.seconds:.1f}"
-    return Text(finding.verdict.value, style=style), seconds, said
+    }[finding.outcome]
+    seconds = "" if finding.outcome is Outcome.SKIPPED else f"{finding.seconds:.1f}"
+    return Text(finding.outcome.value, style=style), seconds, about

@@ -1,4 +1,4 @@
-"""Where commands print: results to stdout, all else to stderr."""
+"""Where commands print: results on stdout, everything else on stderr."""
 
 import logging
 
@@ -9,8 +9,8 @@ OUT = Console(highlight=False)
 ERR = Console(stderr=True, highlight=False)
 
 
-class Notes(logging.Handler):
-    """Shows what the engine logs as dim lines on stderr."""
+class StderrHandler(logging.Handler):
+    """Shows the engine's log messages as dim lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""

@@ -1,4 +1,4 @@
-"""From one model's directory to another's: where the result may go, and what goes along."""
+"""Model directories that commands write: a new one from an old one, with the files beside the weights."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,33 +13,34 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
-OWN = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
+MODEL_FILES = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
 WEIGHTS = (".safetensors", ".bin", ".index.json", ".h5", ".msgpack")
-"""Files of a model's directory that belong to its weights; what else lies there goes along."""
+"""Files that describe or hold the old weights; all other files of the directory are copied."""
 
 
 def check_output(output: Path) -> None:
-    """Raise `PrunekitError` where something lies already."""
+    """Raise `PrunekitError` if `output` exists."""
     if output.exists():
         raise PrunekitError(f"{str(output)!r} exists already; choose another --output, or remove it.")
 
 
 @contextmanager
-def written(source: Path, output: Path, replaced: tuple[str, ...] = ()) -> Iterator[Path]:
-    """A draft of a directory that becomes `output` whole, or not at all, with what lay beside the weights in `source`.
+def derived_directory(source: Path, output: Path, replaced: tuple[str, ...] = ()) -> Iterator[Path]:
+    """A draft of a model directory that becomes `output` if the block succeeds, completed from `source`.
 
-    Files that the draft has, and those whose names begin as `replaced` say, do not go along.
+    The files beside the weights in `source` are copied, except those that the draft has and those whose names begin
+    with one of `replaced`.
     """
     with atomic_write(output) as draft:
         yield draft
         for file in source.iterdir():
-            beside = file.is_file() and file.name not in OWN and not file.name.endswith(WEIGHTS)
+            beside = file.is_file() and file.name not in MODEL_FILES and not file.name.endswith(WEIGHTS)
             if beside and not file.name.startswith(replaced) and not (draft / file.name).exists():
                 shutil.copyfile(file, draft / file.name)
 
 
-def precision(config: "PretrainedConfig") -> "torch.dtype":
-    """The type of a saved model's weights, float32 where its config says nothing."""
+def saved_dtype(config: "PretrainedConfig") -> "torch.dtype":
+    """The type of a saved model's weights; float32 if its config names none."""
     import torch
 
     found: torch.dtype = getattr(torch, str(config.dtype or "float32").removeprefix("torch."))

@@ -1,4 +1,4 @@
-"""``prunekit eval``: how good a model is at a task, dense or pruned."""
+"""``prunekit eval``: score a dense or pruned model on a task."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from prunekit.recipe import Recipe, over, override
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A directory, dense or pruned, or a hub id.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A directory or a hub id of a dense or pruned model.")],
     adapter: options.Adapter = None,
     task: options.Task = None,
     eval_: options.Eval = None,
@@ -24,17 +24,17 @@ def evaluate(
     set_: options.Set = None,
     debug: options.Debug = False,
 ) -> None:
-    """Score a model on a task's test rows, or on files."""
-    flags = options.given(model=model, adapter=adapter)
-    section = options.section(
+    """Score a model on a task's test rows, or on the rows of a file."""
+    flags = options.given_keys(model=model, adapter=adapter)
+    section = options.task_section(
         name=task, eval=eval_ or test, test=test, source=source, target=target, metric=metric, prefix=prefix
     )
     data = override(over(flags, section), set_ or [])
     Recipe.parse(data)
-    score(data)
+    print_scores(data)
 
 
-def score(data: dict[str, Any]) -> None:
+def print_scores(data: dict[str, Any]) -> None:
     """Print the metrics of the model in a recipe's keys, on its task's test rows."""
     from prunekit._support.progress import counting
     from prunekit.commands.progress import Display

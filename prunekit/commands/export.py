@@ -62,8 +62,8 @@ def export(
     if to is Format.PLAIN and not getattr(config, "prunekit", None):
         raise PrunekitError(f"{model!r} is not a pruned model, so it is as plain as it can be.")
     _, known = adapter_for(config, adapter)
-    with Display(), directories.written(directory, output) as draft:
-        precision = directories.precision(config)
+    with Display(), directories.derived_directory(directory, output) as draft:
+        precision = directories.saved_dtype(config)
         small = open_model(directory, config, known, precision if to is Format.PLAIN else torch.float32)
         graph = graph_of(small, known)
         if to is Format.PLAIN:

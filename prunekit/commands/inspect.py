@@ -1,4 +1,4 @@
-"""``prunekit inspect``: what of a model can be pruned, and what must go together."""
+"""``prunekit inspect``: which units of a model can be pruned, and which parameters each one removes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from prunekit.commands import options
 from prunekit.commands.console import ERR, OUT
-from prunekit.commands.groups import groups_table, tied
+from prunekit.commands.groups import groups_table, tied_names
 from prunekit.commands.tree import model_tree
 
 if TYPE_CHECKING:
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 def inspect(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A directory with a config.json, or a hub id.")],
     adapter: options.Adapter = None,
-    every: Annotated[bool, typer.Option("--all", help="Every group for itself, equal layers included.")] = False,
-    tree: Annotated[bool, typer.Option("--tree", help="A tree down to the parameters, instead of the table.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every group; by default equal layers share a row.")
+    ] = False,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Show a tree down to the parameters instead of a table.")
+    ] = False,
     export: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the graph of couplings to FILE.graphml or FILE.json, too."),
+        typer.Option(metavar="FILE", help="Also write the dependency graph, to FILE.graphml or FILE.json."),
     ] = None,
     debug: options.Debug = False,
 ) -> None:
-    """Show a model's pruning groups: their units, what they weigh, what is cut together.
+    """Show a model's pruning groups: their units, their sizes, and the parameters that are cut together.
 
     Only the config is read; no weights are loaded.
     """
@@ -40,37 +44,37 @@ def inspect(
     if tree:
         OUT.print(model_tree(title(structure), structure.graph, every))
     else:
-        show_table(structure, every)
+        print_table(structure, every)
     if export is not None:
-        write(structure.graph, export)
+        write_graph(structure.graph, export)
 
 
-def show_table(structure: "ModelStructure", every: bool) -> None:
-    """One row per group, between the model's parts and its ties."""
+def print_table(structure: "ModelStructure", every: bool) -> None:
+    """Print the sizes of the model's parts, one row per group, and the tied parameters."""
     OUT.print(heading(structure), soft_wrap=True)
     OUT.print(groups_table(structure.graph, every))
     OUT.print()
-    for first, others in tied(structure.graph).items():
+    for first, others in tied_names(structure.graph).items():
         OUT.print(Text(f"tied to {first}: {', '.join(others)}", style="dim"), soft_wrap=True)
 
 
-def write(graph: "DependencyGraph", file: Path) -> None:
-    """Export the graph and say so."""
+def write_graph(graph: "DependencyGraph", file: Path) -> None:
+    """Write the dependency graph to a file, and print its size."""
     from prunekit.find.graph_export import export_graph
 
-    drawn = export_graph(graph, file)
-    counts = f"{drawn.number_of_nodes():,} dimensions of parameters, {drawn.number_of_edges():,} couplings"
+    exported = export_graph(graph, file)
+    counts = f"{exported.number_of_nodes():,} parameter dimensions, {exported.number_of_edges():,} couplings"
     ERR.print(Text(f"Written to {file}: {counts}."), soft_wrap=True)
 
 
 def title(structure: "ModelStructure") -> str:
-    """Type, adapter and parameters."""
+    """``t5 (T5, adapter t5): 60,506,624 parameters``."""
     name = f"{structure.model_type} ({type(structure.adapter).__name__}, adapter {structure.name})"
     return f"{name}: {structure.graph.size.whole:,} parameters"
 
 
 def heading(structure: "ModelStructure") -> Text:
-    """The title, with the parameters by part."""
+    """The title, then the parameters of each part."""
     graph = structure.graph
     parts = ", ".join(
         f"{part} {size:,}"

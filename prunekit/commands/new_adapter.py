@@ -1,5 +1,6 @@
-"""``prunekit new-adapter``: a first adapter for another architecture, from what a tiny model of it shows."""
+"""``prunekit new-adapter``: draft an adapter for another architecture, from what a tiny model of it shows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
 def new_adapter(
     model_type: Annotated[
-        str, typer.Argument(metavar="MODEL_TYPE", help="As transformers calls it, and configs as `model_type`.")
+        str, typer.Argument(metavar="MODEL_TYPE", help="The `model_type` in configs of transformers, like bart.")
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the two files go.")] = Path(),
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Directory for the adapter and its test.")] = Path(),
     debug: options.Debug = False,
 ) -> None:
-    """Write a first adapter and its test, from what building and tracing a tiny model shows.
+    """Draft an adapter and its test for a model type.
 
-    Says what was found and what is missing, and makes the checks of the test at once.
+    A tiny model of the type is built and traced. Prints what was found and what is missing, and runs the checks of the
+    test.
     """
     from prunekit.commands.progress import Display
     from prunekit.scaffold.draft import draft
@@ -37,38 +39,42 @@ def new_adapter(
     with Display() as display:
         drafted = resolve_by_trial(draft(kind))
         files.write(drafted)
-        told(drafted, files)
+        print_draft(drafted, files)
         findings = examined(drafted, lambda done, total: display("check", done, total, {}))
-    held(findings, files)
+    print_findings(findings, files)
 
 
-def told(draft: "Draft", files: "DraftFiles") -> None:
-    """What was found, what is missing, and what to put into ``pyproject.toml``."""
-    OUT.print(Text(f"found in {draft.model}", style="bold cyan"))
-    for name, what in found(draft).items():
-        OUT.print(f"  {name:<9}{what}", markup=False, soft_wrap=True)
-    OUT.print(Text("\nmissing", style="bold cyan"))
-    for sentence in draft.missing or ("nothing that could be told.",):
-        OUT.print(f"  {sentence}", markup=False, soft_wrap=True)
+def print_draft(draft: "Draft", files: "DraftFiles") -> None:
+    """Print what was found, what is missing, and the lines for ``pyproject.toml``."""
+    model_type = draft.kind.model_type
+    _print_section(f"found in {draft.model}", (f"{name:<9}{text}" for name, text in found_parts(draft).items()))
+    OUT.print()
+    _print_section("missing", draft.missing or ("nothing that tracing shows.",))
     OUT.print(Text("\nfor pyproject.toml", style="bold cyan"))
     OUT.print('[project.entry-points."prunekit.adapters"]', markup=False)
-    OUT.print(f'{draft.kind.model_type} = "{files.module}"\n', markup=False, soft_wrap=True)
-    if draft.kind.model_type in _built_in():
+    OUT.print(f'{model_type} = "{files.module}"\n', markup=False, soft_wrap=True)
+    if _has_adapter(model_type):
         ERR.print(
-            f"There is an adapter for {draft.kind.model_type} already; two of one name are refused, so register this "
-            "one only in its place.",
+            f"There is an adapter for {model_type} already, and prunekit refuses two of one name; register this one "
+            "only in its place.",
             soft_wrap=True,
         )
 
 
-def _built_in() -> list[str]:
+def _print_section(title: str, lines: Iterable[str]) -> None:
+    OUT.print(Text(title, style="bold cyan"))
+    for line in lines:
+        OUT.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _has_adapter(model_type: str) -> bool:
     from prunekit.plugins import ADAPTERS, names
 
-    return names(ADAPTERS)
+    return model_type in names(ADAPTERS)
 
 
-def found(draft: "Draft") -> dict[str, str]:
-    """The stacks with their roots, then norms and ties, in words."""
+def found_parts(draft: "Draft") -> dict[str, str]:
+    """A description of each stack with its roots, then of norms and ties, by name."""
     stacks = {}
     for layers, roots in zip(draft.layers, draft.found, strict=True):
         parts = [f"{'cross' if each.cross else 'self'}-attention {each.module}" for each in roots.attentions]
@@ -77,15 +83,19 @@ def found(draft: "Draft") -> dict[str, str]:
     return {**stacks, **draft.facts}
 
 
-def held(findings: "list[Finding]", files: "DraftFiles") -> None:
-    """The checks that fail, with what to mend, those that do not apply, and where everything is."""
+def print_findings(findings: "list[Finding]", files: "DraftFiles") -> None:
+    """Print the checks that fail with how to mend them, those that do not apply, and where the files are."""
     from prunekit.conformance.examine import Outcome
 
-    by = {verdict: [each for each in findings if each.verdict is verdict] for verdict in Outcome}
-    failed, skipped = by[Outcome.FAILED], by[Outcome.SKIPPED]
-    if rows := failed if findings[0] in failed else failed + skipped:  # without groups, nothing else could be checked
+    by_outcome = {outcome: [each for each in findings if each.outcome is outcome] for outcome in Outcome}
+    failed = by_outcome[Outcome.FAILED]
+    skipped = by_outcome[Outcome.SKIPPED]
+    without_groups = findings[0] in failed  # then nothing else could be checked, and all skips have this one reason
+    rows = failed if without_groups else failed + skipped
+    if rows:
         OUT.print(findings_table(rows))
-    OUT.print(f"{len(by[Outcome.OK])} checks hold, {len(failed)} fail, {len(skipped)} were skipped.", markup=False)
+    counts = f"{len(by_outcome[Outcome.OK])} checks hold, {len(failed)} fail, {len(skipped)} were skipped."
+    OUT.print(counts, markup=False)
     todo = "mend it, then run" if failed else "run"
     ERR.print(
         f"\nWritten to {files.adapter} and {files.suite}: {todo} `pytest {files.suite}`, and `prunekit check DIR` on a "

@@ -1,4 +1,4 @@
-"""``prunekit predict``: how fast every shape of a model will be, before anything is trained."""
+"""``prunekit predict``: predict the speed of every pruned shape of a model, before anything is trained."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,78 +14,69 @@ from prunekit.errors import PrunekitError
 if TYPE_CHECKING:
     from prunekit.latency.shapes import Shape
 
-SPARSITIES = "0,0.2,0.4,0.6,0.8"
+DEFAULT_SPARSITIES = "0,0.2,0.4,0.6,0.8"
 
 
 def predict(
-    model: Annotated[str, typer.Argument(metavar="DIR|HUB_ID", help="The model, with its weights; pruned or not.")],
+    model: Annotated[str, typer.Argument(metavar="DIR|HUB_ID", help="The model with its weights, pruned or dense.")],
     layers: Annotated[
-        str | None, typer.Option(metavar="K,...", help="Decoder layers; all numbers there are when left out.")
+        str | None,
+        typer.Option(metavar="K,...", help="Numbers of decoder layers; by default every number up to the model's."),
     ] = None,
     encoder_sparsity: Annotated[
-        str, typer.Option(metavar="S,...", help="Shares of the encoder's heads and channels that go.")
-    ] = SPARSITIES,
+        str, typer.Option(metavar="S,...", help="Shares of the encoder's heads and FFN channels to remove.")
+    ] = DEFAULT_SPARSITIES,
     workload: options.Workload = None,
     adapter: options.Adapter = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the grid as a page with a heat map, too.")
+        Path | None, typer.Option(metavar="FILE.html", help="Also write the table as a page with a heat map.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, ...")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Number of threads on a CPU.")] = 1,
     debug: options.Debug = False,
 ) -> None:
-    """Foretell how fast a model's pruned shapes generate on this machine.
+    """Predict how fast a model's pruned shapes generate on this machine.
 
-    A few small cuts of the model are timed; nothing is trained, and which layers stay does not matter to speed.
+    A few pruned copies of the model are timed; nothing is trained. Speed depends on how many layers are kept, not on
+    which.
     """
-    from prunekit.recipe import Workload
-
-    wanted = Workload.parse(options.parsed(workload) if workload else {})
-    depths = numbers(layers, "--layers", int) if layers else None
-    widths = numbers(encoder_sparsity, "--encoder-sparsity", float)
-    _predict(model, wanted, adapter, device, threads, depths, widths, output)
-
-
-def _predict(
-    model: str,
-    workload: Any,
-    adapter: str | None,
-    device: str,
-    threads: int,
-    depths: list[int] | None,
-    widths: list[float],
-    output: Path | None,
-) -> None:
-    """Time what the prediction needs, print the grid, and write it as a page if `output` names one."""
     from prunekit.commands.progress import Display
     from prunekit.latency.shapes import grid
     from prunekit.pipeline.prediction import shapes_for_model
+    from prunekit.recipe import Workload
 
+    wanted = Workload.parse(options.parse_workload(workload) if workload else {})
+    depths = parse_numbers(layers, "--layers", int) if layers else None
+    widths = parse_numbers(encoder_sparsity, "--encoder-sparsity", float)
     with Display() as display:
-        shapes = shapes_for_model(model, workload, adapter, device, threads, display, (depths or (), widths))
+        shapes = shapes_for_model(model, wanted, adapter, device, threads, display, (depths or (), widths))
     rows = list(grid(shapes, depths or shapes.depths, widths))
-    OUT.print(speeds(rows, workload))
+    OUT.print(speedup_table(rows, wanted))
     OUT.print()
-    OUT.print(sections(rows))
-    ERR.print(Text(f"from timings that are good to {shapes.cost.noise:.1%}", style="dim"))
+    OUT.print(breakdown_table(rows))
+    ERR.print(Text(f"accuracy of the timings: {shapes.cost.noise:.1%}", style="dim"))
     if output is not None:
-        from prunekit.report.heatmap import write_heatmap
-
-        write_heatmap(rows, workload, shapes.cost.noise, output)
-        ERR.print(f"Written to {output}.", soft_wrap=True)
+        _write_page(rows, wanted, shapes.cost.noise, output)
 
 
-def numbers(text: str, flag: str, kind: type) -> list[Any]:
-    """The numbers in a list with commas; raises `PrunekitError` where something else stands there."""
+def _write_page(rows: "list[list[Shape]]", workload: Any, noise: float, output: Path) -> None:
+    from prunekit.report.heatmap import write_heatmap
+
+    write_heatmap(rows, workload, noise, output)
+    ERR.print(f"Written to {output}.", soft_wrap=True)
+
+
+def parse_numbers(text: str, flag: str, kind: type) -> list[Any]:
+    """``0,0.2`` as a list of numbers; raises `PrunekitError` for anything else."""
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError as error:
-        raise PrunekitError(f"{flag} takes numbers with commas between them, not {text!r}.") from error
+        raise PrunekitError(f"{flag} takes numbers separated by commas, not {text!r}.") from error
 
 
-def speeds(rows: "list[list[Shape]]", workload: Any) -> Table:
-    """The grid: a row for every number of decoder layers, a column for every sparsity of the encoder."""
-    title = f"Times the dense model's speed, {workload.spelled}:\ndecoder layers down, what goes of the encoder across"
+def speedup_table(rows: "list[list[Shape]]", workload: Any) -> Table:
+    """One row per number of decoder layers, one column per sparsity of the encoder."""
+    title = f"Times the dense model's speed, {workload.spelled}:\ndecoder layers kept (rows), encoder removed (columns)"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", justify="right", style="dim", header_style="dim")
     for shape in rows[0]:
@@ -95,8 +86,8 @@ def speeds(rows: "list[list[Shape]]", workload: Any) -> Table:
     return table
 
 
-def sections(rows: "list[list[Shape]]") -> Table:
-    """Where the time goes, in the slowest and in the fastest shape."""
+def breakdown_table(rows: "list[list[Shape]]") -> Table:
+    """The time of each part of a generation, in the slowest and in the fastest shape."""
     every = sorted((shape for row in rows for shape in row), key=lambda shape: shape.speedup)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("milliseconds", style="dim", header_style="dim")

@@ -1,4 +1,4 @@
-"""How far a run has come: a bar per stage in a terminal, a line now and then where there is none."""
+"""Progress of a run: one bar per stage in a terminal, and ten lines per stage elsewhere."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,20 +10,20 @@ from rich.table import Column
 from prunekit.commands.console import ERR
 
 HIDDEN = ("epoch", "grad_norm", "learning_rate", "step", "total_flos")
-LINES = 10
-"""Lines per stage where there is no terminal."""
+LINES_PER_STAGE = 10
+"""Where the output is no terminal."""
 
 
-def figures_in_words(figures: Mapping[str, float]) -> str:
+def figures_text(figures: Mapping[str, float]) -> str:
     """``loss 0.432  encoder_sparsity 0.281``"""
     shown = {name: value for name, value in figures.items() if name not in HIDDEN and not name.startswith("train_")}
     return "  ".join(f"{name} {value:.3f}" for name, value in shown.items() if isinstance(value, int | float))
 
 
 class Display:
-    """Called with a stage, how much of it is done, of how much, and the latest figures; a context manager.
+    """A context manager, called with a stage, the number of steps done, their total, and the latest figures.
 
-    Example: ``learn ━━━━━━━━ 500/1500 0:01:22 loss 0.432  encoder_sparsity 0.281``, with the time that is left.
+    Example: ``learn ━━━━━━━━ 500/1500 0:01:22 loss 0.432  encoder_sparsity 0.281``, with the remaining time.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Display:
         self.printed: dict[str, int] = {}
 
     def __enter__(self) -> "Display":
-        _no_bars_but_the_hubs()
+        _hide_bars_except_downloads()
         if ERR.is_terminal:
             self.bars.start()
         return self
@@ -50,19 +50,19 @@ class Display:
             self.bars.stop()
 
     def __call__(self, stage: str, done: int, total: int, figures: Mapping[str, float]) -> None:
-        """Move the stage's bar, or print a line where a tenth more is done."""
-        words = figures_in_words(figures)
+        """Advance the stage's bar, or print a line after each further tenth."""
+        text = figures_text(figures)
         if ERR.is_terminal:
             if stage not in self.stages:
-                self.stages[stage] = self.bars.add_task(stage, figures=words)
-            self.bars.update(self.stages[stage], completed=done, total=total, figures=words)
-        elif (tenth := done * LINES // max(total, 1)) != self.printed.get(stage, -1):
+                self.stages[stage] = self.bars.add_task(stage, figures=text)
+            self.bars.update(self.stages[stage], completed=done, total=total, figures=text)
+        elif (tenth := done * LINES_PER_STAGE // max(total, 1)) != self.printed.get(stage, -1):
             self.printed[stage] = tenth
-            ERR.print(f"{stage}: {done}/{total}  {words}".rstrip(), soft_wrap=True, markup=False)
+            ERR.print(f"{stage}: {done}/{total}  {text}".rstrip(), soft_wrap=True, markup=False)
 
 
-def _no_bars_but_the_hubs() -> None:
-    """Stop transformers' bars for weights and shards; those for downloads, which it stops too, stay."""
+def _hide_bars_except_downloads() -> None:
+    """Hide the bars of transformers for weights and shards; it hides those for downloads too, so show these again."""
     from huggingface_hub.utils.tqdm import enable_progress_bars
     from transformers.utils import logging
 

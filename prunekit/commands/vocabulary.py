@@ -1,59 +1,74 @@
-"""``prunekit vocabulary``: take the tokens from a model that its texts do not need."""
+"""``prunekit vocabulary``: remove the tokens that a corpus does not need from a model and its tokenizer."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prunekit.commands import directories, options
 from prunekit.commands.console import OUT
+from prunekit.errors import PrunekitError
 
-TOKENIZERS = ("vocab", "merges", "tokenizer", "special_tokens", "added_tokens", "spiece", "sentencepiece")
-"""How the files of the tokenizer begin that was."""
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TOKENIZER_FILES = ("vocab", "merges", "tokenizer", "special_tokens", "added_tokens", "spiece", "sentencepiece")
+"""File-name prefixes of the old tokenizer; these files are not copied."""
 
 
 def vocabulary(
-    model: Annotated[str, typer.Argument(metavar="DIR|HUB_ID", help="The model, with its tokenizer; pruned or not.")],
+    model: Annotated[str, typer.Argument(metavar="DIR|HUB_ID", help="The model with its tokenizer, pruned or dense.")],
     corpus: Annotated[
-        Path, typer.Option(metavar="FILE", help="A text file: what the model reads and writes, line by line.")
+        Path, typer.Option(metavar="FILE", help="A text file, one text a line, of what the model reads and writes.")
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the result goes; must not exist.")],
+    output: options.NewOutput,
     keep: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="A piece, or a text whose pieces stay too; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="A token, or a text whose tokens are kept too; repeatable."),
     ] = None,
     adapter: options.Adapter = None,
     debug: options.Debug = False,
 ) -> None:
     """Keep only the tokens that a corpus needs, without any training.
 
-    Text like the corpus is read and written as before; other text is read by smaller pieces. In models with many
-    tokens, like mT5, the output projection is most of what a step of generation costs.
+    Texts like the corpus are encoded as before, other texts into shorter pieces. In models with large vocabularies,
+    like mT5, the output projection is most of the cost of a generation step.
     """
     from prunekit.commands.progress import Display
     from prunekit.cut import checkpoint
-    from prunekit.errors import PrunekitError
-    from prunekit.loading.pretrained import located, open_config, open_model, open_tokenizer
-    from prunekit.loading.structure import adapter_for
-    from prunekit.pipeline.prune import prune_vocabulary
+    from prunekit.loading.pretrained import located
     from prunekit.vocabulary.pruning import Corpus
 
     directories.check_output(output)
     texts = Corpus.of_file(corpus).read
     if not any(texts):
-        raise PrunekitError(f"The corpus {str(corpus)!r} holds no text.")
+        raise PrunekitError(f"The corpus {str(corpus)!r} contains no text.")
     directory = located(model)
-    config = open_config(directory)
-    _, known = adapter_for(config, adapter)
-    tokenizer = open_tokenizer(directory)
-    live = open_model(directory, config, known, directories.precision(config))
-    before = {"tokens": len(tokenizer), "parameters": live.num_parameters()}
-    untold = hasattr(tokenizer, "tgt_lang") and tokenizer.tgt_lang is None  # M2M-100 writes in one that it is told
-    written = [] if untold else texts
-    with Display(), directories.written(directory, output, TOKENIZERS) as draft:
-        live, small = prune_vocabulary(live, tokenizer, known, texts, written, keep or ())
-        checkpoint.save(live, draft, small)
+    with Display(), directories.derived_directory(directory, output, TOKENIZER_FILES) as draft:
+        pruned, tokenizer, before = _pruned(directory, adapter, texts, keep or [])
+        checkpoint.save(pruned, draft, tokenizer)
     OUT.print(
-        f"{output}: {len(small):,} of {before['tokens']:,} tokens, {live.num_parameters():,} of "
-        f"{before['parameters']:,} parameters; their scores are the same.",
+        f"{output}: {len(tokenizer):,} of {before['tokens']:,} tokens, {pruned.num_parameters():,} of "
+        f"{before['parameters']:,} parameters; the scores of kept tokens are unchanged.",
         soft_wrap=True,
     )
+
+
+def _pruned(
+    directory: Path, adapter_name: str | None, texts: Sequence[str], keep: Sequence[str]
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, int]]":
+    """Model and tokenizer without the other tokens, and how many tokens and parameters there were before."""
+    from prunekit.loading.pretrained import open_config, open_model, open_tokenizer
+    from prunekit.loading.structure import adapter_for
+    from prunekit.pipeline.prune import prune_vocabulary
+
+    config = open_config(directory)
+    _, adapter = adapter_for(config, adapter_name)
+    tokenizer = open_tokenizer(directory)
+    model = open_model(directory, config, adapter, directories.saved_dtype(config))
+    before = {"tokens": len(tokenizer), "parameters": model.num_parameters()}
+    # A tokenizer with a target language, like M2M-100's, encodes targets only once it is set.
+    no_target_language = hasattr(tokenizer, "tgt_lang") and tokenizer.tgt_lang is None
+    targets = [] if no_target_language else texts
+    return (*prune_vocabulary(model, tokenizer, adapter, texts, targets, keep), before)

@@ -36,7 +36,7 @@ class Finding:
     """
 
     check: Check
-    verdict: Outcome
+    outcome: Outcome
     why: str
     seconds: float
 
@@ -92,5 +92,5 @@ def _made(check: Check, specimen: ModelUnderTest) -> Finding:
         wrong = outcome(check, specimen)
     except Skip as reason:
         return skipped(check, str(reason))
-    verdict = Outcome.OK if wrong is None else Outcome.FAILED
-    return Finding(check, verdict, wrong or "", time.perf_counter() - start)
+    found = Outcome.OK if wrong is None else Outcome.FAILED
+    return Finding(check, found, wrong or "", time.perf_counter() - start)

@@ -29,7 +29,7 @@ def test_equal_layers_share_a_row(prunekit, t5_directory):
     layer = sum(p.numel() for name, p in model.decoder.block[1].named_parameters())
     assert cells(result, "decoder.layers")[:3] == ["3", f"{layer}", f"{3 * layer}"]
     assert cells(result, "vocabulary")[:3] == ["32", "16", f"{32 * 16}"]
-    assert "left whole" not in result.stdout
+    assert "kept whole" not in result.stdout
     assert (
         "tied to shared.weight: encoder.embed_tokens.weight, decoder.embed_tokens.weight, lm_head.weight"
         in result.stdout
@@ -83,7 +83,7 @@ def test_the_graph_is_exported_beside_the_table(prunekit, t5_directory, tmp_path
     written = file.read_text()
     graph = nx.parse_graphml(written) if suffix == "graphml" else nx.node_link_graph(json.loads(written), edges="edges")
     assert graph.nodes["shared.weight[0]"] == {"size": 32, "group": "vocabulary", "part": "embedding"}
-    assert f"{len(graph)} dimensions of parameters, {len(graph.edges)} couplings" in result.stderr
+    assert f"{len(graph)} parameter dimensions, {len(graph.edges)} couplings" in result.stderr
 
 
 @pytest.mark.parametrize(

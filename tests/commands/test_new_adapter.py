@@ -72,14 +72,14 @@ def test_the_draft_of_a_regular_type_passes_unedited(suite_of, model_type):
         assert specimen.graph.groups == ours.groups
 
 
-def test_what_is_found_is_told_and_checked_at_once(prunekit, tmp_path):
+def test_the_draft_is_described_and_checked_at_once(prunekit, tmp_path):
     result = prunekit("new-adapter", "bart", "--output", tmp_path / "new")
     assert result.exit_code == 0, result.stderr
     said = result.stdout
     assert "encoder  model.encoder.layers, counted by encoder_layers: self-attention self_attn.q_proj" in said
     assert "cross-attention encoder_attn.q_proj, feed-forward fc1" in said
     assert "model.shared = model.encoder.embed_tokens = model.decoder.embed_tokens = lm_head" in said
-    assert "nothing that could be told." in said
+    assert "nothing that tracing shows." in said
     assert 'bart = "bart"' in said
     assert f"{len(CHECKS)} checks hold, 0 fail" in said
     assert "There is an adapter for bart already" in result.stderr

@@ -151,5 +151,5 @@ def test_a_target_that_cannot_be_is_refused(keys, flags, sentence):
 def test_a_workload_without_a_target_is_refused(keys, tmp_path):
     result = called("run", "--workload", WORK, *keys)
     assert result.exit_code == 1
-    assert "--target-speedup is about" in " ".join(result.output.split())
+    assert "--workload belongs to --target-speedup" in " ".join(result.output.split())
     assert not (tmp_path / "run").exists()

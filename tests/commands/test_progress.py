@@ -5,7 +5,7 @@ import io
 import pytest
 
 from prunekit.commands import progress
-from prunekit.commands.progress import Display, figures_in_words
+from prunekit.commands.progress import Display, figures_text
 
 
 @pytest.fixture
@@ -43,4 +43,4 @@ def test_a_bar_per_stage_in_a_terminal(shown, monkeypatch):
 
 def test_figures_that_tell_nothing_are_left_out():
     figures = {"loss": 0.4321, "learning_rate": 1e-3, "epoch": 0.1, "encoder_sparsity": 0.25, "train_runtime": 3.0}
-    assert figures_in_words(figures) == "loss 0.432  encoder_sparsity 0.250"
+    assert figures_text(figures) == "loss 0.432  encoder_sparsity 0.250"

@@ -145,7 +145,7 @@ def test_layers_that_differ_stand_apart_under_both_numbers(tree, t5_directory, t
     checkpoint.save(model, tmp_path / "pruned")
     lines = tree(tmp_path / "pruned")
     encoder = below(lines, "encoder: ")
-    assert (3, "ffn: nothing is left") in below(encoder, "layer 0: encoder.block.0, ")
+    assert (3, "ffn: all units removed") in below(encoder, "layer 0: encoder.block.0, ")
     assert (3, "self.heads: 1 unit of 256 parameters") in below(encoder, "layer 1: encoder.block.1, ")
     assert below(lines, "decoder: ")[0][1].startswith("layers 0, 2: decoder.block.0-1, ")
 

@@ -17,8 +17,6 @@ LONG = {
     "prunekit/learn/bench.py",
     "prunekit/commands/compare.py compare",
     "prunekit/commands/export.py export",
-    "prunekit/commands/run.py run",
-    "prunekit/commands/vocabulary.py vocabulary",
     "prunekit/learn/bench.py fit",
 }
 """Files and functions that are still too long. The list may only shrink: one that is gone fails."""

@@ -150,7 +150,7 @@ def test_the_command_writes_a_model_that_needs_no_prunekit(directory, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("corpus", "message"), [(None, "cannot be read as UTF-8 text"), ("\n", "holds no text"), (b"\xff\xfe", "UTF-8")]
+    ("corpus", "message"), [(None, "cannot be read as UTF-8 text"), ("\n", "contains no text"), (b"\xff\xfe", "UTF-8")]
 )
 def test_a_corpus_that_is_none_gets_one_sentence(t5_directory, tmp_path, corpus, message):
     path = tmp_path / "corpus.txt"
