@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, task_table
     from prunekit.errors import PrunekitError
     from prunekit.export.onnx_model import from_onnx
-    from prunekit.find.adapter import Adapter, FirstOwned, SharedInput, Stack, ffn, heads
+    from prunekit.find.adapter import Adapter, FirstOwned, Root, SharedInput, Stack, ffn, heads
     from prunekit.find.graph import DependencyGraph, discover
     from prunekit.find.groups import Kind, PruningGroup
     from prunekit.find.plan import PruningPlan
@@ -36,7 +36,7 @@ _ROOMS = {
     "prunekit.data.metrics.metric": ("Metric", "SummedMetric"),
     "prunekit.data.tasks": ("FileTaskPlugin", "Task", "TaskPlugin", "task_table"),
     "prunekit.errors": ("PrunekitError",),
-    "prunekit.find.adapter": ("Adapter", "FirstOwned", "SharedInput", "Stack", "ffn", "heads"),
+    "prunekit.find.adapter": ("Adapter", "FirstOwned", "Root", "SharedInput", "Stack", "ffn", "heads"),
     "prunekit.find.graph": ("DependencyGraph", "discover"),
     "prunekit.find.groups": ("Kind", "PruningGroup"),
     "prunekit.find.plan": ("PruningPlan",),
@@ -75,6 +75,7 @@ __all__ = [
     "PruningPlan",
     "Recipe",
     "Report",
+    "Root",
     "SharedInput",
     "SparsitySchedule",
     "Stack",

@@ -1,6 +1,12 @@
 """Encoder-decoders put together from two models of other families: bert2bert."""
 
-from prunekit import Adapter, Stack, ffn, heads, hookimpl
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+from transformers import PretrainedConfig
+
+from prunekit import Adapter, Root, Stack, ffn, heads, hookimpl
 
 BERT_SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
 OWN, CROSS = (heads(f"{name}.self.query", count="num_attention_heads") for name in ("attention", "crossattention"))
@@ -10,17 +16,17 @@ CHANNELS = ffn("intermediate.dense")
 class EncoderDecoder(Adapter):
     """bert2bert: a config for each half, and a projection between the two where they differ in width."""
 
-    model_types = ("encoder-decoder",)
+    model_types: ClassVar[tuple[str, ...]] = ("encoder-decoder",)
     unused = ("encoder.pooler",)
     skeleton_sizes = {}
-    encoder_sizes = BERT_SIZES
-    decoder_sizes = {**BERT_SIZES, "vocab_size": 24}
+    encoder_sizes: ClassVar[Mapping[str, int]] = BERT_SIZES
+    decoder_sizes: ClassVar[Mapping[str, int]] = {**BERT_SIZES, "vocab_size": 24}
 
-    def head_size(self, config, stack):
+    def head_size(self, config: PretrainedConfig, stack: str) -> int:
         own = getattr(config, stack)
-        return own.hidden_size // own.num_attention_heads
+        return int(own.hidden_size // own.num_attention_heads)
 
-    def skeleton(self, config):
+    def skeleton(self, config: PretrainedConfig) -> PretrainedConfig:
         small = super().skeleton(config)
         for half, sizes in (("encoder", self.encoder_sizes), ("decoder", self.decoder_sizes)):
             for key, value in sizes.items():
@@ -29,19 +35,19 @@ class EncoderDecoder(Adapter):
             small.decoder.hidden_size = 24
         return small
 
-    def encoder_inputs(self, config, rows):
+    def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
         return super().encoder_inputs(config.encoder, rows)
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         return (
             self.stack("encoder", "encoder.encoder.layer", OWN, CHANNELS),
             self.stack("decoder", "decoder.bert.encoder.layer", OWN, CROSS, CHANNELS),
         )
 
-    def stack(self, name, path, *roots, depth="num_hidden_layers"):
+    def stack(self, name: str, path: str, *roots: Root, depth: str = "num_hidden_layers") -> Stack:
         return Stack(name, path, *roots, depth=(f"{name}.{depth}",), owner=name)
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return EncoderDecoder

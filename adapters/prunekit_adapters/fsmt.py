@@ -1,23 +1,25 @@
 """FSMT, fairseq's translation models."""
 
-from prunekit import hookimpl
+from transformers import PretrainedConfig
+
+from prunekit import Adapter, hookimpl
 
 from .bart import Bart
 
 
 class Fsmt(Bart):
-    """FSMT: an attention's output is as wide as its input, so heads and hidden dimensions stay whole.
+    """FSMT: an attention's output is as wide as its input, so heads and hidden dimensions are not pruned.
 
-    So do its tokens: what it says to be its output projection is the table of its decoder.
+    Nor is the vocabulary: `get_output_embeddings` returns the decoder's table, not a projection.
     """
 
     model_types = ("fsmt",)
     skeleton_sizes = {**Bart.skeleton_sizes, "src_vocab_size": 24, "tgt_vocab_size": 24}
 
-    def whole(self, config):
+    def whole(self, config: PretrainedConfig) -> tuple[str, ...]:
         return ("*.heads", "*hidden", "vocabulary")
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return Fsmt

@@ -1,6 +1,6 @@
 """mT5: a gated T5 with a large vocabulary."""
 
-from prunekit import hookimpl
+from prunekit import Adapter, hookimpl
 
 from .t5 import T5
 
@@ -12,5 +12,5 @@ class MT5(T5):
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return MT5

@@ -1,6 +1,8 @@
 """MVP: a BART whose attentions know the width of all their heads together."""
 
-from prunekit import Stack, ffn, heads, hookimpl
+from transformers import PretrainedConfig
+
+from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
 from .bart import Bart
 
@@ -10,7 +12,7 @@ class Mvp(Bart):
 
     model_types = ("mvp",)
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         own, cross = (heads(f"{name}.q_proj", width="embed_dim") for name in ("self_attn", "encoder_attn"))
         return (
             Stack("encoder", "model.encoder.layers", own, ffn("fc1")),
@@ -19,5 +21,5 @@ class Mvp(Bart):
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return Mvp

@@ -1,10 +1,12 @@
 """ProphetNet and XLM-ProphetNet's structure: a decoder that predicts several tokens ahead."""
 
+from transformers import PretrainedConfig
+
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
 
 class ProphetNet(Adapter):
-    """ProphetNet: masks are sized by the config's heads, so heads and hidden dimensions stay whole."""
+    """ProphetNet: masks are sized by the config's heads, so heads and hidden dimensions are not pruned."""
 
     model_types = ("prophetnet",)
     gathers = ("encoder.word_embeddings",)
@@ -21,13 +23,13 @@ class ProphetNet(Adapter):
         "relative_max_distance": 12,
     }
 
-    def whole(self, config):
+    def whole(self, config: PretrainedConfig) -> tuple[str, ...]:
         return ("*.heads", "*hidden")
 
-    def head_size(self, config, stack):
-        return config.hidden_size // getattr(config, f"num_{stack}_attention_heads")
+    def head_size(self, config: PretrainedConfig, stack: str) -> int:
+        return int(config.hidden_size // getattr(config, f"num_{stack}_attention_heads"))
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         own, cross = (heads(f"{name}.query_proj", count="num_attn_heads") for name in ("self_attn", "cross_attn"))
         channels = ffn("feed_forward.intermediate")
         return (
@@ -37,5 +39,5 @@ class ProphetNet(Adapter):
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return ProphetNet

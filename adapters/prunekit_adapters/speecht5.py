@@ -1,14 +1,15 @@
 """SpeechT5, speech to text: post-norm layers between a wav2vec2 front end and a text head."""
 
-from transformers import AutoModelForSpeechSeq2Seq
+from torch import Tensor
+from transformers import AutoModelForSpeechSeq2Seq, PretrainedConfig
 
 from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
-from .noise import sounds
+from .random_inputs import random_audio
 
 
 class SpeechT5(Adapter):
-    """SpeechT5: the front end convolves over groups of hidden dimensions, so the encoder's stay whole."""
+    """SpeechT5: the front end convolves over groups of hidden dimensions, so the encoder's are not pruned."""
 
     auto_class = AutoModelForSpeechSeq2Seq
     model_types = ("speecht5",)
@@ -25,27 +26,28 @@ class SpeechT5(Adapter):
         "num_conv_pos_embedding_groups": 2,
     }
 
-    def whole(self, config):
+    def whole(self, config: PretrainedConfig) -> tuple[str, ...]:
         return ("encoder.hidden",)
 
-    def head_size(self, config, stack):
-        return config.hidden_size // getattr(config, f"{stack}_attention_heads")
+    def head_size(self, config: PretrainedConfig, stack: str) -> int:
+        return int(config.hidden_size // getattr(config, f"{stack}_attention_heads"))
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         matrix = ffn("feed_forward.intermediate_dense")
         inner, own, cross = (
             heads(f"{name}.q_proj", width="embed_dim") for name in ("attention", "self_attn", "encoder_attn")
         )
-        encoder, decoder = "speecht5.encoder", "speecht5.decoder"
+        encoder = "speecht5.encoder"
+        decoder = "speecht5.decoder"
         return (
             Stack("encoder", f"{encoder}.wrapped_encoder.layers", inner, matrix, owner=encoder),
             Stack("decoder", f"{decoder}.wrapped_decoder.layers", own, cross, matrix, owner=decoder),
         )
 
-    def encoder_inputs(self, config, rows):
-        return sounds(rows)
+    def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
+        return random_audio(rows)
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return SpeechT5

@@ -1,6 +1,11 @@
 """T5Gemma: two Gemma 2 stacks with a config each; several query heads share one key and value head."""
 
-from prunekit import Adapter, Stack, ffn, heads, hookimpl
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import PretrainedConfig, PreTrainedModel
+
+from prunekit import Adapter, Root, Stack, ffn, heads, hookimpl
 
 SIZES = {
     "hidden_size": 16,
@@ -22,26 +27,26 @@ class T5Gemma(Adapter):
         "decoder.cross_attention_hidden_size": 16,
     }
 
-    def head_size(self, config, stack):
+    def head_size(self, config: PretrainedConfig, stack: str) -> int:
         own = getattr(config, stack)
-        return own.head_dim * own.num_attention_heads // own.num_key_value_heads
+        return int(own.head_dim * own.num_attention_heads // own.num_key_value_heads)
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         own, cross = (
             heads(f"{name}.q_proj", count="config.num_key_value_heads") for name in ("self_attn", "cross_attn")
         )
         matrix = ffn("mlp.gate_proj")
 
-        def stack(name, *roots):
-            depth, each = (f"{name}.num_hidden_layers",), (f"{name}.layer_types",)
-            return Stack(name, f"model.{name}.layers", *roots, depth=depth, each=each)
+        def stack(name: str, *roots: Root) -> Stack:
+            depth = (f"{name}.num_hidden_layers",)
+            return Stack(name, f"model.{name}.layers", *roots, depth=depth, each=(f"{name}.layer_types",))
 
         return stack("encoder", own, matrix), stack("decoder", own, cross, matrix)
 
-    def ctranslate2(self, model, loaders):
-        return None  # its loader takes all layers for alike, and knows no soft capping
+    def ctranslate2(self, model: PreTrainedModel, loaders: Mapping[str, Any]) -> Any:
+        return None  # its loader assumes that all layers are alike, and knows no soft capping
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return T5Gemma

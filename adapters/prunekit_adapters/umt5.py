@@ -1,6 +1,8 @@
 """UMT5: a T5 whose every self-attention has a position bias of its own."""
 
-from prunekit import Stack, heads, hookimpl
+from transformers import PretrainedConfig
+
+from prunekit import Adapter, Stack, heads, hookimpl
 
 from .t5 import T5
 
@@ -11,7 +13,7 @@ class UMT5(T5):
     model_types = ("umt5",)
     cuts = ()
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         own, cross = (heads(f"layer.{name}.q", count="n_heads") for name in ("0.SelfAttention", "1.EncDecAttention"))
         encoder, decoder = super().stacks(config)
         return (
@@ -23,5 +25,5 @@ class UMT5(T5):
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return UMT5

@@ -1,15 +1,16 @@
 """Encoder-decoders that read images: a ViT or DeiT before a TrOCR decoder."""
 
-from transformers import VisionEncoderDecoderModel
+from torch import Tensor
+from transformers import PretrainedConfig, VisionEncoderDecoderModel
 
-from prunekit import ffn, heads, hookimpl
+from prunekit import Adapter, Stack, ffn, heads, hookimpl
 
 from .encoder_decoder import BERT_SIZES, EncoderDecoder
-from .noise import noise
+from .random_inputs import random_features
 
 
 class VisionEncoderDecoder(EncoderDecoder):
-    """TrOCR: its attentions are as wide as their input, so the decoder's heads and hidden dimensions stay whole."""
+    """TrOCR: its attentions are as wide as their input, so the decoder's heads and hidden dimensions are not pruned."""
 
     auto_class = VisionEncoderDecoderModel
     model_types = ("vision-encoder-decoder",)
@@ -22,20 +23,22 @@ class VisionEncoderDecoder(EncoderDecoder):
         "vocab_size": 24,
     }
 
-    def whole(self, config):
+    def whole(self, config: PretrainedConfig) -> tuple[str, ...]:
         return ("decoder.*.heads", "decoder.hidden")
 
-    def head_size(self, config, stack):
+    def head_size(self, config: PretrainedConfig, stack: str) -> int:
         own = getattr(config, stack)
-        return own.hidden_size // (own.decoder_attention_heads if stack == "decoder" else own.num_attention_heads)
+        count = own.decoder_attention_heads if stack == "decoder" else own.num_attention_heads
+        return int(own.hidden_size // count)
 
-    def encoder_inputs(self, config, rows):
+    def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
         own = config.encoder
-        return {"pixel_values": noise(rows, own.num_channels, own.image_size, own.image_size)}
+        return {"pixel_values": random_features(rows, own.num_channels, own.image_size, own.image_size)}
 
-    def stacks(self, config):
+    def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         inner = heads("attention.q_proj", count="num_attention_heads")
-        own, cross = heads("self_attn.q_proj"), heads("encoder_attn.q_proj")
+        own = heads("self_attn.q_proj")
+        cross = heads("encoder_attn.q_proj")
         return (
             self.stack("encoder", "encoder.layers", inner, ffn("mlp.fc1")),
             self.stack("decoder", "decoder.model.decoder.layers", own, cross, ffn("fc1"), depth="decoder_layers"),
@@ -43,5 +46,5 @@ class VisionEncoderDecoder(EncoderDecoder):
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return VisionEncoderDecoder

@@ -1,11 +1,12 @@
 """Whisper: BART's layers, pre-norm, behind two convolutions over mel frames."""
 
-from transformers import AutoModelForSpeechSeq2Seq
+from torch import Tensor
+from transformers import AutoModelForSpeechSeq2Seq, PretrainedConfig
 
-from prunekit import hookimpl
+from prunekit import Adapter, hookimpl
 
 from .bart import Bart
-from .noise import noise
+from .random_inputs import random_features
 
 
 class Whisper(Bart):
@@ -15,10 +16,10 @@ class Whisper(Bart):
     model_types = ("whisper",)
     skeleton_sizes = {**Bart.skeleton_sizes, "max_source_positions": 4, "max_target_positions": 16, "num_mel_bins": 5}
 
-    def encoder_inputs(self, config, rows):
-        return {"input_features": noise(rows, config.num_mel_bins, 2 * config.max_source_positions)}
+    def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
+        return {"input_features": random_features(rows, config.num_mel_bins, 2 * config.max_source_positions)}
 
 
 @hookimpl
-def prunekit_adapter():
+def prunekit_adapter() -> type[Adapter]:
     return Whisper

@@ -154,7 +154,7 @@ class Adapter:
     for timestamps: a cut model lists those that are left, by their new numbers."""
     biases: ClassVar[tuple[str, ...]] = ("final_logits_bias",)
     """Buffers with one constant per token that are added to the logits."""
-    skeleton_sizes: ClassVar[Mapping[str, int]] = {
+    skeleton_sizes: ClassVar[Mapping[str, Any]] = {
         "d_model": 16,
         "encoder_layers": 2,
         "decoder_layers": 2,
