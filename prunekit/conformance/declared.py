@@ -13,7 +13,7 @@ from prunekit.find.adapter import FirstOwned, Root, Stack
 from prunekit.find.config_keys import get_key
 from prunekit.find.groups import Kind, PruningGroup, groups_by_role
 from prunekit.find.trace import Node
-from prunekit.find.validation import first_only, module_place
+from prunekit.find.validation import first_only, layer_of
 
 STACKS = {"encoder", "decoder"}
 
@@ -114,7 +114,7 @@ def streams_hang_on_tables(specimen: ModelUnderTest) -> None:
 
 def _layered(part: set[Node], stacks: tuple[Stack, ...]) -> bool:
     """Whether any of the parameters lies in a layer of these stacks."""
-    return any(module_place(name, stacks) is not None for name, _ in part)
+    return any(layer_of(name, stacks) is not None for name, _ in part)
 
 
 @register("parts", "name the module that holds all of the stack as its `owner`")

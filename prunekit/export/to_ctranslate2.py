@@ -25,7 +25,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import Kind, PruningGroup, Role
 from prunekit.find.plan import PruningPlan, groups_after
-from prunekit.find.trace import inputs_of
+from prunekit.find.trace import example_inputs
 
 Heads = Mapping[str, tuple[int, ...]]
 """The heads of each attention of the live model, by their numbers in the dense one, those of zeros among them."""
@@ -55,7 +55,7 @@ def export_ctranslate2(
     _scale_queries(spec)
     _biases(spec, live, heads)
     if hasattr(spec.decoder, "scale_outputs"):
-        spec.decoder.scale_outputs = _scale(model, inputs_of(adapter, even))
+        spec.decoder.scale_outputs = _scale(model, example_inputs(adapter, even))
     loader.set_config(spec.config, even, tokenizer)
     _align(spec.config, live, heads)
     vocabulary = _words(loader.get_vocabulary(even, tokenizer), len(spec.decoder.embeddings.weight), tokenizer)

@@ -103,9 +103,7 @@ def onnx_library() -> Any:
 def _eager(model: Any) -> Any:
     """A copy in float32 whose attention is written out in plain operations."""
     copied = copy.deepcopy(model).float().eval()
-    for module in copied.modules():
-        if hasattr(module, "config"):
-            module.config._attn_implementation = "eager"
+    copied.set_attn_implementation("eager")
     return copied
 
 

@@ -1,4 +1,4 @@
-"""What an architecture tells the engine: its stacks, and the modules that are roots of heads and FFN channels."""
+"""Adapters: what an architecture declares, its stacks and the modules that are roots of heads and FFN channels."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,10 @@ from prunekit.find.groups import Kind, Role
 class SharedInput:
     """A tensor with one slice per head that one layer makes and hands on to the next ones, as T5 does with its bias.
 
-    `argument` is the attention's keyword, `result` the place of the tensor in its outputs, `maker` the method that
-    computes it in the layer that starts without, `dim` the dimension that counts the heads. After a cut every layer
+    `argument` is the attention's keyword, `result` the position of the tensor in its outputs, `maker` the method that
+    computes it in the layer that starts without one, `dim` the dimension that counts the heads. After a cut every layer
     takes the slices of its own heads and hands on the whole.
+    Example: ``SharedInput("position_bias", result=1, maker="compute_bias", dim=1)``.
     """
 
     argument: str
@@ -34,7 +35,8 @@ class SharedInput:
 class Root:
     """The module, relative to a layer, whose output rows are the units: a query projection, an FFN's first matrix.
 
-    Its stack sets the `role`: the first attention of a layer is the self-attention, the second one the cross-attention.
+    Example: ``heads("self_attn.q_proj")`` of a BART with 16 heads of size 64 has 1024 rows. Its stack sets the `role`:
+    the first attention of a layer is the self-attention, the second one the cross-attention.
     """
 
     module: str
@@ -77,7 +79,10 @@ def ffn(module: str) -> Root:
 
 @dataclass(frozen=True)
 class FirstOwned:
-    """Submodules that only the first layer of a stack has, with the flag that says so; they move to the new first."""
+    """Submodules that only the first layer of a stack has, with the flag that says so; they move to the new first.
+
+    Example: ``FirstOwned("layer.0.SelfAttention", ("relative_attention_bias",), "has_relative_attention_bias")``.
+    """
 
     module: str
     names: tuple[str, ...]
@@ -134,7 +139,17 @@ class Adapter:
     """An architecture, declared. Subclasses state `stacks`; the rest has defaults for BART-like models.
 
     The traced couplings are the proof: a root that the trace contradicts, or a traced group that no root claims, is an
-    error that names both.
+    error that names both. When the engine reads which declaration::
+
+        trace     skeleton_sizes, skeleton     the small model that is traced, and built by `auto_class`, `fresh`
+                  encoder_inputs, cuts         what it is traced with, and which couplings are not followed
+        check     stacks (heads, ffn), keep    each root owns one traced group; what no root claims is listed in `keep`
+        group     head_size, whole             how many units a group has, and which groups no plan may cut
+                  gathers, embeddings          which stack may be narrower than its table; what counts as embedding
+        cut       FirstOwned, SharedInput      what moves to a new first layer; what layers share head by head
+                  unused, alignment, biases    what does not run; lists of heads; constants per token
+                  Stack.depth, own_depth, each the config's layer counts and lists
+        export    ctranslate2                  the loader that reads the cut model
     """
 
     auto_class: ClassVar[Any] = AutoModelForSeq2SeqLM
@@ -190,7 +205,6 @@ class Adapter:
         for token in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
             if isinstance(getattr(small, token, None), int):
                 setattr(small, token, min(getattr(small, token), 2))
-        small._attn_implementation = "eager"
         return small
 
     def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
@@ -210,7 +224,7 @@ class Adapter:
 
     def fresh(self, config: PretrainedConfig) -> PreTrainedModel:
         """A new model of this config: by the Auto class, or by a model class where no Auto class knows the type."""
-        make = getattr(self.auto_class, "from_config", None) or self.auto_class._from_config
+        make = getattr(self.auto_class, "from_config", self.auto_class)
         model: PreTrainedModel = make(config)
         return model
 

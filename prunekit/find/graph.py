@@ -1,9 +1,8 @@
-"""The dependency graph: what tracing saw, weight ties and the adapter's declarations, checked against each other."""
+"""The dependency graph: traced couplings, weight ties and the adapter's declarations, checked against each other."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from typing import Any
 
 import networkx as nx
 import torch
@@ -16,8 +15,8 @@ from prunekit.find.groups import Kind, PruningGroup, width_groups
 from prunekit.find.hidden_groups import slices_of, stream_groups
 from prunekit.find.plan import PruningPlan, current_name, groups_after
 from prunekit.find.size import Size
-from prunekit.find.trace import Node, trace
-from prunekit.find.validation import AdapterError, Component, all_roots, check_claims, check_paths, module_place
+from prunekit.find.trace import Node, build_skeleton, trace
+from prunekit.find.validation import AdapterError, Component, all_roots, check_claims, check_paths, layer_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class DependencyGraph:
         return Size({name: shape for name, shape in self.shapes.items() if self.parts[name] in parts}, self.groups)
 
     def prunable_size(self, stack: str) -> Size:
-        """What heads and FFN channels that may be cut own in one stack: NASH's denominator of encoder sparsity."""
+        """The size of what prunable heads and FFN channels own in one stack: NASH's denominator of encoder sparsity."""
         names = set().union(*(group.parameters() for group in width_groups(self.groups, stack)))
         return Size({name: shape for name, shape in self.shapes.items() if name in names}, self.groups)
 
@@ -79,13 +78,11 @@ def discover(adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel 
     `model`, where there is one, decides which weights are tied. Raises `AdapterError` where declaration and trace
     disagree. The cost hardly depends on the model, because only a two-layer skeleton is traced.
     """
-    small_config = adapter.skeleton(config)
-    live: Any = adapter.build(small_config, device="cpu")
-    small: PreTrainedModel = live.float()  # whatever precision the config asks for
+    small = build_skeleton(adapter, config)
     stacks = adapter.stacks(config)
     check_paths(adapter, stacks, small)
     traced = trace(adapter, small)
-    check_claims(adapter, adapter.stacks(small_config), small, traced.components)
+    check_claims(adapter, adapter.stacks(small.config), small, traced.components)
     shapes, ties = _parameters(model if model is not None else adapter.build(config))
     depths = {stack.name: int(get_key(config, stack.depth[0])) for stack in stacks}
     components = [c for component in traced.components for c in _extended(component, stacks, depths)]
@@ -121,14 +118,15 @@ def _extended(component: Component, stacks: Sequence[Stack], depths: Mapping[str
     """
 
     def copies(parameter: str) -> list[str]:
-        if (at := module_place(parameter, stacks)) is None:
+        found = layer_of(parameter, stacks)
+        if found is None:
             return [parameter]
-        stack, layer = at
+        stack, layer = found
         rest = parameter[len(f"{stack.path}.{layer}.") :]
         return [f"{stack.path}.{n}.{rest}" for n in range(depths[stack.name]) if min(n, 1) == layer]
 
     nodes = [[(name, dim) for name in copies(parameter)] for parameter, dim in sorted(component)]
-    places = {module_place(parameter, stacks) for parameter, _ in component}
+    places = {layer_of(parameter, stacks) for parameter, _ in component}
     if len(places) == 1 and None not in places:
         return [frozenset(layer) for layer in zip(*nodes, strict=True)]
     return [frozenset(node for group in nodes for node in group)]
@@ -201,7 +199,7 @@ def _layers(stack: Stack, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> 
 
 
 def _part(name: str, stacks: Sequence[Stack], embeddings: set[str]) -> str:
-    """Where a parameter counts: ``embedding``, the stack it belongs to, or ``head`` for what is left."""
+    """Where a parameter counts: ``embedding``, the stack it belongs to, or ``head`` for all others."""
     if name in embeddings:
         return "embedding"
     return next((stack.name for stack in stacks if name.startswith(f"{stack.owner}.")), "head")

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.groups import Kind, PruningGroup, Slice
 from prunekit.find.trace import Constant, Node
-from prunekit.find.validation import AdapterError, Component, module_place
+from prunekit.find.validation import AdapterError, Component, layer_of
 
 
 def stream_groups(
@@ -23,29 +23,89 @@ def stream_groups(
     constants: Sequence[Constant],
     ties: Mapping[str, str],
 ) -> Iterator[PruningGroup]:
-    """What runs through the whole model: the hidden dimensions of the residual stream, and the vocabulary."""
+    """The vocabulary, then the hidden dimensions of every residual stream and of the stacks that may be narrower.
+
+    `graph` holds the couplings of the whole model, `components` those that were traced, without ties; `small` is the
+    skeleton that they were traced on.
+    """
     yield from _vocabulary(graph, small, ties)
+    for component in crossing_components(graph, stacks, ties):
+        outer = hidden_group(component, graph, stacks, ties)
+        inner = list(_inner_groups(outer, component, graph, adapter, stacks, components, ties))
+        for group in (_without(outer, inner), *inner):
+            yield attach_constants(group, small, stacks, constants)
+
+
+def crossing_components(
+    graph: "nx.Graph[Node]", stacks: Sequence[Stack], ties: Mapping[str, str]
+) -> Iterator[set[Node]]:
+    """The connected parts of the couplings that reach into a stack and lie in more places than one of its layers."""
     for component in nx.connected_components(graph):
-        crossing = {at[0].name for name, _ in component if (at := module_place(name, stacks)) is not None}
-        if crossing and len({module_place(name, stacks) for name, _ in component if name not in ties}) > 1:
-            hidden = _stream("hidden", "", component, graph, ties)
-            readers = [stack for stack in stacks if _reads(stack, hidden)]
-            if len(readers) == 1:
-                hidden = replace(hidden, name=f"{readers[0].name}.hidden", stack=readers[0].name)
-            elif not readers:  # what lies between two stacks of different widths
-                yield replace(hidden, name="bridge", prunable=False)
-                continue
-            inner = [
-                replace(_stream(f"{name}.hidden", name, part, graph, ties), within=hidden.name, lookups=lookups)
-                for name, part, lookups in _gathered(adapter, stacks, component, components, ties)
-            ]
-            apart = {(piece.parameter, piece.dim) for group in inner for piece in group.slices}
-            outside = tuple(piece for piece in hidden.slices if (piece.parameter, piece.dim) not in apart)
-            for group in (replace(hidden, slices=outside), *inner):
-                width = _skeleton_width(small, group)
-                owners = tuple(f"{stack.owner}." for stack in stacks if _reads(stack, group))
-                beside = (c.path for c in constants if c.width == width and c.path.startswith(owners))
-                yield replace(group, constants=tuple(beside))
+        inside = {layer_of(name, stacks) for name, _ in component} - {None}
+        places = {layer_of(name, stacks) for name, _ in component if name not in ties}
+        if inside and len(places) > 1:
+            yield component
+
+
+def hidden_group(
+    component: Iterable[Node], graph: "nx.Graph[Node]", stacks: Sequence[Stack], ties: Mapping[str, str]
+) -> PruningGroup:
+    """The dimensions of one residual stream: ``hidden`` of both stacks, or ``encoder.hidden`` of a stack of its own.
+
+    What lies between two stacks of different widths and runs through neither is the ``bridge``, which stays whole.
+    """
+    group = _stream("hidden", "", component, graph, ties)
+    readers = [stack for stack in stacks if _reads(stack, group)]
+    if not readers:
+        return replace(group, name="bridge", prunable=False)
+    if len(readers) == 1:
+        return replace(group, name=f"{readers[0].name}.hidden", stack=readers[0].name)
+    return group
+
+
+def _inner_groups(
+    outer: PruningGroup,
+    component: set[Node],
+    graph: "nx.Graph[Node]",
+    adapter: Adapter,
+    stacks: Sequence[Stack],
+    components: Iterable[Component],
+    ties: Mapping[str, str],
+) -> Iterator[PruningGroup]:
+    """The dimensions of stacks that hang on the rest of a stream by a tied table alone, which they may gather from."""
+    for part in components if outer.prunable else ():
+        lookups = _gathering_lookups(part, adapter, ties)
+        if lookups and part < component:
+            stack = next(stack.name for stack in stacks if lookups[0].startswith(f"{stack.owner}."))
+            group = _stream(f"{stack}.hidden", stack, part, graph, ties)
+            yield replace(group, within=outer.name, lookups=lookups)
+
+
+def _gathering_lookups(part: Component, adapter: Adapter, ties: Mapping[str, str]) -> tuple[str, ...]:
+    """The embeddings among some nodes that share another's table and of which the adapter allows to gather columns."""
+    names = (name.removesuffix(".weight") for name, dim in sorted(part) if dim == 1 and name in ties)
+    return tuple(name for name in names if name.endswith(adapter.gathers))
+
+
+def _without(outer: PruningGroup, inner: Iterable[PruningGroup]) -> PruningGroup:
+    """A group without the slices that the groups within it have."""
+    apart = {(piece.parameter, piece.dim) for group in inner for piece in group.slices}
+    return replace(outer, slices=tuple(s for s in outer.slices if (s.parameter, s.dim) not in apart))
+
+
+def attach_constants(
+    group: PruningGroup, small: PreTrainedModel, stacks: Sequence[Stack], constants: Sequence[Constant]
+) -> PruningGroup:
+    """A group with the constants that are added to its stream: those of its width in the stacks that it runs through.
+
+    No gradient reaches them, so that tracing alone cannot tell where they are added.
+    """
+    owners = tuple(f"{stack.owner}." for stack in stacks if _reads(stack, group))
+    if not owners:
+        return group
+    width = _skeleton_width(small, group)
+    added = (c.path for c in constants if c.width == width and c.path.startswith(owners))
+    return replace(group, constants=tuple(added))
 
 
 def _vocabulary(graph: "nx.Graph[Node]", small: PreTrainedModel, ties: Mapping[str, str]) -> Iterator[PruningGroup]:
@@ -118,21 +178,3 @@ def slices_of(sizes: Mapping[Node, int], units: int, kind: Kind) -> tuple[Slice,
         Slice(name, dim, size // units if row else 1, 1 if row else size // units)
         for (name, dim), size in sorted(sizes.items())
     )
-
-
-def _gathered(
-    adapter: Adapter,
-    stacks: Sequence[Stack],
-    component: set[Node],
-    components: Iterable[Component],
-    ties: Mapping[str, str],
-) -> Iterator[tuple[str, Component, tuple[str, ...]]]:
-    """The parts of a component that hang on the rest by a tied table alone, at lookups that the adapter lets gather."""
-    for part in components:
-        lookups = tuple(
-            name.removesuffix(".weight")
-            for name, dim in sorted(part)
-            if dim == 1 and name in ties and name.removesuffix(".weight").endswith(adapter.gathers)
-        )
-        if lookups and part < component:
-            yield next(s.name for s in stacks if lookups[0].startswith(f"{s.owner}.")), part, lookups

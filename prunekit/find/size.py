@@ -1,7 +1,7 @@
-"""How large a model is as a function of what is kept: one polynomial for counts, expectations and prices."""
+"""How large a model is as a function of what is kept: one polynomial for counts, expectations and costs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prunekit.find.groups import PruningGroup
@@ -16,37 +16,29 @@ class Size:
 
     A parameter's size is the product of its dimensions, where a dimension that a group divides counts
     ``span * sum(keep)``, times the keep-value of the layer it lies in. Groups that slice the same tensor therefore
-    multiply. 0/1 gives exact counts, probabilities give the expected size under independent gates, and `prices` per
+    multiply. 0/1 gives exact counts, probabilities give the expected size under independent gates, and `costs` per
     element turn the count into seconds or bytes.
 
-    Example: ``q.weight`` of shape [768, 768] with 12 heads, 9.5 of them expected to stay, counts 9.5 * 64 * 768.
+    Example: ``q.weight`` of shape [768, 768] with 12 heads, 9.5 of them expected to be kept, counts 9.5 * 64 * 768.
     """
 
     def __init__(
         self,
         shapes: Mapping[str, tuple[int, ...]],
         groups: Iterable[PruningGroup],
-        prices: Mapping[str, float] | None = None,
+        costs: Mapping[str, float] | None = None,
     ):
         self.groups = {group.name: group for group in groups}
-        spans: dict[tuple[str, int], tuple[str, int]] = {}
-        layers: dict[str, Factor] = {}
-        for group in self.groups.values():
-            for piece in group.slices:
-                spans[piece.parameter, piece.dim] = (group.name, piece.width)
-            for position, names in enumerate(group.covers):
-                layers.update((name, (group.name, position)) for name in names)
         self.terms: Counter[tuple[Factor, ...]] = Counter()
+        divided = _divided_dimensions(self.groups.values())
+        layers = {name: factor for group in self.groups.values() for name, factor in _layer_factors(group)}
         for name, shape in shapes.items():
-            amount: Any = 1 if prices is None else prices[name]
+            amount: Any = 1 if costs is None else costs[name]
             factors = [layers[name]] if name in layers else []
             for dim, length in enumerate(shape):
-                if (name, dim) in spans:
-                    group_name, span = spans[name, dim]
-                    factors.append((group_name, -1))
-                    amount *= span
-                else:
-                    amount *= length
+                group_name, width = divided.get((name, dim), ("", length))
+                amount *= width
+                factors += [(group_name, -1)] if group_name else []
             self.terms[tuple(sorted(factors))] += amount
         self.names = {name for term in self.terms for name, _ in term}
 
@@ -89,11 +81,11 @@ class Size:
 
 def keep_values(groups: Iterable[PruningGroup], plan: PruningPlan) -> dict[str, list[int]]:
     """0/1 per unit for every group that `plan` names."""
-    return {
-        group.name: [int(unit in kept) for unit in group.ids]
-        for group in groups
-        if group.name in plan.kept and (kept := set(plan.of(group))) is not None
-    }
+    return {group.name: _zeros_and_ones(group, set(plan.of(group))) for group in groups if group.name in plan.kept}
+
+
+def _zeros_and_ones(group: PruningGroup, kept: set[int]) -> list[int]:
+    return [int(unit in kept) for unit in group.ids]
 
 
 def joint(group: PruningGroup, groups: Mapping[str, PruningGroup], keep: Mapping[str, Any]) -> Any:
@@ -101,7 +93,8 @@ def joint(group: PruningGroup, groups: Mapping[str, PruningGroup], keep: Mapping
 
     A sequence or tensor of one value per unit, as in `keep`; the units of the outer group are matched by number.
     """
-    own, outer = keep.get(group.name), keep.get(group.within)
+    own = keep.get(group.name)
+    outer = keep.get(group.within)
     if outer is not None and len(group) < len(groups[group.within]):
         at = groups[group.within].positions(group.ids)
         outer = outer[at] if hasattr(outer, "sum") else [outer[position] for position in at]
@@ -113,6 +106,17 @@ def joint(group: PruningGroup, groups: Mapping[str, PruningGroup], keep: Mapping
 def sparsity(size: Size, plan: PruningPlan) -> float:
     """The share of `size` that `plan` removes, 0 to 1; 0 where there was nothing."""
     return 1 - size.of(plan) / size.whole if size.whole else 0.0
+
+
+def _divided_dimensions(groups: Iterable[PruningGroup]) -> dict[tuple[str, int], tuple[str, int]]:
+    """The group that divides each dimension of a parameter, with how many indices a unit owns."""
+    return {(piece.parameter, piece.dim): (group.name, piece.width) for group in groups for piece in group.slices}
+
+
+def _layer_factors(group: PruningGroup) -> Iterator[tuple[str, Factor]]:
+    """Each parameter that lies in a layer of a group, with the factor that stands for the layer."""
+    for position, names in enumerate(group.covers):
+        yield from ((name, (group.name, position)) for name in names)
 
 
 class _Count(int):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 import torch_pruning as tp
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit._support.hooks import HookSet
 from prunekit._support.modes import evaluation_mode
@@ -56,16 +56,38 @@ def trace(adapter: Adapter, model: PreTrainedModel) -> Traced:
     return Traced(groups, tuple(dict.fromkeys(constants)))
 
 
+def build_skeleton(adapter: Adapter, config: PretrainedConfig) -> PreTrainedModel:
+    """The shallow, narrow model that is traced in place of the one that `config` describes: in float32, on the CPU.
+
+    Its attentions are written out in single operations, which a fused one would hide.
+    """
+    small: Any = adapter.build(adapter.skeleton(config), "cpu")
+    small.set_attn_implementation("eager")
+    skeleton: PreTrainedModel = small.float()  # whatever precision the config asks for
+    return skeleton
+
+
+PRIVATE = ("_detect_unwrapped_parameters", "_trace", "_build_dependency")
+"""Methods of torch-pruning's graph that it does not promise to keep; its versions from 1.6 on have them."""
+
+
 class _Couplings(tp.DependencyGraph):  # type: ignore[misc]  # a class without types
-    """torch-pruning's graph, of which only the edges are wanted.
+    """torch-pruning's graph, of which only the edges are used.
 
     Its own `build_dependency` goes on to map every index through every operation, which fails where parameters are
     concatenated.
     """
 
     def __init__(self, model: PreTrainedModel, inputs: dict[str, Any]):
+        missing = [name for name in PRIVATE if not hasattr(tp.DependencyGraph, name)]
+        if missing:
+            raise PrunekitError(
+                f"The installed torch-pruning has no DependencyGraph.{missing[0]}, by which models are traced; "
+                "install 'torch-pruning~=1.6.1'."
+            )
         super().__init__()
-        self.model, self.verbose = model, False
+        self.model = model
+        self.verbose = False
         self.ignored_params: list[nn.Parameter] = []
         self._module2name = {module: name for name, module in model.named_modules()}
         self._param_to_name, self.unwrapped_parameters = self._detect_unwrapped_parameters(None)
@@ -74,10 +96,11 @@ class _Couplings(tp.DependencyGraph):  # type: ignore[misc]  # a class without t
 
 
 def _groups(adapter: Adapter, model: PreTrainedModel) -> Iterator[frozenset[Node]]:
+    """Every set of parameter dimensions that must be cut together."""
     with torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.captureWarnings(False)
-        graph = _Couplings(model, inputs_of(adapter, model))
+        graph = _Couplings(model, example_inputs(adapter, model))
         names = {id(p): name for name, p in model.named_parameters()}
         modules = {id(m): name for name, m in model.named_modules()}
         seen: set[Any] = set()
@@ -115,7 +138,8 @@ def _triggered(node: Any, handler: Any) -> set[tuple[Any, Any]]:
 
     torch-pruning's own search maps indices on the way, and never ends where they are permuted, as rotary embeddings do.
     """
-    found, open_ends = {(node, handler)}, [(node, handler)]
+    found = {(node, handler)}
+    open_ends = [(node, handler)]
     while open_ends:
         node, handler = open_ends.pop()
         for dep in node.dependencies:
@@ -125,8 +149,8 @@ def _triggered(node: Any, handler: Any) -> set[tuple[Any, Any]]:
     return found
 
 
-def inputs_of(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
-    """One example for a forward pass of `model`, without a cache, which would hide couplings."""
+def example_inputs(adapter: Adapter, model: PreTrainedModel) -> dict[str, Any]:
+    """Inputs of one example for a forward pass of `model`, without a cache, which would hide couplings."""
     ids = torch.tensor([[3, 4, 5, 6]])
     return {**adapter.encoder_inputs(model.config, 1), "decoder_input_ids": ids, "use_cache": False}
 
@@ -135,12 +159,16 @@ def _nodes(target: Any, handler: Any, names: dict[int, str], modules: dict[int, 
     """The parameter dimensions behind one entry of a torch-pruning group; operations without parameters have none."""
     if isinstance(target, nn.Parameter):
         yield names[id(target)], target.dim() - 1
-    elif id(target) in modules and (weight := getattr(target, "weight", None)) is not None:
-        name = modules[id(target)]
-        inputs = handler.__name__ == "prune_in_channels"
-        if isinstance(target, nn.Embedding):
-            yield f"{name}.weight", 1
-        else:
-            yield f"{name}.weight", 1 if inputs and weight.dim() > 1 else 0
-            if getattr(target, "bias", None) is not None and (not inputs or weight.dim() == 1):
-                yield f"{name}.bias", 0
+    elif id(target) in modules and getattr(target, "weight", None) is not None:
+        yield from _module_nodes(target, modules[id(target)], inputs=handler.__name__ == "prune_in_channels")
+
+
+def _module_nodes(module: Any, name: str, inputs: bool) -> Iterator[Node]:
+    """The dimensions of a module's weight and bias that its `inputs`, or else its outputs, run along."""
+    if isinstance(module, nn.Embedding):
+        yield f"{name}.weight", 1
+        return
+    vector = module.weight.dim() == 1
+    yield f"{name}.weight", 1 if inputs and not vector else 0
+    if getattr(module, "bias", None) is not None and (not inputs or vector):
+        yield f"{name}.bias", 0

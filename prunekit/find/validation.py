@@ -16,8 +16,8 @@ class AdapterError(PrunekitError):
     """An adapter's declaration and the traced couplings contradict each other."""
 
 
-def module_place(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
-    """The stack and the number of the layer that a parameter lies in; None outside the layers."""
+def layer_of(parameter: str, stacks: Iterable[Stack]) -> tuple[Stack, int] | None:
+    """The stack and the number of the layer that a parameter lies in; None outside of layers."""
     for stack in stacks:
         if parameter.startswith(f"{stack.path}."):
             number = parameter[len(stack.path) + 1 :].split(".", 1)[0]
@@ -50,32 +50,40 @@ def check_paths(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module) -> 
 
 def check_claims(adapter: Adapter, stacks: Sequence[Stack], small: nn.Module, traced: Sequence[Component]) -> None:
     """Each declared root must own one traced group inside its layer, and each such group must have an owner."""
-    name = type(adapter).__name__
     owners: dict[Component, str] = {}
     depths = {stack.name: len(list(small.get_submodule(stack.path).children())) for stack in stacks}
     for stack, layer, root in all_roots(stacks, depths):
-        here = f"{stack.path}.{layer}.{root.module}"
-        owned = next((c for c in traced if (f"{here}.weight", 0) in c), None)
-        if owned is None:
-            raise AdapterError(
-                f"The adapter {name} declares {root.kind} at {here!r}, but tracing found no group there."
-            )
-        rivals = (
-            [owners[owned]]
-            if owned in owners
-            else sorted(n for n, _ in owned if module_place(n, stacks) != (stack, layer))
-        )
+        path = f"{stack.path}.{layer}.{root.module}"
+        owned = _owned(adapter, root, path, traced)
+        others = sorted(name for name, _ in owned if layer_of(name, stacks) != (stack, layer))
+        rivals = [owners[owned]] if owned in owners else others
         if rivals:
             raise AdapterError(
-                f"The adapter {name} declares {root.kind} at {here!r} as a group of their own, but tracing couples "
-                f"them with {rivals[0]!r}; declare a cut between the two, or another root."
+                f"The adapter {type(adapter).__name__} declares {root.kind} at {path!r} as a group of their own, but "
+                f"tracing couples them with {rivals[0]!r}; declare a cut between the two, or another root."
             )
-        owners[owned] = here
+        owners[owned] = path
     for component in traced:
-        places = {module_place(parameter, stacks) for parameter, _ in component}
-        kept = any(part in parameter for part in adapter.keep for parameter, _ in component)
-        if len(places) == 1 and None not in places and component not in owners and not kept:
-            raise AdapterError(
-                f"Tracing found a prunable group at {min(component)[0]!r} that the adapter {name} does not claim; "
-                "name a root for it, or list it under `keep`."
-            )
+        if component not in owners:
+            _check_unclaimed(adapter, stacks, component)
+
+
+def _owned(adapter: Adapter, root: Root, path: str, traced: Sequence[Component]) -> Component:
+    """The traced group that holds the rows of a root's weight."""
+    owned = next((component for component in traced if (f"{path}.weight", 0) in component), None)
+    if owned is None:
+        raise AdapterError(
+            f"The adapter {type(adapter).__name__} declares {root.kind} at {path!r}, but tracing found no group there."
+        )
+    return owned
+
+
+def _check_unclaimed(adapter: Adapter, stacks: Sequence[Stack], component: Component) -> None:
+    """What no root claims must reach out of its layer, or lie where the adapter keeps everything."""
+    places = {layer_of(parameter, stacks) for parameter, _ in component}
+    kept = any(part in parameter for part in adapter.keep for parameter, _ in component)
+    if len(places) == 1 and None not in places and not kept:
+        raise AdapterError(
+            f"Tracing found a prunable group at {min(component)[0]!r} that the adapter {type(adapter).__name__} does "
+            "not claim; name a root for it, or list it under `keep`."
+        )

@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.conformance.model_under_test import LONGEST, returned
 from prunekit.errors import error_line
 from prunekit.find.adapter import Adapter, Stack
-from prunekit.find.trace import inputs_of, trace
+from prunekit.find.trace import build_skeleton, example_inputs, trace
 from prunekit.find.validation import Component, first_only
 from prunekit.scaffold.head_size import Rule, head_rule
 from prunekit.scaffold.layers import Layers, find_layers
@@ -93,8 +93,7 @@ def _rough(kind: ModelKind, layers: tuple[Layers, Layers]) -> Adapter:
 
 def _evidence(kind: ModelKind, rough: Adapter, missing: list[str]) -> Evidence:
     """A skeleton, run and traced."""
-    config = rough.skeleton(kind.config_class(**kind.tiny()))
-    model = rough.build(config, "cpu")
+    model = build_skeleton(rough, kind.config_class(**kind.tiny()))
     components: list[Component] = []
     results: dict[str, int] = {}
     if model.main_input_name != "input_ids":
@@ -102,21 +101,21 @@ def _evidence(kind: ModelKind, rough: Adapter, missing: list[str]) -> Evidence:
             f"`encoder_inputs`: the encoder takes {model.main_input_name} instead of token ids, so nothing was traced "
             "and the roots were told by their names; return random ones, as prunekit_adapters/whisper.py does."
         )
-        return Evidence(model, rough.stacks(config), components, results)
+        return Evidence(model, rough.stacks(model.config), components, results)
     try:
         results = _results(rough, model)
         components = trace(rough, model).components
     except Exception as error:  # whatever a model raises at inputs or sizes that are not to its taste
         why = error_line(error, LONGEST)
         missing.append(f"a tiny model could not be run and traced ({why}), so the roots were told by their names.")
-    return Evidence(model, rough.stacks(config), components, results)
+    return Evidence(model, rough.stacks(model.config), components, results)
 
 
 @torch.no_grad()
 def _results(rough: Adapter, model: PreTrainedModel) -> dict[str, int]:
     """How many values every module returns."""
     model.train(False)
-    return returned(model, [path for path, _ in model.named_modules()], lambda: model(**inputs_of(rough, model)))
+    return returned(model, [path for path, _ in model.named_modules()], lambda: model(**example_inputs(rough, model)))
 
 
 def _tables(model: PreTrainedModel) -> list[str]:

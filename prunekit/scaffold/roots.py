@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from prunekit.find.adapter import Root, Stack, ffn, heads
-from prunekit.find.validation import Component, first_only, module_place
+from prunekit.find.validation import Component, first_only, layer_of
 from prunekit.scaffold.sizes import HEADS
 
 QUERY = re.compile(r"q|q_\w+|query\w*")
@@ -70,7 +70,7 @@ class Evidence:
 
     def inside(self, stack: Stack, layer: int) -> list[Component]:
         """The components that lie in one layer altogether."""
-        return [c for c in self.components if {module_place(name, self.stacks) for name, _ in c} == {(stack, layer)}]
+        return [c for c in self.components if {layer_of(name, self.stacks) for name, _ in c} == {(stack, layer)}]
 
 
 def roots_of(stack: Stack, evidence: Evidence, missing: list[str], keep: list[str]) -> Found:
@@ -117,7 +117,7 @@ def _crosses(here: str, matrices: Mapping[str, nn.Linear], evidence: Evidence) -
     if not evidence.components:
         return bool(CROSS.fullmatch(here.rpartition(".")[2]))
     reads = [
-        any((at := module_place(parameter, evidence.stacks)) and at[0].name == "encoder" for parameter, _ in component)
+        any((at := layer_of(parameter, evidence.stacks)) and at[0].name == "encoder" for parameter, _ in component)
         for name in matrices
         if (component := evidence.owner(f"{here}.{name}.weight", 1))
     ]
@@ -129,7 +129,7 @@ def _coupled(stack: Stack, attention: Attention, owned: Component, evidence: Evi
     here = f"{attention.path} in {stack.path}"
     if not owned:
         return f"no group was traced at the heads of {here}; is its query projection the right root?"
-    places = {name: module_place(name, evidence.stacks) for name, _ in owned}
+    places = {name: layer_of(name, evidence.stacks) for name, _ in owned}
     others = [name for name, at in sorted(places.items()) if at != (stack, 1)]
     own = first_only(list(evidence.model.get_submodule(stack.path).children()))
     if (stack, 0) in places.values() and (between := [name for name in own if name.startswith(attention.path)]):

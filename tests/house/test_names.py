@@ -36,7 +36,6 @@ OPEN = {
     "prunekit.conformance.structure.ties_stay",
     "prunekit.cut.token_ids.Renumbering.left",
     "prunekit.export.parity.Parity.told",
-    "prunekit.find.validation.module_place",
     "prunekit.learn.training.layer_skip.LayerSkip.choose",
     "prunekit.learn.training.optimizer.split_matrices",
     "prunekit.pipeline.evaluation.first_rows",
