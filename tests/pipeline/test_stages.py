@@ -1,0 +1,72 @@
+"""The stages of a run, one by one."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+from prunekit import PrunekitError, PruningPlan, Recipe, prune
+from prunekit.pipeline import stages
+from prunekit.pipeline.stages import problem_of
+
+
+def test_a_given_plan_must_fit(state, tmp_path):
+    (tmp_path / "plan.json").write_text(PruningPlan({"decoder.layers": (0, 9)}).to_json())
+    with pytest.raises(PrunekitError, match="keeps unit 9"):
+        stages.check_given_plan(state(plan=str(tmp_path / "plan.json")))
+
+
+def test_the_dense_model_is_set_aside_before_anything_is_cut(state):
+    taught = stages.train_teacher(state())
+    assert taught.dense.model is taught.teacher.model
+    assert taught.dense.model is not taught.pruned.model
+    before = copy.deepcopy(taught.dense.model.state_dict())
+    cut = stages.cut_proposal(dataclasses.replace(taught, proposal=PruningPlan({"decoder.layers": (0, 2)})))
+    assert len(cut.dense.model.decoder.block) == 3
+    assert len(cut.pruned.model.decoder.block) == 2
+    assert all(torch.equal(value, before[name]) for name, value in cut.dense.model.state_dict().items())
+
+
+def test_a_dense_model_that_cannot_do_the_task_is_refused_by_the_metrics_direction(state):
+    measure = {"batch": 8, "least_quality": 0.5}
+    with pytest.raises(PrunekitError, match=r"exact_match on the dev set is 0\.000"):
+        stages.train_teacher(state(measure=measure))
+
+
+def test_a_cut_is_what_prune_makes_is_proved_and_is_no_proposal_any_more(state):
+    opened = state()
+    plan = PruningPlan({"decoder.layers": (0, 2), "encoder.1.self.heads": (1, 3)})
+    alike = prune(copy.deepcopy(opened.pruned.model), plan, opened.pruned.adapter).state_dict()
+    cut = stages.cut_proposal(dataclasses.replace(opened, proposal=plan))
+    assert (cut.plan, cut.proposal) == (plan, PruningPlan())
+    assert cut.equivalence is not None
+    assert cut.equivalence.tokens_equal
+    assert all(torch.equal(value, alike[name]) for name, value in cut.pruned.model.state_dict().items())
+
+
+def test_nothing_to_cut_is_no_proof(state):
+    assert stages.cut_proposal(state()).equivalence is None
+
+
+def test_tokens_that_no_row_uses_are_removed_and_rows_are_read_by_new_numbers(state):
+    opened = stages.train_teacher(state(vocabulary={"corpus": "task"}))
+    cut = stages.cut_vocabulary(opened)
+    words = cut.pruned.processor.tokenizer.get_vocab()
+    assert set("abcdefghi") <= set(words)
+    assert cut.dense.processor is opened.dense.processor
+    assert cut.pruned.model.shared.num_embeddings == cut.teacher.model.shared.num_embeddings == len(words) < 32
+    assert cut.dense.model.shared.num_embeddings == 32
+    one, other = opened.data.proofs[0]["input_ids"], cut.data.proofs[0]["input_ids"]
+    before, after = opened.pruned.processor.tokenizer, cut.pruned.processor.tokenizer
+    assert before.batch_decode(one) == after.batch_decode(other)
+
+
+def test_sparsity_is_measured_against_the_original_model(case):
+    t5 = case("t5")
+    whole = problem_of(t5.graph, Recipe(), PruningPlan())
+    first = next(group for group in t5.graph.groups if group.name == "decoder.layers")
+    left = problem_of(t5.graph, Recipe(), PruningPlan({"decoder.layers": first.ids[:1]}))
+    assert left.whole == whole.whole
+    assert left.sizes["total"].whole < whole.sizes["total"].whole == t5.model.num_parameters()
+    assert left.sizes["total"].whole == t5.graph.size.of(PruningPlan({"decoder.layers": first.ids[:1]}))
