@@ -21,7 +21,6 @@ def test_a_model_is_cut_in_place(case):
 
 def test_tokens_without_a_corpus_are_removed_from_model_and_tokenizer(t5_directory, letters):
 
-
     model = open_model(t5_directory, open_config(t5_directory), T5(), torch.float32)
     dense = copy.deepcopy(model)
     small, tokenizer = prunekit.prune_vocabulary(model, letters, T5(), ["a b c"], ["c b a"], keep=["z"])
