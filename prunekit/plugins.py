@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import pluggy
 
 from prunekit import hookspecs
+from prunekit._support.class_summary import class_summary
 from prunekit._support.entry_points import (
     distribution_of,
     entries_by_name,
@@ -16,6 +17,7 @@ from prunekit._support.entry_points import (
     file_of,
     missing_package,
     module_of,
+    source_of,
 )
 from prunekit._support.suggest import hint
 from prunekit.errors import PrunekitError, error_line, one_line
@@ -57,18 +59,29 @@ METRICS: PluginKind["Metric"] = PluginKind("metric", "prunekit.metrics", "prunek
 
 
 @dataclass(frozen=True)
-class Listed(Generic[T]):
-    """One plugin in a listing: its class with a one-line summary, or the sentence that says why it cannot be used."""
+class InstalledPlugin(Generic[T]):
+    """An installed plugin with its class, or with the sentence that says why it cannot be used.
+
+    Example: ``nash`` of the distribution ``prunekit`` with the class ``Nash``.
+    """
 
     name: str
     distribution: str
     plugin: type[T] | None
     error: str | None = None
 
-    @property
-    def summary(self) -> str:
-        """The first line of the class's docstring."""
-        return inspect.cleandoc(self.plugin.__doc__ or "").partition("\n")[0] if self.plugin else ""
+
+@dataclass(frozen=True)
+class PluginSummary:
+    """A line about an installed plugin, or the sentence that says why it cannot be used.
+
+    Example: ``t5`` of the distribution ``prunekit`` with the first line of its class's docstring as `text`.
+    """
+
+    name: str
+    distribution: str
+    text: str
+    error: str | None = None
 
 
 def names(kind: PluginKind[Any]) -> list[str]:
@@ -88,17 +101,36 @@ def load(kind: PluginKind[T], name: str) -> type[T]:
     return _class_of(kind, found[name])
 
 
-def catalogue(kind: PluginKind[T]) -> list[Listed[T]]:
-    """Every installed plugin of a kind, by name; one that cannot be used is listed with the reason."""
-    return [_listed(kind, name, entries) for name, entries in sorted(entries_by_name(kind.group).items())]
+def catalogue(kind: PluginKind[T]) -> list[InstalledPlugin[T]]:
+    """Every installed plugin of a kind, by name, imported; one that cannot be used has the reason instead."""
+    return [_installed(kind, name, entries) for name, entries in sorted(entries_by_name(kind.group).items())]
 
 
-def _listed(kind: PluginKind[T], name: str, entries: list[EntryPoint]) -> Listed[T]:
+def summaries(kind: PluginKind[Any]) -> list[PluginSummary]:
+    """A line about every installed plugin of a kind, by name.
+
+    The lines are read from sources. Only a plugin whose source leaves doubts is imported, to know what is wrong with
+    it. So a class that lacks a method passes here, and is refused by `load`.
+    """
+    return [_summary(kind, name, entries) for name, entries in sorted(entries_by_name(kind.group).items())]
+
+
+def _summary(kind: PluginKind[Any], name: str, entries: list[EntryPoint]) -> PluginSummary:
+    source = source_of(entries[0]) if len(entries) == 1 else None
+    text = class_summary(source, kind.hook) if source is not None else None
+    if text is not None:
+        return PluginSummary(name, distribution_of(entries[0]), text)
+    loaded = _installed(kind, name, entries)
+    docstring = inspect.cleandoc(loaded.plugin.__doc__ or "") if loaded.plugin else ""
+    return PluginSummary(name, loaded.distribution, docstring.partition("\n")[0], loaded.error)
+
+
+def _installed(kind: PluginKind[T], name: str, entries: list[EntryPoint]) -> InstalledPlugin[T]:
     origin = ", ".join(sorted(map(distribution_of, entries)))
     try:
-        return Listed(name, origin, _class_of(kind, entries))
+        return InstalledPlugin(name, origin, _class_of(kind, entries))
     except PrunekitError as error:
-        return Listed(name, origin, None, str(error))
+        return InstalledPlugin(name, origin, None, str(error))
 
 
 def _class_of(kind: PluginKind[T], entries: list[EntryPoint]) -> type[T]:

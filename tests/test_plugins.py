@@ -130,11 +130,24 @@ def test_the_catalogue_lists_the_broken_with_their_errors(install):
     install("broken", "import nowhere_to_be_found")
     install("good", GOOD, distribution="neighbour")
     rows = {row.name: row for row in plugins.catalogue(ADAPTERS)}
-    assert rows["good"].summary == "A good one: it works."
+    assert rows["good"].plugin.__doc__ == "A good one: it works."
     assert rows["good"].distribution == "neighbour"
     assert rows["broken"].plugin is None
     assert "needs the package 'nowhere_to_be_found'" in str(rows["broken"].error)
     assert rows["t5"].error is None
+
+
+def test_summaries_import_only_what_is_broken(install):
+    broken = install("broken", "import nowhere_to_be_found")
+    good = install("good", GOOD, distribution="neighbour")
+    rows = {row.name: row for row in plugins.summaries(ADAPTERS)}
+    assert rows["good"] == plugins.PluginSummary("good", "neighbour", "A good one: it works.")
+    assert good not in sys.modules
+    assert "needs the package 'nowhere_to_be_found'" in rows["broken"].error
+    assert broken not in sys.modules
+    for row in plugins.catalogue(ADAPTERS):
+        assert (rows[row.name].distribution, rows[row.name].error) == (row.distribution, row.error)
+        assert row.error or rows[row.name].text == (row.plugin.__doc__ or "").partition("\n")[0]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Entry points of installed distributions: which there are, and where their modules and their errors lie."""
 
 import sys
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from itertools import accumulate
 from pathlib import Path
@@ -28,15 +28,33 @@ def module_of(entry: EntryPoint) -> str:
 
 def file_of(entry: EntryPoint) -> str:
     """The file of an entry point's module, found without an import; the line of metadata where there is none."""
+    spec = _spec_of(entry)
+    if spec is None:
+        return f"entry_points.txt: {entry.name} = {entry.value}"
+    return _relative(spec.origin) if spec.origin else module_of(entry)
+
+
+def source_of(entry: EntryPoint) -> str | None:
+    """The source of an entry point's module, read without an import; None if it is not found or is no Python source."""
+    spec = _spec_of(entry)
+    if spec is None or not isinstance(spec.loader, SourceFileLoader):
+        return None
+    try:
+        return spec.loader.get_source(spec.name)
+    except (ImportError, OSError):
+        return None
+
+
+def _spec_of(entry: EntryPoint) -> ModuleSpec | None:
+    """Where the import system finds an entry point's module, without importing the packages around it."""
     within: list[str] | None = None
-    origin = None
+    spec = None
     for name in accumulate(module_of(entry).split("."), "{}.{}".format):
         spec = PathFinder.find_spec(name, within)
         if spec is None:
-            return f"entry_points.txt: {entry.name} = {entry.value}"
+            return None
         within = list(spec.submodule_search_locations or [])
-        origin = spec.origin
-    return _relative(origin) if origin else module_of(entry)
+    return spec
 
 
 def error_location(entry: EntryPoint, error: BaseException) -> str:

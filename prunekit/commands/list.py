@@ -1,7 +1,8 @@
-"""``prunekit list``: the adapters, strategies, tasks and metrics that are installed, the broken with the reason."""
+"""``prunekit list``: the installed adapters, strategies, tasks and metrics, broken ones with the reason."""
 
+import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -13,11 +14,11 @@ from prunekit.commands import options
 from prunekit.commands.console import OUT
 
 if TYPE_CHECKING:
-    from prunekit.plugins import Listed, PluginKind
+    from prunekit.plugins import PluginKind, PluginSummary
 
 
 class What(StrEnum):
-    """What can be listed."""
+    """A kind of plugin, as it is written on the command line."""
 
     ADAPTERS = "adapters"
     STRATEGIES = "strategies"
@@ -26,11 +27,20 @@ class What(StrEnum):
 
 
 def list_plugins(
-    what: Annotated[What | None, typer.Argument(help="All four when left out.", show_default=False)] = None,
+    what: Annotated[
+        What | None,
+        typer.Argument(
+            metavar="KIND", help="adapters, strategies, tasks or metrics; by default all four.", show_default=False
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Describe this one, with a strategy's options.", show_default=False),
+    ] = None,
     debug: options.Debug = False,
 ) -> None:
-    """List the installed adapters, strategies (with their options), tasks and metrics."""
-    from prunekit.plugins import ADAPTERS, METRICS, STRATEGIES, TASKS, catalogue
+    """List the installed adapters, strategies, tasks and metrics, or describe one of them."""
+    from prunekit.plugins import ADAPTERS, METRICS, STRATEGIES, TASKS, load, summaries
 
     kinds: dict[What, PluginKind[Any]] = {
         What.ADAPTERS: ADAPTERS,
@@ -38,33 +48,40 @@ def list_plugins(
         What.TASKS: TASKS,
         What.METRICS: METRICS,
     }
-    for wanted in [what] if what else list(What):
-        rows = catalogue(kinds[wanted])
-        OUT.print(overview(wanted.value, rows))
-        if wanted is What.STRATEGIES:
-            for row in rows:
-                if row.plugin is not None:
-                    OUT.print(options_of(row.name, row.plugin), new_line_start=True)
+    if what is not None and name is not None:
+        print_plugin(name, load(kinds[what], name))
+        return
+    for each in [what] if what else list(What):
+        OUT.print(summary_table(each.value, summaries(kinds[each])))
         OUT.print()
+    OUT.print(Text("Options of a strategy: prunekit list strategies NAME", style="dim"))
 
 
-def overview(title: str, rows: "list[Listed[Any]]") -> Table:
-    """One row per plugin: its name, what it is, which distribution it comes from."""
+def print_plugin(name: str, plugin: Any) -> None:
+    """Print a plugin's docstring, and the options of a strategy."""
+    OUT.print(Text(name, style="bold cyan"))
+    OUT.print(Text(inspect.getdoc(plugin) or ""))
+    if hasattr(plugin, "model_fields"):
+        OUT.print(options_table(name, plugin), new_line_start=True)
+
+
+def summary_table(title: str, rows: "Sequence[PluginSummary]") -> Table:
+    """One row per plugin: its name, its summary or what is wrong with it, and its distribution."""
     table = _table(title, "", "from")
     for row in rows:
-        about = Text(row.summary) if row.error is None else Text(row.error, style="red")
-        table.add_row(Text(row.name, style="bold"), about, Text(row.distribution, style="dim"))
+        text = Text(row.text) if row.error is None else Text(row.error, style="red")
+        table.add_row(Text(row.name, style="bold"), text, Text(row.distribution, style="dim"))
     if not rows:
         table.add_row("none", "", "")
     return table
 
 
-def options_of(name: str, strategy: Any) -> Table:
-    """One row per option of a strategy: its default and what it is, with the type."""
+def options_table(name: str, strategy: Any) -> Table:
+    """One row per option of a strategy: its default, its description and its type; then the presets."""
     table = _table(f"{name} options", "default", "")
     for option, field in strategy.model_fields.items():
         default = "required" if field.is_required() else field.get_default(call_default_factory=True)
-        kind = ", ".join([type_in_words(field.annotation), *filter(None, map(_limit, field.metadata))])
+        kind = ", ".join([type_text(field.annotation), *filter(None, map(_bound, field.metadata))])
         about = Text.assemble(f"{field.description or ''} ".lstrip(), (f"({kind})", "dim"))
         table.add_row(option, Text("" if default is None else str(default)), about)
     for preset, values in strategy.presets.items():
@@ -73,19 +90,19 @@ def options_of(name: str, strategy: Any) -> Table:
     return table
 
 
-def type_in_words(annotation: Any) -> str:
-    """``int or list of int`` for ``int | list[int]``; None among alternatives is not told."""
+def type_text(annotation: Any) -> str:
+    """``int or list of int`` for ``int | list[int]``; None among alternatives is left out."""
     inner = [arg for arg in get_args(annotation) if arg is not type(None)]
     if get_origin(annotation) in (Union, types.UnionType):
-        return " or ".join(map(type_in_words, inner))
+        return " or ".join(map(type_text, inner))
     if get_origin(annotation) is Literal:
         return " or ".join(map(str, inner))
     if get_origin(annotation) in (list, tuple):
-        return f"list of {type_in_words(inner[0])}"
+        return f"list of {type_text(inner[0])}"
     return getattr(annotation, "__name__", str(annotation))
 
 
-def _limit(constraint: Any) -> str:
+def _bound(constraint: Any) -> str:
     """``>= 0`` for a bound of a field, nothing for other constraints."""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     found: Iterator[str] = (

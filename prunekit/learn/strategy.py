@@ -53,7 +53,7 @@ class Strategy(BaseModel):
     """A method: its fields are its options, its two methods say what stays.
 
     Example: ``Nash(decoder_layers=2, encoder_sparsity=0.3)``. Unknown options are refused, and ``prunekit list
-    strategies`` shows the fields with their descriptions.
+    strategies NAME`` shows the fields with their descriptions.
 
     A method that is used in more than one way names them in `presets`: options by preset, chosen with a field
     ``preset``. Options that are given win over the preset's.
