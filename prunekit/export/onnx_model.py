@@ -20,6 +20,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.utils.generic import ModelOutput
 
 from prunekit.errors import PrunekitError, error_line
+from prunekit.export.onnx_graphs import set_cached
 from prunekit.export.to_onnx import DECODER, ENCODER, onnx_library
 
 
@@ -28,9 +29,9 @@ def from_onnx(
 ) -> "OnnxModel":
     """Open a directory that ``prunekit export --to onnx`` wrote.
 
-    ``from_onnx("fast/").generate(**tokenizer("a text", return_tensors="pt"), num_beams=4)`` says what the pruned model
-    says. `threads` None takes all cores; `providers` are ONNX Runtime's. Raises `PrunekitError` where files are missing
-    or damaged, or the packages are not installed.
+    ``from_onnx("fast/").generate(**tokenizer("a text", return_tensors="pt"), num_beams=4)`` gives the tokens that the
+    pruned model gives. `threads` None takes all cores; `providers` are ONNX Runtime's. Raises `PrunekitError` where
+    files are missing or damaged, or the packages are not installed.
     """
     onnx_library()
     import onnxruntime
@@ -43,10 +44,8 @@ def from_onnx(
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4  # errors are raised, so they need not be printed too
     try:
-        encoder, decoder = (
-            onnxruntime.InferenceSession(folder / name, options, providers=list(providers))
-            for name in (ENCODER, DECODER)
-        )
+        encoder = onnxruntime.InferenceSession(folder / ENCODER, options, providers=list(providers))
+        decoder = onnxruntime.InferenceSession(folder / DECODER, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors share no ancestor
         raise PrunekitError(f"ONNX Runtime cannot open {str(directory)!r}: {error_line(error, 300)}") from error
     config = AutoConfig.from_pretrained(folder)
@@ -65,12 +64,13 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
     def __init__(self, config: PretrainedConfig, generation_config: GenerationConfig, encoder: Any, decoder: Any):
         super().__init__(config)
         self.generation_config = generation_config
-        self.encoder, self.session = OnnxEncoder(encoder), decoder
+        self.encoder = OnnxEncoder(encoder)
+        self.session = decoder
         self.past = {each.name: each.shape for each in decoder.get_inputs() if each.name.startswith("past.")}
 
     @property
     def device(self) -> torch.device:
-        """Where tensors come from and go to, wherever the sessions compute."""
+        """The device of inputs and outputs, wherever the sessions compute."""
         return torch.device("cpu")
 
     @property
@@ -99,7 +99,7 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
     ) -> Seq2SeqLMOutput:
         """Logits [batch, tokens, vocabulary] of `decoder_input_ids`, which follow the tokens that a cache holds.
 
-        Raises `PrunekitError` for what the graphs have no place for.
+        Raises `PrunekitError` for what the graphs do not take: a static cache, a mask of the target.
         """
         encoded = self.encoder(input_ids, attention_mask) if encoder_outputs is None else encoder_outputs
         states = encoded["last_hidden_state"]
@@ -131,18 +131,15 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
         return found
 
     def _keep(self, layers: list[Any], found: Mapping[str, Tensor]) -> None:
-        """Leave what is now the past in a cache, for the next step and for beams to change places."""
-        for name in self.past:
-            _, number, part = name.split(".")
-            while len(layers) <= int(number):
+        """Store the new past in a cache, for the next step and for beams to be reordered."""
+        for number in sorted({int(name.split(".")[1]) for name in self.past}):
+            while len(layers) <= number:
                 layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
-            layer = layers[int(number)]
-            setattr(layer, f"{part}s", found[f"present.{number}.{part}"])
-            layer.is_initialized, layer.dtype, layer.device = True, self.dtype, self.device
+            set_cached(layers[number], found[f"present.{number}.key"], found[f"present.{number}.value"])
 
 
 class OnnxEncoder(nn.Module):
-    """The graph that reads an input."""
+    """The graph that encodes an input."""
 
     main_input_name = "input_ids"
 
@@ -162,7 +159,7 @@ def _ones(rows: Tensor) -> Tensor:
 
 
 def _run(session: Any, tensors: Mapping[str, Any]) -> dict[str, Tensor]:
-    """What a graph makes of those tensors that it asks for, by name."""
-    asked, names = session.get_inputs(), [each.name for each in session.get_outputs()]
-    found = session.run(names, {each.name: tensors[each.name].numpy() for each in asked})
+    """The outputs of a graph for those tensors that it takes, by name."""
+    names = [each.name for each in session.get_outputs()]
+    found = session.run(names, {each.name: tensors[each.name].numpy() for each in session.get_inputs()})
     return {name: torch.from_numpy(array) for name, array in zip(names, found, strict=True)}

@@ -1,4 +1,4 @@
-"""Does ONNX Runtime say what the pruned model says? Scores and tokens of both, on texts of several lengths."""
+"""Parity with ONNX Runtime: scores and tokens of the graphs and of the model, on texts of several lengths."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError, error_line
 from prunekit.export.onnx_model import from_onnx
-from prunekit.export.parity import APART, Parity, refuse_export
+from prunekit.export.parity import TOLERANCE, Parity, parity_error
 from prunekit.latency.workload import random_text
 from prunekit.measure.equivalence import compare_outputs, record_outputs
 from prunekit.recipe import Workload
@@ -18,18 +18,20 @@ from prunekit.recipe import Workload
 LENGTH = 12
 """Tokens that are given to the decoder, and the length of most texts."""
 
-TEXTS = ((1, 800), (1, 1), (4, 5), (10, LENGTH))
-"""Rows and longest length of batches so unlike that no graph passes that took a length, or a way to attend that depends
-on it, for a constant. The long one comes first: some models change their ways for good after a short one."""
+BATCHES = ((1, 800), (1, 1), (4, 5), (10, LENGTH))
+"""Rows and longest length of batches that differ so much that no graph passes that took a length, or a kind of
+attention that depends on it, for a constant. The long one comes first: some models attend in another way after a short
+one."""
 
 
 def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     """A model of transformers and its export to ONNX, on texts of several lengths, some of them padded.
 
-    Log-probabilities of given targets are compared, and those by which both write the same. Raises `PrunekitError`
-    where it is to be `exact` and they differ by more than `APART`, or greedy tokens do.
+    Compared are log-probabilities of given targets, and those of the greedy tokens where both generate the same.
+    Raises `PrunekitError` where the export is to be `exact` and they differ by more than `TOLERANCE`, or greedy tokens
+    do.
     """
-    batches = [_texts(model, rows, min(length, _longest(model))) for rows, length in TEXTS]
+    batches = [_random_batch(model, rows, min(length, _longest_source(model))) for rows, length in BATCHES]
     one = record_outputs(model, batches)
     try:
         other = record_outputs(from_onnx(directory, torch.get_num_threads()), batches)
@@ -38,45 +40,45 @@ def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
             "ONNX Runtime cannot run what was exported, so nothing was written; export the model with --to plain "
             f"({error_line(error, 300)})."
         ) from error
-    same = [_equal(*both) for both in zip(one.tokens, other.tokens, strict=True)]
+    same = [_equal_rows(*both) for both in zip(one.tokens, other.tokens, strict=True)]
     pairs = [*zip(one.logits, other.logits, strict=True)]
     pairs += [(a[rows], b[rows]) for a, b, rows in zip(one.scores, other.scores, same, strict=True) if rows.any()]
-    difference = max(_apart(a.log_softmax(-1), b.log_softmax(-1)) for a, b in pairs)
+    difference = max(_relative_difference(a.log_softmax(-1), b.log_softmax(-1)) for a, b in pairs)
     agreed = compare_outputs(one, other).tokens_equal
-    if exact and not (difference <= APART and agreed):
-        raise refuse_export(f"log-probabilities by {difference:.1e}", agreed)
+    if exact and not (difference <= TOLERANCE and agreed):
+        raise parity_error(f"log-probabilities by {difference:.1e}", agreed)
     return Parity(difference, sum(int(rows.sum()) for rows in same), sum(len(rows) for rows in same))
 
 
-def _texts(model: PreTrainedModel, rows: int, length: int) -> dict[str, Tensor]:
-    """So many texts, the first one of full `length`, each of the next a token shorter, and random targets."""
+def _random_batch(model: PreTrainedModel, rows: int, length: int) -> dict[str, Tensor]:
+    """`rows` texts, the first one of full `length`, each of the next a token shorter, and random targets."""
     drawn = [random_text((model,), Workload(batch=rows, source=length), seed)["input_ids"] for seed in (0, 1)]
     mask = torch.arange(length) < length - torch.arange(rows)[:, None] % length
     padded = drawn[0].where(mask, cast(Any, model.config).pad_token_id or 0)
     return {"input_ids": padded, "attention_mask": mask.long(), "decoder_input_ids": drawn[1][:, :LENGTH]}
 
 
-def _longest(model: PreTrainedModel) -> int:
-    """Tokens that surely fit into the model's input: a table may keep some of its positions to itself."""
-    return min(_positions(model.config.to_dict()), default=1024) * 7 // 8
+def _longest_source(model: PreTrainedModel) -> int:
+    """Tokens that surely fit into the model's input: a table may reserve some of its positions."""
+    return min(_position_limits(model.config.to_dict()), default=1024) * 7 // 8
 
 
-def _positions(config: Mapping[str, Any]) -> Iterator[int]:
-    """What a config and those inside it say of positions."""
+def _position_limits(config: Mapping[str, Any]) -> Iterator[int]:
+    """The numbers of positions that a config and those inside it name."""
     for key, value in config.items():
         if isinstance(value, dict):
-            yield from _positions(value)
+            yield from _position_limits(value)
         elif str(key).startswith("max_") and "position" in key and isinstance(value, int):
             yield value
 
 
-def _equal(one: Tensor, other: Tensor) -> Tensor:
+def _equal_rows(one: Tensor, other: Tensor) -> Tensor:
     """Which rows [rows] of two tables of tokens are the same."""
     if one.shape != other.shape:
         return torch.zeros(len(one), dtype=torch.bool)
     return (one == other).all(dim=1)
 
 
-def _apart(expected: Tensor, found: Tensor) -> float:
+def _relative_difference(expected: Tensor, found: Tensor) -> float:
     """The largest difference, as a share of the largest value where that is above 1."""
     return float((found - expected).abs().max() / expected.abs().max().clamp(min=1))

@@ -5,7 +5,7 @@ layers (one table of position biases, one width of both stacks) is set layer by 
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.find.trace import example_inputs
 
 Heads = Mapping[str, tuple[int, ...]]
-"""The heads of each attention of the live model, by their numbers in the dense one, those of zeros among them."""
+"""The heads of each attention, by their numbers in the dense model, those of zeros among them."""
 
 
 def export_ctranslate2(
@@ -42,18 +42,13 @@ def export_ctranslate2(
     live = groups_after(graph.groups, plan_of(model) or PruningPlan())
     full = {group.name: group for group in graph.groups}
     even = _as_stock(model)
-    heads = evened(even, live, full)
+    heads = pad_to_even(even, live, full)
     loader = _loader(adapter, even)
     try:
         spec = loader.get_model_spec(even)
     except (AttributeError, KeyError, ValueError) as error:
         raise PrunekitError(f"CTranslate2's loader cannot read a {type(even).__name__}: {error}") from error
-    for stack in ("encoder", "decoder"):
-        counts = [len(heads[group.name]) for group in live if group.stack == stack and group.kind is Kind.HEADS]
-        if counts:
-            getattr(spec, stack).num_heads = np.int16(max(counts))
-    _scale_queries(spec)
-    _biases(spec, live, heads)
+    _set_heads(spec, live, heads)
     if hasattr(spec.decoder, "scale_outputs"):
         spec.decoder.scale_outputs = _scale(model, example_inputs(adapter, even))
     loader.set_config(spec.config, even, tokenizer)
@@ -65,7 +60,7 @@ def export_ctranslate2(
 
 
 def ctranslate2_library() -> Any:
-    """CTranslate2, or one sentence on how to get it."""
+    """The package ctranslate2; raises `PrunekitError` where it is not installed."""
     try:
         import ctranslate2
         import ctranslate2.converters.transformers
@@ -74,13 +69,39 @@ def ctranslate2_library() -> Any:
     return ctranslate2
 
 
+class Loaders(Mapping[str, Any]):
+    """CTranslate2's loaders of models of transformers, by the name of the config class that each reads.
+
+    Example: ``loaders["BartConfig"]``, or ``loaders.get("MyConfig")``, which is None where there is none. Raises
+    `PrunekitError` where the installed CTranslate2 keeps its loaders elsewhere.
+    """
+
+    def __init__(self, converter: Any) -> None:
+        known = getattr(converter, "_MODEL_LOADERS", None)  # by private name: it has no public one
+        if not isinstance(known, Mapping):
+            raise PrunekitError(
+                "The installed ctranslate2 does not list its loaders where prunekit looks for them; install "
+                "'ctranslate2<5', or export the model with --to plain."
+            )
+        self._known: Mapping[str, Any] = known
+
+    def __getitem__(self, config: str) -> Any:
+        return self._known[config]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 def _loader(adapter: Adapter, model: PreTrainedModel) -> Any:
-    """What the adapter takes of CTranslate2's loaders."""
+    """The loader that the adapter chooses; raises `PrunekitError` where there is none."""
     if getattr(model.config, "decoder_start_token_id", None) is None:
         raise PrunekitError(
             "The config names no decoder_start_token_id, which CTranslate2 starts with; set and save it."
         )
-    loader = adapter.ctranslate2(model, ctranslate2_library().converters.transformers._MODEL_LOADERS)
+    loader = adapter.ctranslate2(model, Loaders(ctranslate2_library().converters.transformers))
     if loader is None:
         kind = type(model.config).__name__
         raise PrunekitError(f"There is no export of models with a {kind} to CTranslate2; try --to plain.")
@@ -95,7 +116,7 @@ def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
     if isinstance(model, Pruned):
         for override in Layout.from_dict(whole.config.prunekit["layout"]).overrides:
             if isinstance(override, GatherOutput):
-                _gather(whole.get_submodule(override.path), torch.tensor(override.index))
+                _narrow_tables(whole.get_submodule(override.path), torch.tensor(override.index))
         whole.__class__ = stock_class(type(whole))
         whole.config.__class__ = whole.config_class
     whole.config.vocab_size = len(whole.get_output_embeddings().weight)
@@ -103,8 +124,8 @@ def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
     return stock
 
 
-def _gather(module: nn.Module, index: torch.Tensor) -> None:
-    """Only these columns of a table, whether it is learned or computed."""
+def _narrow_tables(module: nn.Module, index: torch.Tensor) -> None:
+    """Keep only these columns of a table, whether it is learned or computed."""
     for name, weight in list(module.named_parameters(recurse=False)):
         setattr(module, name, nn.Parameter(weight.index_select(-1, index), requires_grad=False))
     for name, table in list(module.named_buffers(recurse=False)):
@@ -112,41 +133,52 @@ def _gather(module: nn.Module, index: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def evened(model: PreTrainedModel, live: Sequence[PruningGroup], full: Mapping[str, PruningGroup]) -> Heads:
-    """Pad every attention of `model`, in place, to the heads of the widest one of its stack; returns who they are.
+def pad_to_even(model: PreTrainedModel, live: Sequence[PruningGroup], full: Mapping[str, PruningGroup]) -> Heads:
+    """Pad every attention of `model`, in place, to the heads of the widest one of its stack; returns their numbers.
 
     A feed-forward layer without channels gets one of zeros.
     """
-    owners, found = parameter_holders(model), {}
+    holders = parameter_holders(model)
     groups = [group for group in live if group.kind is Kind.HEADS]
     widest = {stack: max(len(g) for g in groups if g.stack == stack) for stack in {g.stack for g in groups}}
+    found = {group.name: _with_spare_heads(group, full[group.name], max(widest[group.stack], 1)) for group in groups}
+    channels = {g.name: g.ids or full[g.name].ids[:1] for g in live if g.kind is Kind.FFN}
     for group in live:
-        if group.kind is Kind.HEADS:
-            spare = [n for n in full[group.name].ids if n not in group.ids]
-            ids = tuple(sorted([*group.ids, *spare[: max(widest[group.stack], 1) - len(group)]]))
-            found[group.name] = ids
-        elif group.kind is Kind.FFN:
-            ids = group.ids or full[group.name].ids[:1]
-        else:
-            continue
+        ids = {**found, **channels}.get(group.name, group.ids)
         if len(ids) > len(group):
-            _spread(model, owners, group, ids)
+            _spread(model, holders, group, ids)
     return found
 
 
-def _spread(model: PreTrainedModel, owners: Holders, group: PruningGroup, ids: Sequence[int]) -> None:
-    """Give a group these units, those that it lacks of zeros."""
-    places = [ids.index(n) for n in group.ids]
+def _with_spare_heads(group: PruningGroup, original: PruningGroup, count: int) -> tuple[int, ...]:
+    """The heads of a group and as many dropped ones as it takes to be `count`, by their numbers."""
+    spare = [number for number in original.ids if number not in group.ids]
+    return tuple(sorted([*group.ids, *spare[: count - len(group)]]))
+
+
+def _spread(model: PreTrainedModel, holders: Holders, group: PruningGroup, ids: Sequence[int]) -> None:
+    """Give a group these units; those that it lacks are zeros."""
+    positions = [ids.index(number) for number in group.ids]
     for piece in group.slices:
-        index = unit_indices(piece, places, len(ids))
+        index = unit_indices(piece, positions, len(ids))
         old = model.get_parameter(piece.parameter)
         size = list(old.shape)
         size[piece.dim] = len(ids) * piece.width
-        replace_parameter(owners, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
+        replace_parameter(holders, old, old.new_zeros(size).index_copy_(piece.dim, index, old))
+
+
+def _set_heads(spec: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
+    """Tell a specification how many heads its attentions have, how they scale queries, and which biases are theirs."""
+    for stack in ("encoder", "decoder"):
+        counts = [len(heads[group.name]) for group in live if group.stack == stack and group.kind is Kind.HEADS]
+        if counts:
+            getattr(spec, stack).num_heads = np.int16(max(counts))
+    _scale_queries(spec)
+    _narrow_biases(spec, live, heads)
 
 
 def _scale_queries(spec: Any) -> None:
-    """The scale of queries, where the loader left it to the engine, which would tell it from the stack's width."""
+    """Set the query scale where the loader left it unset: CTranslate2 would derive it from the width of the stack."""
     unset = ctranslate2_library().specs.model_spec.OPTIONAL
     for stack in (spec.encoder, spec.decoder):
         for layer in stack.layer:
@@ -156,8 +188,8 @@ def _scale_queries(spec: Any) -> None:
                     attention.queries_scale = size**-0.5
 
 
-def _biases(spec: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
-    """Every layer's own columns of its stack's table of position biases; a table of its own has no others."""
+def _narrow_biases(spec: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
+    """Give every layer its own columns of its stack's table of position biases, unless the table is its own."""
     for stack in ("encoder", "decoder"):
         own = [heads[group.name] for group in live if group.stack == stack and group.role is Role.SELF]
         for layer, ids in zip(getattr(spec, stack).layer, own, strict=False):
@@ -167,7 +199,7 @@ def _biases(spec: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
 
 
 def _scale(model: PreTrainedModel, inputs: dict[str, Any]) -> Any:
-    """By what the decoder's output is multiplied before the projection, told by looking; T5's configs don't agree."""
+    """By what the decoder's output is multiplied before the projection, as measured: T5's configs disagree about it."""
     whole: Any = model
     seen: dict[str, torch.Tensor] = {}
     with HookSet() as hooks, torch.no_grad():
@@ -179,31 +211,31 @@ def _scale(model: PreTrainedModel, inputs: dict[str, Any]) -> Any:
 
 
 def _align(config: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
-    """The heads by which words are timed, among those of zeros; all there are, where the loader names none of them."""
+    """Number the heads by which words are timed among those of zeros; take all heads where the loader names none."""
     if not getattr(config, "alignment_heads", None):
         return
     cross = [group for group in live if group.role is Role.CROSS]
-    there = {
+    known = {
         (layer, head): [layer, heads[group.name].index(unit)]
         for layer, group in enumerate(cross)
         for head, unit in enumerate(group.ids)
     }
-    listed = [there[layer, head] for layer, head in config.alignment_heads if (layer, head) in there]
-    config.alignment_heads = listed or list(there.values())
+    listed = [known[layer, head] for layer, head in config.alignment_heads if (layer, head) in known]
+    config.alignment_heads = listed or list(known.values())
 
 
 def _words(words: list[str], rows: int, tokenizer: Any) -> list[str]:
-    """A name of its own for every row of the table: the tokenizer's, which must mean this row to it, or a new one."""
+    """A name for every row of the table: the tokenizer's, which must be this row's token there too, or a new one."""
     known = tokenizer.get_vocab()
-    first = {word: place for place, word in reversed(list(enumerate(words)))}
-    for word, place in first.items():
-        if word in known and tokenizer.convert_tokens_to_ids(word) != place:
+    first = {word: row for row, word in reversed(list(enumerate(words)))}
+    for word, row in first.items():
+        if word in known and tokenizer.convert_tokens_to_ids(word) != row:
             raise PrunekitError(
-                f"{word!r} is token {tokenizer.convert_tokens_to_ids(word)} of the tokenizer, but would be {place} for "
+                f"{word!r} is token {tokenizer.convert_tokens_to_ids(word)} of the tokenizer, but would be {row} for "
                 "CTranslate2, which counts tokens without gaps; export the model with --to plain."
             )
-    named = {place: word for word, place in first.items()}
-    return [named.get(place, f"<unused_{place}>") for place in range(max(rows, len(words)))]
+    named = {row: word for word, row in first.items()}
+    return [named.get(row, f"<unused_{row}>") for row in range(max(rows, len(words)))]
 
 
 def _save(spec: Any, directory: Path, quantization: str) -> None:

@@ -1,4 +1,4 @@
-"""A pruned model for ONNX Runtime: one graph that reads an input, once, and one that says the next tokens.
+"""A pruned model for ONNX Runtime: one graph that encodes an input, once, and one that predicts the next tokens.
 
 The graphs have the shapes of the cut model, layer by layer, so nothing is padded. They are traced by torch's
 TorchScript exporter: it takes a second where the newer one (``dynamo=True``) takes a minute, names the dimensions, and
@@ -13,30 +13,26 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config, plan_of
 from prunekit.cut.layout_compiler import cut_config
 from prunekit.cut.pruned_model import Pruned, stock_class
 from prunekit.errors import PrunekitError, error_line
+from prunekit.export.onnx_graphs import TOKENS, DecoderGraph, EncoderGraph, observe_cache
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan
 
 OPSET = 17
 QUANTIZATIONS = ("float32", "int8")
-ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
-
-TOKENS = torch.tensor([[3, 4, 5], [5, 4, 3]])
-"""What a decoder is shown: words in every vocabulary."""
+ENCODER = "encoder.onnx"
+DECODER = "decoder.onnx"
 
 AXES: Mapping[str, dict[int, str]] = {
     "input_ids": {0: "batch", 1: "source"},
@@ -77,12 +73,12 @@ def export_onnx(
     try:
         example = adapter.encoder_inputs(model.config, 2)
         inputs = {key: example[key] for key in ("input_ids", "attention_mask")}
-        found = _observe(traced, inputs)
+        found = observe_cache(traced, inputs)
         given = {"decoder_input_ids": TOKENS, "attention_mask": inputs["attention_mask"]}
         given |= dict(zip([*found.names("cross"), *found.names("past")], found.tensors, strict=True))
         outputs = [["last_hidden_state", *found.names("cross")], ["logits", *found.names("present")]]
-        _trace(_Encoding(traced), inputs, outputs[0], directory / ENCODER, quantization)
-        _trace(_Decoding(traced, found), given, outputs[1], directory / DECODER, quantization)
+        _trace(EncoderGraph(traced), inputs, outputs[0], directory / ENCODER, quantization)
+        _trace(DecoderGraph(traced, found), given, outputs[1], directory / DECODER, quantization)
     except Exception as error:  # whatever a model raises that was not made to be traced
         raise PrunekitError(
             f"A {type(model).__name__} cannot be traced for ONNX ({error_line(error, 300)}); export it with --to plain."
@@ -91,7 +87,7 @@ def export_onnx(
 
 
 def onnx_library() -> Any:
-    """The package onnx, or one sentence on how to get it and ONNX Runtime."""
+    """The package onnx; raises `PrunekitError` where it or ONNX Runtime is not installed."""
     try:
         import onnx
         import onnxruntime  # noqa: F401
@@ -105,91 +101,6 @@ def _eager(model: Any) -> Any:
     copied = copy.deepcopy(model).float().eval()
     copied.set_attn_implementation("eager")
     return copied
-
-
-@dataclass(frozen=True)
-class _Cached:
-    """What a decoder keeps: the layers whose attentions have keys and values, an example of these, the encoder's width.
-
-    Example: with ``cross=(0, 2)`` layer 1 has no cross-attention left.
-    """
-
-    cross: tuple[int, ...]
-    own: tuple[int, ...]
-    tensors: tuple[Tensor, ...]
-    width: int
-
-    def names(self, kind: str) -> list[str]:
-        """``["past.0.key", "past.0.value", ...]`` for ``past``."""
-        layers = self.cross if kind == "cross" else self.own
-        return [f"{kind}.{layer}.{part}" for layer in layers for part in ("key", "value")]
-
-
-def _observe(model: Any, inputs: Mapping[str, Tensor]) -> _Cached:
-    """Run the model on two tokens of each input and see what it keeps."""
-    cache = _empty()
-    with torch.no_grad():
-        encoded = model.get_encoder()(**inputs)
-        mask = inputs["attention_mask"]
-        model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=TOKENS[:, 1:], past_key_values=cache)
-    caches = (cache.cross_attention_cache, cache.self_attention_cache)
-    cross, own = (tuple(n for n, layer in enumerate(each.layers) if layer.is_initialized) for each in caches)
-    return _Cached(cross, own, tuple(tensor for each in caches for tensor in _tensors(each)), encoded[0].shape[-1])
-
-
-class _Encoding(nn.Module):
-    """The encoder, and the keys and values of its states: what the decoder would compute at its first step."""
-
-    def __init__(self, model: Any):
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        """The rest of the decoder's run leads to no output, so the exporter leaves it out."""
-        model, cache = cast(Any, self.model), _empty()
-        encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
-        start = {"decoder_input_ids": torch.full_like(input_ids[:, :1], 3), "past_key_values": cache}
-        model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **start)
-        return (encoded[0], *_tensors(cache.cross_attention_cache))
-
-
-class _Decoding(nn.Module):
-    """Some tokens after a past. What stands for the encoder's states has only their shape: their keys are there."""
-
-    def __init__(self, model: Any, cached: _Cached):
-        super().__init__()
-        self.model, self.cached = model, cached
-
-    def forward(self, decoder_input_ids: Tensor, attention_mask: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
-        """Logits, and keys and values of past and new tokens."""
-        model, cache, count = cast(Any, self.model), _empty(), 2 * len(self.cached.cross)
-        _fill(cache.cross_attention_cache, self.cached.cross, kept[:count])
-        _fill(cache.self_attention_cache, self.cached.own, kept[count:])
-        cache.is_updated = dict.fromkeys(self.cached.cross, True)
-        states: Any = attention_mask[..., None].to(torch.float32).expand(-1, -1, self.cached.width)
-        encoded = BaseModelOutput(last_hidden_state=states)
-        given = {"decoder_input_ids": decoder_input_ids, "past_key_values": cache}
-        output = model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **given)
-        return (output.logits, *_tensors(cache.self_attention_cache))
-
-
-def _empty() -> Any:
-    return EncoderDecoderCache(DynamicCache(), DynamicCache())
-
-
-def _tensors(cache: Any) -> Iterator[Tensor]:
-    """Keys and values of one layer after the other."""
-    return (tensor for layer in cache.layers if layer.is_initialized for tensor in (layer.keys, layer.values))
-
-
-def _fill(cache: Any, places: Sequence[int], tensors: Sequence[Tensor]) -> None:
-    """Put keys and values where the layers at these places look for them."""
-    for _ in range(max(places, default=-1) + 1):
-        cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
-    for place, keys, values in zip(places, tensors[::2], tensors[1::2], strict=True):
-        layer = cache.layers[place]
-        layer.keys, layer.values, layer.is_initialized = keys, values, True
-        layer.dtype, layer.device = keys.dtype, keys.device
 
 
 def _trace(
@@ -216,7 +127,7 @@ def _trace(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of the exporter, which knows only that a trace might be wrong; here it is compared."""
+    """Without the warnings of the exporter that a trace might be wrong: here it is compared with the model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -243,13 +154,14 @@ def _gather(file: Path, target: Path) -> None:
     if len(list(file.parent.iterdir())) == 1:
         shutil.move(file, target)
     else:
-        onnx, weights = onnx_library(), target.with_name(f"{target.name}.data")
+        onnx = onnx_library()
+        weights = target.with_name(f"{target.name}.data")
         onnx.save_model(onnx.load(file), target, save_as_external_data=True, location=weights.name)
         shutil.copymode(target, weights)  # onnx hides it from everybody else
 
 
 def _configs(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path) -> None:
-    """What `generate` asks of a model: the stock config, with the layers that are left, and how to generate."""
+    """Write what `generate` asks of a model: the stock config, with the kept layers, and the generation config."""
     config = cut_config(adapter, dense_config(model.config), graph.groups, plan_of(model) or PruningPlan())
     config.architectures = [(stock_class(type(model)) if isinstance(model, Pruned) else type(model)).__name__]
     config.dtype = torch.float32

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from prunekit.cut import checkpoint
+from prunekit.cut.ties import untie_like
 from prunekit.errors import PrunekitError, one_line
-from prunekit.export.to_plain import untie_like
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
 

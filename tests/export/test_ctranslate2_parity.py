@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from prunekit import PrunekitError
 from prunekit.export import to_ctranslate2
-from prunekit.export.ctranslate2_parity import NEW_TOKENS, check_ctranslate2
+from prunekit.export.ctranslate2_backends import NEW_TOKENS
+from prunekit.export.ctranslate2_parity import check_ctranslate2
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -34,7 +35,7 @@ def test_the_same_model(written):
     t5, vocabulary, place = written()
     found = check_ctranslate2(t5.model, t5.adapter, place, vocabulary, exact=True, rows=100)
     assert (found.equal, found.rows, found.mean) == (100, 100, None)
-    assert "greedy tokens are equal for 100 of 100 inputs." in found.told()
+    assert "greedy tokens are equal for 100 of 100 inputs." in found.describe()
 
 
 def test_one_weight_more_is_another_model(written):
@@ -82,8 +83,8 @@ def test_the_agreement_of_rounded_weights_is_counted_token_by_token(written, mon
                 logits = t5.model(input_ids=ids, decoder_input_ids=torch.tensor([[0, *said[:step]]])).logits[0, -1]
             row.append(int(logits[1:].argmax()) + 1 == token)  # padding is nothing that is said
         right, whole = right + row, whole + all(row)
-    assert found.own == pytest.approx(sum(right) / len(right), abs=0.02)  # where ties are forgiven
+    assert found.agreement == pytest.approx(sum(right) / len(right), abs=0.02)  # where ties are forgiven
     assert found.equal - whole in (0, 1)
-    assert found.own < 1
+    assert found.agreement < 1
     assert found.mean > 0.01
-    assert f"{found.own:.1%} of the greedy tokens" in found.told()
+    assert f"{found.agreement:.1%} of the greedy tokens" in found.describe()

@@ -69,7 +69,7 @@ def test_int8_is_written_and_its_distance_said(case, saved, tmp_path):
     assert done.exit_code == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "Log-probabilities differ by 0." in said
-    assert "% of the greedy tokens are those that the model would have said next." in said
+    assert "% of the greedy tokens are those that the model would have chosen next." in said
     sizes = [(tmp_path / name).stat().st_size for name in ("out/model.bin", "small/model.safetensors")]
     assert sizes[0] < sizes[1]
 

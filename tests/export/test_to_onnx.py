@@ -273,28 +273,3 @@ def test_a_model_that_cannot_be_traced_is_refused(tmp_path):
     model = ProphetNet().build(config, "cpu")
     with pytest.raises(prunekit.PrunekitError, match="cannot be traced for ONNX"):
         to_onnx.export_onnx(model, ProphetNet(), prunekit.discover(ProphetNet(), config), tmp_path)
-
-
-@pytest.mark.parametrize("name", ["config.json", "decoder.onnx"])
-def test_a_directory_that_lacks_a_file_or_holds_a_broken_one(case, exported, tmp_path, name):
-    _, target = exported(case("t5"))
-    for path in target.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / name).unlink()
-    with pytest.raises(prunekit.PrunekitError, match=f"it has no {name}"):
-        prunekit.from_onnx(tmp_path)
-    (tmp_path / name).write_bytes((target / name).read_bytes())
-    graph = tmp_path / "encoder.onnx"
-    graph.write_bytes(graph.read_bytes()[: graph.stat().st_size // 2])
-    with pytest.raises(prunekit.PrunekitError, match="cannot open"):
-        prunekit.from_onnx(tmp_path)
-
-
-@pytest.mark.parametrize("given", [{"cache_implementation": "static"}, {"decoder_attention_mask": torch.ones(2, 1)}])
-def test_what_the_graphs_have_no_place_for_is_said(case, exported, given):
-    small, target = exported(case("t5"))
-    model = prunekit.from_onnx(target, threads=1)
-    with pytest.raises(prunekit.PrunekitError, match="leave cache_implementation"):
-        model.generate(**texts(small.config, 2, 5), **given, max_new_tokens=3)
-    with pytest.raises(prunekit.PrunekitError, match="copy its directory"):
-        model.save_pretrained(target)

@@ -35,7 +35,6 @@ OPEN = {
     "prunekit.conformance.laws.zeros_stand_for_what_went",
     "prunekit.conformance.structure.ties_stay",
     "prunekit.cut.token_ids.Renumbering.left",
-    "prunekit.export.parity.Parity.told",
     "prunekit.learn.training.layer_skip.LayerSkip.choose",
     "prunekit.learn.training.optimizer.split_matrices",
     "prunekit.pipeline.evaluation.first_rows",
