@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from prunekit._support.progress import Progress
 from prunekit.compare.execution import run_trials
 from prunekit.compare.figures import Summary
-from prunekit.compare.html import write_comparison
+from prunekit.compare.grid import ordered_trials
+from prunekit.compare.output import write_comparison
 from prunekit.compare.records import read_record
-from prunekit.compare.spec import Comparison, Trial
-from prunekit.compare.speeds import timed_together
+from prunekit.compare.spec import Comparison
+from prunekit.compare.speeds import time_together
 from prunekit.compare.summary import summarise
+from prunekit.compare.trial import Trial
 
 __all__ = ["Comparison", "Summary", "compare"]
 
@@ -17,25 +19,27 @@ __all__ = ["Comparison", "Summary", "compare"]
 def compare(
     comparison: Comparison,
     command: str = "prunekit compare",
-    cells: Sequence[Trial] | None = None,
+    trials: Sequence[Trial] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Summary | None:
-    """Make the runs that are not done yet and write down what all of them came to; None where none is done.
+    """Run the trials that are not finished, and write down the results of all that are; None where none is.
 
-    Leaves ``comparison.json``, ``results.md`` and ``comparison.html`` in the output directory, beside ``cells/``, and
-    in the directory of records one file for every run and ``speeds.json``, the speeds of all shapes, timed together:
-    with those the tables can be written again, and the comparison gone on with, on another machine.
+    Leaves ``comparison.json``, ``results.md`` and ``comparison.html`` in the output directory, beside ``trials/``. The
+    directory of records gets one file for every run and ``speeds.json``, the speeds of all shapes, timed together:
+    with those the tables can be written again, and the comparison continued, on another machine.
 
-    A run that fails is named in the summary's `missing`, and the others go on; the same call tries it again. Only
-    `cells` are made where they are given, and as many at a time as there are `jobs`; `command` stands beside the
+    A run that fails is named in the summary's `missing`, and the others continue; the same call tries it again. Only
+    `trials` are run where they are given, and as many at a time as there are `jobs`; `command` stands beside the
     figures.
     """
-    run_trials(comparison, comparison.cells() if cells is None else cells, jobs, progress)
-    found = {cell: record for cell in comparison.cells() if (record := read_record(comparison, cell)) is not None}
-    if not found:
+    known = ordered_trials(comparison)
+    run_trials(comparison, known if trials is None else trials, jobs, progress)
+    records = {trial: read_record(comparison, trial) for trial in known}
+    finished = {trial: record for trial, record in records.items() if record is not None}
+    if not finished:
         return None
-    speeds = timed_together(comparison, [record.shape for record in found.values()], progress)
-    summary = summarise(comparison, command, found, speeds)
+    speeds = time_together(comparison, [record.shape for record in finished.values()], progress)
+    summary = summarise(comparison, command, finished, speeds)
     write_comparison(summary, comparison.directory)
     return summary

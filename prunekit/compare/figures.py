@@ -30,7 +30,7 @@ class Gain(Difference):
 
 
 class TableRow(FrozenModel):
-    """A variant at one budget. `missing` are the seeds that are not there; counts are medians, spending means.
+    """A variant at one budget. `missing` are the seeds without a run; counts are medians, spending is a mean.
 
     `loss` is the cross-entropy per target token in nats; None in rows from before it was kept.
     """
@@ -63,7 +63,7 @@ class Nearest(FrozenModel):
 
 
 class Table(FrozenModel):
-    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs that were given none."""
+    """All variants at one budget; `budget` is ``600cpu``, or ``asis`` for runs without one."""
 
     budget: str
     limits: BudgetSection
@@ -73,10 +73,10 @@ class Table(FrozenModel):
 
 
 class Summary(FrozenModel):
-    """A whole comparison, as far as it is done.
+    """A whole comparison, as far as it is finished.
 
-    `hours` are what learning and recovery of all its runs spent, by clock. Example: ``{"CPU": 8.1, "GPU": 0.6}``.
-    `environments` are where the runs were made, `timed_on` is where the speeds were measured.
+    `hours` are spent in learning and recovery of all its runs, by clock. Example: ``{"CPU": 8.1, "GPU": 0.6}``.
+    `environments` are those of the runs, `timed_on` is that of the speeds.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a comparison found, from the reports and predictions of its finished cells."""
+"""What a comparison found, from the records of its finished trials."""
 
 import json
 import math
@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from prunekit.compare.execution import failure_of
 from prunekit.compare.figures import Figure, Gain, Nearest, Summary, Table, TableRow
+from prunekit.compare.files import TrialFiles
+from prunekit.compare.grid import ordered_trials
 from prunekit.compare.records import Record
-from prunekit.compare.spec import DENSE, Comparison, Trial, trial_label
+from prunekit.compare.spec import DENSE, Comparison
 from prunekit.compare.speeds import Speeds
+from prunekit.compare.trial import Trial, budget_label
 from prunekit.data.metrics.metric import SummedMetric
 from prunekit.latency.timing import Speed
 from prunekit.loading.metrics import open_metric
@@ -23,29 +25,30 @@ from prunekit.report.report import Report
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A finished cell with its report, the speeds of its shape and, per test row, the parts of its score."""
+class FinishedTrial:
+    """A finished trial with its report, the speeds of its shape and its score's parts [test rows, parts]."""
 
-    cell: Trial
+    trial: Trial
     report: Report
     speeds: Sequence[Speed]
     parts: Any
 
     @classmethod
-    def of(cls, cell: Trial, record: Record, speeds: Sequence[Speed]) -> "Finished":
-        """A cell with what its record says."""
+    def of(cls, trial: Trial, record: Record, speeds: Sequence[Speed]) -> "FinishedTrial":
+        """A trial with the figures of its record."""
         assert record.report.quality is not None
-        return cls(cell, record.report, speeds, None if record.scores is None else np.array(record.scores, dtype=float))
+        parts = None if record.scores is None else np.array(record.scores, dtype=float)
+        return cls(trial, record.report, speeds, parts)
 
 
 def summarise(comparison: Comparison, command: str, records: Mapping[Trial, Record], speeds: Speeds) -> Summary:
-    """The figures of the cells that have records, at least one, with the speeds of their shapes."""
-    cells = comparison.cells()
-    finished = [Finished.of(cell, record, speeds.of[record.shape]) for cell, record in records.items()]
+    """The figures of the trials that have records, at least one, with the speeds of their shapes."""
+    trials = ordered_trials(comparison)
+    finished = [FinishedTrial.of(trial, record, speeds.of[record.shape]) for trial, record in records.items()]
     report = finished[0].report
     assert report.quality is not None
-    there = {one.cell for one in finished}
     environments = {json.dumps(one.report.environment, sort_keys=True): one.report.environment for one in finished}
+    tables = [_table(comparison, budget, finished) for budget in _budgets(trials)]
     return Summary(
         name=comparison.name,
         command=command,
@@ -55,41 +58,49 @@ def summarise(comparison: Comparison, command: str, records: Mapping[Trial, Reco
         examples=report.quality.examples,
         recommended=comparison.recommended,
         dense=_dense(report, [speed.workload for speed in finished[0].speeds]),
-        tables=[table for table in (_table(comparison, each, finished) for each in _budgets(cells)) if table.rows],
+        tables=[table for table in tables if table.rows],
         environments=list(environments.values()),
-        seeds=sorted({cell.seed for cell in cells}),
+        seeds=sorted({trial.seed for trial in trials}),
         timed_on=speeds.environment,
         hours={clock: sum(seconds) / 3600 for clock, seconds in sorted(_by_clock(finished).items())},
-        missing={c.name: failure_of(comparison, c) or "not made yet" for c in cells if c not in there},
+        missing=_missing(comparison, trials, records),
     )
 
 
-def _budgets(cells: Iterable[Trial]) -> list[BudgetSection | None]:
-    """The budgets there are, those without one only if no cell has any."""
-    found = list(dict.fromkeys(cell.budget for cell in cells))
-    return [budget for budget in found if budget is not None] or [None]
+def _missing(comparison: Comparison, trials: Iterable[Trial], records: Mapping[Trial, Record]) -> dict[str, str]:
+    """The names of the trials without a record, with the reason of each."""
+    return {
+        trial.name: TrialFiles(comparison, trial).failure_reason() or "not run yet"
+        for trial in trials
+        if trial not in records
+    }
 
 
-def _table(comparison: Comparison, budget: BudgetSection | None, finished: Sequence[Finished]) -> Table:
-    """One budget's rows; runs that were given no budget stand in every table."""
-    of: dict[str, list[Finished]] = {}
+def _budgets(trials: Iterable[Trial]) -> list[BudgetSection | None]:
+    """The budgets there are; None only if no trial has any."""
+    budgets = list(dict.fromkeys(trial.budget for trial in trials))
+    return [budget for budget in budgets if budget is not None] or [None]
+
+
+def _table(comparison: Comparison, budget: BudgetSection | None, finished: Sequence[FinishedTrial]) -> Table:
+    """One budget's rows; runs without a budget stand in every table."""
+    of: dict[str, list[FinishedTrial]] = {}
     for one in finished:
-        if one.cell.budget in (budget, None):
-            of.setdefault(one.cell.variant, []).append(one)
+        if one.trial.budget in (budget, None):
+            of.setdefault(one.trial.variant, []).append(one)
     rows = [_row(comparison, name, of[name]) for name in comparison.named if name in of]
     best = _best(rows, finished[0].report)
-    table_rows = [row.model_copy(update={"gain": _gain(of, row.variant, best)}) for row in rows]
     return Table(
-        budget=trial_label(budget),
+        budget=budget_label(budget),
         limits=budget or BudgetSection(),
-        rows=table_rows,
+        rows=[row.model_copy(update={"gain": _gain(of, row.variant, best)}) for row in rows],
         best_baseline=best,
         nearest=_nearest(of, comparison.recommended, rows),
     )
 
 
-def _by_clock(finished: Iterable[Finished]) -> dict[str, list[float]]:
-    """The seconds that the cells spent, by what they were counted with."""
+def _by_clock(finished: Iterable[FinishedTrial]) -> dict[str, list[float]]:
+    """The seconds that the trials spent, by the clock that counted them."""
     found: dict[str, list[float]] = {}
     for one in finished:
         spent = one.report.spent
@@ -104,8 +115,8 @@ def _best(rows: Sequence[TableRow], report: Report) -> str | None:
     return max(baselines, key=lambda row: sign * row.quality.mean).variant if baselines else None
 
 
-def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -> Gain | None:
-    """The paired bootstrap between two variants; None for one with itself, and where rows have no scores, or others."""
+def _gain(of: Mapping[str, Sequence[FinishedTrial]], ours: str, theirs: str | None) -> Gain | None:
+    """The paired bootstrap between two variants; None of one with itself, and where rows have no comparable scores."""
     if theirs is None or ours == theirs or ours not in of:
         return None
     quality = of[ours][0].report.quality
@@ -118,7 +129,7 @@ def _gain(of: Mapping[str, Sequence[Finished]], ours: str, theirs: str | None) -
     return Gain(over=theirs, **dict(paired_bootstrap(metric, left, right)))
 
 
-def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Sequence[TableRow]) -> list[Nearest]:
+def _nearest(of: Mapping[str, Sequence[FinishedTrial]], recommended: str, rows: Sequence[TableRow]) -> list[Nearest]:
     """The baselines nearest to the recommended variant in size and in the first workload's speed."""
     ours = next((row for row in rows if row.variant == recommended), None)
     baselines = [row for row in rows if row.baseline and row.variant != recommended]
@@ -127,21 +138,21 @@ def _nearest(of: Mapping[str, Sequence[Finished]], recommended: str, rows: Seque
     measures: dict[str, Callable[[TableRow], float]] = {"non-embedding parameters": lambda row: row.non_embedding}
     if all(row.speeds for row in (ours, *baselines)):
         measures["speed-up"] = lambda row: row.speeds[0].speedup
-    found = []
+    nearest = []
     for by, measure in measures.items():
         own = measure(ours)
         row = min(baselines, key=lambda row: abs(math.log(measure(row) / own)))
         gain = _gain(of, recommended, row.variant)
-        found.append(Nearest(by=by, baseline=row.variant, ours=own, theirs=measure(row), gain=gain))
-    return found
+        nearest.append(Nearest(by=by, baseline=row.variant, ours=own, theirs=measure(row), gain=gain))
+    return nearest
 
 
-def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> TableRow:
+def _row(comparison: Comparison, variant: str, finished: Sequence[FinishedTrial]) -> TableRow:
     reports = [one.report for one in finished]
     qualities = [report.quality for report in reports if report.quality is not None]
     retained = [quality.retained for quality in qualities if quality.retained is not None]
     losses = [quality.loss.pruned for quality in qualities if quality.loss is not None]
-    seeds = [one.cell.seed for one in finished]
+    seeds = [one.trial.seed for one in finished]
     return TableRow(
         variant=variant,
         baseline=variant in comparison.baselines,
@@ -161,31 +172,31 @@ def _row(comparison: Comparison, variant: str, finished: Sequence[Finished]) -> 
 
 
 def _non_embedding(by_part: Mapping[str, int]) -> int:
-    """Both stacks, which is what the sparsity of that name counts."""
+    """Both stacks, as the sparsity of that name counts."""
     return by_part["encoder"] + by_part["decoder"]
 
 
-def _speeds(finished: Sequence[Finished]) -> list[Speed]:
+def _speeds(finished: Sequence[FinishedTrial]) -> list[Speed]:
     """Medians over seeds."""
     return [
         Speed(
             workload=same[0].workload,
             speedup=statistics.median(speed.speedup for speed in same),
             wall_speedup=statistics.median(speed.wall_speedup for speed in same),
-            error=_typical(speed.error for speed in same),
+            error=_median(speed.error for speed in same),
         )
         for same in zip(*(one.speeds for one in finished), strict=True)
     ]
 
 
-def _typical(errors: Iterable[float | None]) -> float | None:
+def _median(errors: Iterable[float | None]) -> float | None:
     """Their median; None where none is known."""
     known = [error for error in errors if error is not None]
     return statistics.median(known) if known else None
 
 
 def _dense(report: Report, workloads: Iterable[Workload]) -> TableRow:
-    """The dense model itself, which every report tells about."""
+    """The dense model itself, of which every report has the figures."""
     quality = report.quality
     assert quality is not None
     return TableRow(

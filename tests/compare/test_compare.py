@@ -11,35 +11,36 @@ import prunekit
 from prunekit import Report
 from prunekit.compare import Comparison, compare, execution
 from prunekit.compare.figures import Summary
+from prunekit.compare.grid import ordered_trials, select_trials
 from prunekit.recipe import Recipe
 
 
-def report(out, cell):
-    return Report.load(out / "cells" / cell / "report.json")
+def report(out, trial):
+    return Report.load(out / "trials" / trial / "report.json")
 
 
 def test_a_comparison_is_made_once_and_only_written_again(comparison, tmp_path, made):
     found = Comparison.parse(comparison)
     out = tmp_path / "out"
     first = compare(found, "prunekit compare tiny.yaml")
-    assert sorted(made) == sorted(cell.name for cell in found.cells())
-    cells = {cell.name: report(out, cell.name) for cell in found.cells()}
-    assert {one.spent.examples for one in cells.values()} == {24}
-    control = cells["dense-further-24ex-0"]
+    assert sorted(made) == sorted(trial.name for trial in ordered_trials(found))
+    trials = {trial.name: report(out, trial.name) for trial in ordered_trials(found)}
+    assert {one.spent.examples for one in trials.values()} == {24}
+    control = trials["dense-further-24ex-0"]
     assert control.parameters.pruned == control.parameters.dense
     assert control.equivalence is None
-    assert {one.quality.dense for one in cells.values()} == {first.dense.quality.mean}
-    assert not list(out.glob("cells/*/model"))
+    assert {one.quality.dense for one in trials.values()} == {first.dense.quality.mean}
+    assert not list(out.glob("trials/*/model"))
 
     rows = {row.variant: row for row in first.tables[0].rows}
     assert list(rows) == ["narrow", "shallow", "dense-further"]
-    expected = [cells[f"narrow-24ex-{seed}"] for seed in (0, 1)]
+    expected = [trials[f"narrow-24ex-{seed}"] for seed in (0, 1)]
     assert rows["narrow"].quality.values == [one.quality.pruned for one in expected]
     live = sum(expected[0].parameters.by_part[stack] for stack in ("encoder", "decoder"))
     assert rows["narrow"].non_embedding == live
     assert rows["narrow"].gain.over == "shallow" == first.tables[0].best_baseline
     assert rows["narrow"].gain.gain == pytest.approx(
-        rows["narrow"].quality.mean - cells["shallow-24ex-0"].quality.pruned
+        rows["narrow"].quality.mean - trials["shallow-24ex-0"].quality.pruned
     )
     assert (first.recommended, first.missing) == ("narrow", {})
 
@@ -93,9 +94,9 @@ def test_a_cell_of_another_recipe_is_left_alone(comparison, tmp_path, made):
 
 def test_only_some_variants_are_made_and_others_are_missing(comparison, made):
     found = Comparison.parse(comparison)
-    summary = compare(found, cells=found.chosen(["shallow"]))
+    summary = compare(found, trials=select_trials(found, ["shallow"]))
     assert made == ["shallow-24ex-0"]
-    assert set(summary.missing.values()) == {"not made yet"}
+    assert set(summary.missing.values()) == {"not run yet"}
     assert len(summary.missing) == 4
 
 
@@ -108,10 +109,10 @@ def test_cells_in_processes_of_their_own_come_to_the_same(comparison, tmp_path, 
     assert not made
     assert set(summary.missing) == {"broken-24ex-0"}
     assert "rounds" in summary.missing["broken-24ex-0"]
-    recipe = Recipe.load(tmp_path / "apart/cells/narrow-24ex-0/recipe.yaml")
+    recipe = Recipe.load(tmp_path / "apart/trials/narrow-24ex-0/recipe.yaml")
     execution.run(recipe.model_copy(update={"output": str(tmp_path / "here")}))
     one = prunekit.from_pretrained(tmp_path / "here/model").state_dict()
-    other = prunekit.from_pretrained(tmp_path / "apart/cells/narrow-24ex-0/model").state_dict()
+    other = prunekit.from_pretrained(tmp_path / "apart/trials/narrow-24ex-0/model").state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -130,13 +131,13 @@ def test_a_cell_that_was_stopped_goes_on(comparison, tmp_path, made):
 
     with pytest.raises(Stopped):
         compare(found, progress=stop)
-    work = tmp_path / "out/cells/narrow-24ex-0/work"
+    work = tmp_path / "out/trials/narrow-24ex-0/work"
     assert list(work.glob("recover-1/checkpoint-2"))
-    assert compare(found, cells=found.chosen(["narrow"])).missing.keys() == {"dense-further-24ex-0"}
+    assert compare(found, trials=select_trials(found, ["narrow"])).missing.keys() == {"dense-further-24ex-0"}
     assert made == ["narrow-24ex-0", "narrow-24ex-0"]
     whole = Comparison.parse({**comparison, "output": str(tmp_path / "whole")})
-    compare(whole, cells=whole.chosen(["narrow"]))
+    compare(whole, trials=select_trials(whole, ["narrow"]))
     one, other = (
-        prunekit.from_pretrained(tmp_path / out / "cells/narrow-24ex-0/model").state_dict() for out in ("out", "whole")
+        prunekit.from_pretrained(tmp_path / out / "trials/narrow-24ex-0/model").state_dict() for out in ("out", "whole")
     )
     assert all(torch.equal(one[name], other[name]) for name in one)

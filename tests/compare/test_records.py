@@ -9,8 +9,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import prunekit
-from prunekit.compare import Comparison, compare, execution, records
-from prunekit.compare.spec import Trial, trial_recipe
+from prunekit.compare import Comparison, compare, execution, records, sources
+from prunekit.compare.recipes import trial_recipe
+from prunekit.compare.trial import Trial
 from prunekit.find.plan import PruningPlan
 from prunekit.recipe import BudgetSection
 
@@ -29,7 +30,7 @@ def test_records_are_enough_to_go_on_elsewhere(small, tmp_path, made):
         "narrow-24ex-0.json",
         "speeds.json",
     ]
-    plan = PruningPlan.load(tmp_path / "out/cells/narrow-24ex-0/plan.json")
+    plan = PruningPlan.load(tmp_path / "out/trials/narrow-24ex-0/plan.json")
     shutil.rmtree(tmp_path / "out")
     made.clear()
     assert compare(Comparison.parse(small)) == first
@@ -38,7 +39,7 @@ def test_records_are_enough_to_go_on_elsewhere(small, tmp_path, made):
     again = compare(Comparison.parse(small))
     assert made == ["fresh-24ex-0"]
     assert again.missing == {}
-    assert PruningPlan.load(tmp_path / "out/cells/fresh-24ex-0/plan.json") == plan
+    assert PruningPlan.load(tmp_path / "out/trials/fresh-24ex-0/plan.json") == plan
 
 
 def test_scores_are_those_of_the_answers(small, tmp_path):
@@ -61,27 +62,27 @@ def test_a_run_that_ended_without_a_record_is_not_made_again(small, tmp_path, ma
 @pytest.mark.parametrize("spoiled", ["{", "{}", '{"recipe": {"strategy": 7}}'])
 def test_a_record_that_tells_of_something_else_is_none(small, tmp_path, spoiled):
     found = Comparison.parse(small)
-    cell = Trial("narrow", BudgetSection(examples=24), 0)
-    assert records.read_record(found, cell) is None
+    trial = Trial("narrow", BudgetSection(examples=24), 0)
+    assert records.read_record(found, trial) is None
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/narrow-24ex-0.json").write_text(spoiled)
-    assert records.read_record(found, cell) is None
+    assert records.read_record(found, trial) is None
 
 
 def test_a_record_is_of_one_dense_model(small, tmp_path):
     model = shutil.copytree(small["base"]["model"], tmp_path / "model")
     small["base"]["model"] = str(model)
     found = Comparison.parse(small)
-    cell = Trial("narrow", BudgetSection(examples=24), 0)
-    compare(found, cells=[cell])
-    assert execution.is_finished(found, cell)
+    trial = Trial("narrow", BudgetSection(examples=24), 0)
+    compare(found, trials=[trial])
+    assert execution.is_finished(found, trial)
     weights = load_file(model / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
-    records.fingerprint.cache_clear()
-    assert not execution.is_finished(found, cell)
+    sources.files_hash.cache_clear()
+    assert not execution.is_finished(found, trial)
     model.rename(tmp_path / "elsewhere")
-    records.fingerprint.cache_clear()
-    assert execution.is_finished(found, cell), "a model that is not here cannot contradict"
+    sources.files_hash.cache_clear()
+    assert execution.is_finished(found, trial), "a model that is not here cannot contradict"
 
 
 def test_a_record_knows_the_built_in_model(small):
@@ -90,7 +91,7 @@ def test_a_record_knows_the_built_in_model(small):
     recipe = trial_recipe(Comparison.parse(small), Trial("narrow", None, 0))
     assert recipe.model is None
     weights = next((Path(prunekit.__file__).parent / "data").rglob("*.safetensors"))
-    assert records.weights_of(recipe) == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert sources.weights_hash(recipe) == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def test_another_output_knows_no_records(small, tmp_path):
@@ -101,8 +102,8 @@ def test_another_output_knows_no_records(small, tmp_path):
 
 
 def test_steps_that_give_way_to_a_budget_are_not_asked_for(small):
-    cell = Trial("narrow", BudgetSection(examples=24), 0)
-    compare(Comparison.parse(small), cells=[cell])
+    trial = Trial("narrow", BudgetSection(examples=24), 0)
+    compare(Comparison.parse(small), trials=[trial])
     for recovery, done in (({"steps": 7}, True), ({"steps": 7, "learning_rate": 0.02}, False)):
         changed = small | {"base": small["base"] | {"recovery": recovery}}
-        assert execution.is_finished(Comparison.parse(changed), cell) is done
+        assert execution.is_finished(Comparison.parse(changed), trial) is done

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 from safetensors.torch import load_file, save_file
 
-from prunekit.compare import Comparison, compare, execution, records, speeds
-from prunekit.compare.spec import Trial
+from prunekit.compare import Comparison, compare, execution, records, sources, speeds
+from prunekit.compare.files import TrialFiles
+from prunekit.compare.trial import Trial
 from prunekit.data.asr import normaliser
 from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.find.plan import PruningPlan
@@ -31,7 +32,7 @@ def retrained(model):
     """Other weights in the same place."""
     path = Path(model) / "model.safetensors"
     save_file({name: 1.5 * tensor for name, tensor in load_file(path).items()}, path, {"format": "pt"})
-    records.fingerprint.cache_clear()
+    sources.files_hash.cache_clear()
 
 
 def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path, made):
@@ -42,10 +43,10 @@ def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path,
     made.clear()
     assert compare(Comparison.parse(small)) is None
     assert not made
-    why = execution.failure_of(Comparison.parse(small), NARROW)
+    why = TrialFiles(Comparison.parse(small), NARROW).failure_reason()
     assert "was made from another model, plan or data; remove it" in why
     assert answers.read_bytes() != before, "the new dense model answers for itself"
-    shutil.rmtree(tmp_path / "out/cells")
+    shutil.rmtree(tmp_path / "out/trials")
     summary = compare(Comparison.parse(small))
     assert sorted(made) == ["dense-further-24ex-0", "narrow-24ex-0"]
     pruned = records.read_record(Comparison.parse(small), NARROW).report
@@ -56,9 +57,9 @@ def test_other_rows_are_other_runs(small, tmp_path, made):
     compare(Comparison.parse(small))
     train = tmp_path / "train.jsonl"
     train.write_text(train.read_text() + train.read_text().splitlines()[0] + "\n")
-    records.fingerprint.cache_clear()
+    sources.files_hash.cache_clear()
     assert not execution.is_finished(Comparison.parse(small), NARROW)
-    shutil.rmtree(tmp_path / "out/cells")
+    shutil.rmtree(tmp_path / "out/trials")
     made.clear()
     assert compare(Comparison.parse(small)).missing == {}
     assert sorted(made) == ["dense-further-24ex-0", "narrow-24ex-0"]
@@ -70,7 +71,7 @@ def test_a_shape_that_was_taken_is_taken_anew_when_it_changes(small, tmp_path, m
     small["variants"]["narrow"] = {"options": {"encoder_sparsity": 0.2}}
     found = Comparison.parse(small)
     assert not execution.is_finished(found, Trial("fresh", NARROW.budget, 0))
-    shutil.rmtree(tmp_path / "out/cells")
+    shutil.rmtree(tmp_path / "out/trials")
     made.clear()
     summary = compare(found)
     assert made == ["narrow-24ex-0", "fresh-24ex-0"]
@@ -82,7 +83,7 @@ def test_a_shape_that_comes_out_the_same_leaves_the_others_done(small, tmp_path,
     small["variants"]["fresh"] = {"from_scratch": "narrow"}
     first = compare(Comparison.parse(small))
     (tmp_path / "out/records/narrow-24ex-0.json").unlink()
-    shutil.rmtree(tmp_path / "out/cells/narrow-24ex-0")
+    shutil.rmtree(tmp_path / "out/trials/narrow-24ex-0")
     made.clear()
     assert compare(Comparison.parse(small)).missing == first.missing == {}
     assert made == ["narrow-24ex-0"]
@@ -92,33 +93,33 @@ def test_a_plan_of_ones_own_that_changes_makes_its_run_anew(small, tmp_path):
     plan = tmp_path / "plan.json"
     plan.write_text(PruningPlan({"decoder.layers": (0, 2)}).to_json())
     small["variants"] = {"given": {"plan": str(plan)}}
-    cell = Trial("given", NARROW.budget, 0)
+    trial = Trial("given", NARROW.budget, 0)
     found = Comparison.parse(small)
-    compare(found, cells=[cell])
-    assert execution.is_finished(found, cell)
+    compare(found, trials=[trial])
+    assert execution.is_finished(found, trial)
     plan.write_text(PruningPlan({"decoder.layers": (0,)}).to_json())
-    assert not execution.is_finished(found, cell)
+    assert not execution.is_finished(found, trial)
 
 
 def test_speeds_are_of_one_model_and_one_precision(small, tmp_path, monkeypatch):
     found = Comparison.parse(small)
-    compare(found, cells=[NARROW])
+    compare(found, trials=[NARROW])
     plan = records.read_record(found, NARROW).shape
     asked = []
     monkeypatch.setattr(
-        speeds, "_time", lambda recipe, shapes, progress: asked.append(recipe) or {name: [] for name in shapes}
+        speeds, "_measure", lambda recipe, shapes, progress: asked.append(recipe) or {name: [] for name in shapes}
     )
-    speeds.timed_together(found, [plan])
+    speeds.time_together(found, [plan])
     assert not asked
     coarse = Comparison.parse({**small, "base": {**small["base"], "dtype": "bfloat16"}})
-    speeds.timed_together(coarse, [plan])
+    speeds.time_together(coarse, [plan])
     assert len(asked) == 1
     retrained(small["base"]["model"])
-    speeds.timed_together(coarse, [plan])
+    speeds.time_together(coarse, [plan])
     assert len(asked) == 2
     shutil.rmtree(small["base"]["model"])
-    records.fingerprint.cache_clear()
-    speeds.timed_together(coarse, [plan])
+    sources.files_hash.cache_clear()
+    speeds.time_together(coarse, [plan])
     assert len(asked) == 2, "a model that is not here cannot contradict"
 
 
@@ -130,7 +131,7 @@ def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, kno
     english = WordErrorRate("wer").after(normaliser("en"))
     monkeypatch.setattr(records, "open_task", lambda section: SimpleNamespace(metrics=(english,)))
     report = SimpleNamespace(quality=SimpleNamespace(metric="wer", pruned=reported))
-    found = records._scores(Recipe(), report, tmp_path / "answers.jsonl")
+    found = records.row_scores(Recipe(), report, tmp_path / "answers.jsonl")
     assert found == ([(0.0, 2.0), (1.0, 2.0)] if known else None)
 
 
@@ -139,9 +140,9 @@ def test_a_run_that_died_before_its_record_is_tidied_up(small, tmp_path, made, m
     finish = execution._finish
     monkeypatch.setattr(execution, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        compare(found, cells=[NARROW])
+        compare(found, trials=[NARROW])
     monkeypatch.setattr(execution, "_finish", finish)
-    assert (tmp_path / "out/cells/narrow-24ex-0/model").exists()
-    compare(found, cells=[NARROW])
+    assert (tmp_path / "out/trials/narrow-24ex-0/model").exists()
+    compare(found, trials=[NARROW])
     assert made == ["narrow-24ex-0"]
-    assert not (tmp_path / "out/cells/narrow-24ex-0/model").exists()
+    assert not (tmp_path / "out/trials/narrow-24ex-0/model").exists()

@@ -32,7 +32,7 @@ def test_all_shapes_are_timed_together_and_once(comparison, tmp_path, timed):
     summary = compare(found)
     reports = {
         path.parent.name.split("-24ex")[0]: json.loads(path.read_text())["parameters"]
-        for path in tmp_path.glob("out/cells/*/report.json")
+        for path in tmp_path.glob("out/trials/*/report.json")
     }
     dense = reports["narrow"]["dense"]
     assert timed == [(sorted([dense, *(one["pruned"] for one in reports.values())]), Workload(source=4, new_tokens=3))]
@@ -43,6 +43,6 @@ def test_all_shapes_are_timed_together_and_once(comparison, tmp_path, timed):
     assert len(timed) == 1
     comparison["base"]["measure"]["workloads"] = [{"source": 5, "new_tokens": 2}]
     again = Comparison.parse(comparison)
-    speeds.timed_together(again, [(tmp_path / "out/cells/narrow-24ex-0/plan.json").read_text()])
+    speeds.time_together(again, [(tmp_path / "out/trials/narrow-24ex-0/plan.json").read_text()])
     assert timed[1][1] == Workload(source=5, new_tokens=2)
     assert len(timed[1][0]) == 2
