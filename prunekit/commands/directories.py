@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
-MODEL_FILES = ("config.json", "generation_config.json", "plan.json", "modeling_prunekit.py", "README.md")
-WEIGHTS = (".safetensors", ".bin", ".index.json", ".h5", ".msgpack")
-"""Files that describe or hold the old weights; all other files of the directory are copied."""
+COMPANIONS = (
+    *("tokenizer*", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json", "normalizer.json"),
+    *("*.spm", "*.tiktoken", "*spiece.model", "sentencepiece*.model", "*.bpe.model", "prophetnet.tokenizer"),
+    *("preprocessor_config.json", "processor_config.json", "chat_template*", "*.jinja"),
+    *("LICENSE*", "LICENCE*", "NOTICE*", "COPYING*"),
+)
+"""The files beside a model's weights that belong to it: tokenizer, feature extractor, templates, licence.
+
+All others stay where they are: a training's state, other programs' weights, an adapter's files.
+"""
 
 
 def check_output(output: Path) -> None:
@@ -28,14 +35,14 @@ def check_output(output: Path) -> None:
 def derived_directory(source: Path, output: Path, replaced: tuple[str, ...] = ()) -> Iterator[Path]:
     """A draft of a model directory that becomes `output` if the block succeeds, completed from `source`.
 
-    The files beside the weights in `source` are copied, except those that the draft has and those whose names begin
-    with one of `replaced`.
+    The `COMPANIONS` in `source` are copied, except those that the draft has and those whose names begin with one of
+    `replaced`.
     """
     with atomic_write(output) as draft:
         yield draft
         for file in source.iterdir():
-            beside = file.is_file() and file.name not in MODEL_FILES and not file.name.endswith(WEIGHTS)
-            if beside and not file.name.startswith(replaced) and not (draft / file.name).exists():
+            belongs = file.is_file() and any(file.match(pattern) for pattern in COMPANIONS)
+            if belongs and not file.name.startswith(replaced) and not (draft / file.name).exists():
                 shutil.copyfile(file, draft / file.name)
 
 

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import logging
+import pickle
+import re
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,11 @@ from prunekit._support.atomic import atomic_write
 from prunekit.cut.auto_classes import auto_classes
 from prunekit.cut.formats import upgrade_record
 from prunekit.cut.pruned_model import PREFIX, Pruned, pruned_class, pruned_config_class
+from prunekit.cut.weight_files import weight_files, without_adapter_files
 from prunekit.errors import PrunekitError, one_line
 from prunekit.find.plan import PruningPlan
+
+log = logging.getLogger(__name__)
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 
@@ -90,13 +96,29 @@ def _keep_dtypes(model: PreTrainedModel, directory: Path) -> None:
 
 
 def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrainedModel:
-    """`kind.from_pretrained` on safetensors only, refusing anything missing, unexpected or of another shape."""
+    """`kind.from_pretrained`, refusing any weight that is missing, unexpected or of another shape.
+
+    Safetensors come before pickles, which are opened without running code. Prefixes of wrappers are taken off, and LoRA
+    files that lie beside the weights are never applied.
+    """
+    place = Path(directory)
+    files = weight_files(place)
+    if files is None:
+        raise PrunekitError(f"The weights in {str(directory)!r} cannot be loaded: there is no model.safetensors.")
+    if wrapper := files.wrapper():
+        log.info("The names of the weights in %s begin with %s, which is taken off.", files.main, wrapper)
+        options["key_mapping"] = {f"^{re.escape(wrapper)}": ""}
     try:
-        model, info = kind.from_pretrained(directory, use_safetensors=True, output_loading_info=True, **options)
+        with without_adapter_files(place) as clean:
+            model, info = kind.from_pretrained(
+                clean, use_safetensors=not files.pickled, weights_only=True, output_loading_info=True, **options
+            )
     except SafetensorError as error:
         raise PrunekitError(f"The weights in {str(directory)!r} are damaged or cut short: {error}.") from error
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, pickle.UnpicklingError) as error:
         raise PrunekitError(f"The weights in {str(directory)!r} cannot be loaded: {one_line(error, 300)}") from error
+    model.config._name_or_path = str(directory)
+    model.name_or_path = str(directory)
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if names := sorted(map(str, info.get(problem) or ())):
             raise PrunekitError(

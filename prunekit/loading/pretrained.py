@@ -18,13 +18,18 @@ from transformers import (
 
 from prunekit.cut import checkpoint
 from prunekit.cut.ties import untie_like
+from prunekit.cut.weight_files import weight_files
 from prunekit.errors import PrunekitError, one_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
+from prunekit.loading.lora import base_model_of, is_adapter_alone, merged
 
 CONFIG = ("config.json",)
 EVERYTHING = ("*.json", "*.safetensors", "*.model", "*.spm", "*.txt", "*.tiktoken", "*.jinja", "*.py")
-"""The files of a hub repository that are fetched: no pickled weights among them."""
+"""The files of a hub repository that are fetched first."""
+
+PICKLED_WEIGHTS = ("pytorch_model*.bin", "pytorch_model*.bin.index.json")
+"""Fetched only where a repository has no others: they are large, and slower to open."""
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZERS = ("tokenizer*.json", "vocab*", "*.model", "*.spm", "*.tiktoken", "tokenizer.*")
@@ -43,15 +48,25 @@ def located(place: str, files: Sequence[str] = EVERYTHING) -> Path:
             f"There is no model directory {place!r}; give one that holds a config.json, or a hub id like org/name."
         )
     try:
-        return Path(snapshot_download(place, allow_patterns=list(files), ignore_patterns=["*/*"]))
+        found = _fetched(place, files)
+        if files == EVERYTHING and weight_files(found) is None:
+            found = _fetched(place, (*files, *PICKLED_WEIGHTS))
+        return found
     except Exception as error:  # the hub's client and its transport raise some twenty types
         raise PrunekitError(
             f"{place!r} is neither a directory here nor a model that the hub gives: {one_line(error, 300)}"
         ) from error
 
 
+def _fetched(name: str, patterns: Sequence[str]) -> Path:
+    """The files of a hub repository whose names match."""
+    return Path(snapshot_download(name, allow_patterns=list(patterns), ignore_patterns=["*/*"]))
+
+
 def open_config(directory: Path, trust_remote_code: bool = False) -> PretrainedConfig:
     """The config in a model directory, dense or pruned; raises `PrunekitError` unless it is an encoder-decoder's."""
+    if is_adapter_alone(directory):
+        return open_config(_base_directory(directory), trust_remote_code)
     if checkpoint.is_pruned(directory):
         return checkpoint.load_config(directory)
     try:
@@ -74,8 +89,14 @@ def open_model(
     device: str = "cpu",
     trust_remote_code: bool = False,
 ) -> PreTrainedModel:
-    """The model in a directory, dense or pruned, in evaluation mode; only safetensors are read, and every weight is."""
-    if not any(directory.glob("*.safetensors")):
+    """The model in a directory, dense or pruned, in evaluation mode; every weight is read, and no code is run.
+
+    A LoRA adapter that lies alone is merged into its base model, where peft is installed.
+    """
+    if is_adapter_alone(directory):
+        base = open_model(_base_directory(directory), config, adapter, dtype, device, trust_remote_code)
+        return merged(base, directory)
+    if weight_files(directory) is None:
         raise PrunekitError(_no_weights(directory))
     if checkpoint.is_pruned(directory):
         model = checkpoint.from_pretrained(directory, dtype)
@@ -119,11 +140,20 @@ def graph_of(model: PreTrainedModel, adapter: Adapter) -> DependencyGraph:
     return discover(adapter, original.config, original)
 
 
+def _base_directory(directory: Path) -> Path:
+    """The base model of the adapter that a directory holds alone."""
+    base = base_model_of(directory)
+    try:
+        return located(base)
+    except PrunekitError as error:
+        raise PrunekitError(f"The LoRA adapter in {str(directory)!r} needs its base model. {error}") from error
+
+
 def _no_weights(directory: Path) -> str:
     if pickle := next(_matching(directory, PICKLES), None):
         return (
-            f"The weights in {str(directory)!r} are pickled ({pickle.name}), which may run code when opened; "
-            "save the model as safetensors first (save_pretrained of transformers does)."
+            f"{str(directory)!r} holds a pickle ({pickle.name}) that is not called as transformers calls weights; save "
+            "the model as safetensors first (save_pretrained of transformers does)."
         )
     return f"{str(directory)!r} holds no weights; a model directory has a model.safetensors beside its config.json."
 
@@ -131,6 +161,8 @@ def _no_weights(directory: Path) -> str:
 def open_tokenizer(directory: Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer in a model directory; raises `PrunekitError` where there is none or it cannot pad."""
     if next(_matching(directory, TOKENIZERS), None) is None:
+        if is_adapter_alone(directory):
+            return open_tokenizer(_base_directory(directory), trust_remote_code)
         raise PrunekitError(
             f"{str(directory)!r} holds no tokenizer; save the model's there (tokenizer.save_pretrained does)."
         )

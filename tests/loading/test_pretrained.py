@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSeq2SeqLM, ByT5Tokenizer, GPT2Config, T5Config, T5ForConditionalGeneration
 
 from prunekit import PrunekitError, plugins
@@ -109,11 +112,115 @@ def test_weights_of_another_shape(copied):
         opened(copied)
 
 
-def test_pickled_weights_are_refused_unread(copied):
+@pytest.fixture
+def pickled(copied):
+    """The same weights as a pickle, as older models have them."""
+    state = AutoModelForSeq2SeqLM.from_pretrained(copied).state_dict()
     (copied / "model.safetensors").unlink()
-    (copied / "pytorch_model.bin").write_bytes(b"never opened")
-    with pytest.raises(PrunekitError, match=r"are pickled \(pytorch_model\.bin\)"):
-        opened(copied)
+    torch.save(state, copied / "pytorch_model.bin")
+    return copied
+
+
+def test_pickled_weights_are_the_same_weights(pickled, t5_directory):
+    assert torch.equal(logits(opened(pickled)), logits(opened(t5_directory)))
+
+
+def test_pickled_shards_are_the_same_weights(pickled, t5_directory):
+    state = torch.load(pickled / "pytorch_model.bin", weights_only=True)
+    names = sorted(state)
+    shards = {"pytorch_model-00001-of-00002.bin": names[:20], "pytorch_model-00002-of-00002.bin": names[20:]}
+    for shard, part in shards.items():
+        torch.save({name: state[name] for name in part}, pickled / shard)
+    of = {name: shard for shard, part in shards.items() for name in part}
+    (pickled / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": of}))
+    (pickled / "pytorch_model.bin").unlink()
+    assert torch.equal(logits(opened(pickled)), logits(opened(t5_directory)))
+
+
+class Code:
+    """What a pickle can do when it is opened: here, leave a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_code_in_a_pickle_is_never_run(pickled, tmp_path):
+    state = torch.load(pickled / "pytorch_model.bin", weights_only=True)
+    torch.save({**state, "extra": Code(tmp_path / "run")}, pickled / "pytorch_model.bin")
+    with pytest.raises(PrunekitError, match=r"pytorch_model\.bin' cannot be loaded"):
+        opened(pickled)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
+@pytest.mark.parametrize("kind", ["safetensors", "pickle"])
+def test_the_prefixes_of_wrappers_are_taken_off_and_told(copied, t5_directory, prefix, kind, caplog):
+    state = load_file(copied / "model.safetensors")
+    (copied / "model.safetensors").unlink()
+    wrapped = {prefix + name: value for name, value in state.items()}
+    if kind == "pickle":
+        torch.save(wrapped, copied / "pytorch_model.bin")
+    else:
+        save_file(wrapped, copied / "model.safetensors", metadata={"format": "pt"})
+    with caplog.at_level("INFO"):
+        model = opened(copied)
+    assert torch.equal(logits(model), logits(opened(t5_directory)))
+    assert f"begin with {prefix}" in caplog.text
+
+
+def lora(directory, model, **more):
+    """The files that peft leaves for an adapter of rank 2 on every q and v."""
+    directory.mkdir(exist_ok=True)
+    torch.manual_seed(1)
+    tensors = {}
+    for name, layer in model.named_modules():
+        if name.endswith((".q", ".v")):
+            rows, columns = layer.weight.shape
+            tensors[f"base_model.model.{name}.lora_A.weight"] = torch.randn(2, columns)
+            tensors[f"base_model.model.{name}.lora_B.weight"] = torch.randn(rows, 2)
+    save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = {"peft_type": "LORA", "task_type": "SEQ_2_SEQ_LM", "r": 2, "lora_alpha": 16, "target_modules": ["q", "v"]}
+    (directory / "adapter_config.json").write_text(json.dumps({**config, "inference_mode": True, **more}))
+    return tensors
+
+
+def test_an_adapter_beside_weights_is_never_applied(copied, t5_directory, monkeypatch):
+    lora(copied, opened(t5_directory), base_model_name_or_path=str(t5_directory))
+    monkeypatch.setattr("transformers.utils.is_peft_available", lambda: True)
+    model = opened(copied)
+    assert torch.equal(logits(model), logits(opened(t5_directory)))
+    assert model.name_or_path == str(copied)
+
+
+def test_an_adapter_alone_is_refused_where_peft_is_not_installed(tmp_path, t5_directory, monkeypatch):
+    lora(tmp_path / "alone", opened(t5_directory), base_model_name_or_path=str(t5_directory))
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(PrunekitError, match=r"holds a LoRA adapter .* install peft"):
+        open_config(tmp_path / "alone")
+
+
+def test_an_adapter_alone_is_merged_into_its_base_model(tmp_path, t5_directory):
+    pytest.importorskip("peft")
+    base = opened(t5_directory)
+    tensors = lora(tmp_path / "alone", base, base_model_name_or_path=str(t5_directory))
+    model = opened(tmp_path / "alone")
+    for name, parameter in base.named_parameters():
+        own = f"base_model.model.{name.removesuffix('.weight')}"
+        added = 0
+        if f"{own}.lora_A.weight" in tensors:  # W + alpha / r * B A
+            added = 8 * tensors[f"{own}.lora_B.weight"] @ tensors[f"{own}.lora_A.weight"]
+        torch.testing.assert_close(model.get_parameter(name), parameter + added)
+    assert len(open_tokenizer(tmp_path / "alone")) == 29
+
+
+def test_a_base_model_that_is_not_there_is_named_with_its_adapter(tmp_path, t5_directory):
+    pytest.importorskip("peft")
+    lora(tmp_path / "alone", opened(t5_directory), base_model_name_or_path="./nowhere")
+    with pytest.raises(PrunekitError, match=r"The LoRA adapter in .*alone' needs its base model\. .*'\./nowhere'"):
+        open_config(tmp_path / "alone")
 
 
 def test_no_weights(copied):

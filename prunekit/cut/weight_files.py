@@ -1,0 +1,79 @@
+"""The files that hold a model's weights: safetensors or pickles, whole or sharded, by the names wrappers left."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from prunekit.errors import PrunekitError, one_line
+
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+"""What transformers calls weights, whole or by an index of shards."""
+
+WRAPPERS = ("_orig_mod.", "module.")
+"""What `torch.compile` and data parallelism put before the names of the parameters that they wrap."""
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """The weights in a model directory. Example: ``pytorch_model.bin``, which is pickled, or an index of two shards."""
+
+    main: Path
+    pickled: bool
+
+    def names(self) -> list[str]:
+        """The names of all parameters, as they are stored; raises `PrunekitError` for files that cannot be read."""
+        try:
+            if self.main.name.endswith(".index.json"):
+                return list(json.loads(self.main.read_text(encoding="utf-8"))["weight_map"])
+            if self.pickled:
+                return list(torch.load(self.main, map_location="meta", weights_only=True, mmap=True))
+            with safe_open(self.main, framework="pt") as file:
+                return list(file.keys())
+        except SafetensorError as error:
+            place = str(self.main.parent)
+            raise PrunekitError(f"The weights in {place!r} are damaged or cut short: {error}.") from error
+        except Exception as error:  # a pickle, or an index, that is none
+            raise PrunekitError(
+                f"The weights in {str(self.main)!r} cannot be loaded: {one_line(error, 300)}"
+            ) from error
+
+    def wrapper(self) -> str:
+        """The prefix that a wrapper left before every name; empty where there is none."""
+        names = self.names()
+        prefix = ""
+        while found := next((w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)), None):
+            prefix += found
+        return prefix
+
+
+def weight_files(directory: Path) -> WeightFiles | None:
+    """The weights that a directory is opened by: safetensors before pickles; None where it holds neither."""
+    for names, pickled in ((SAFETENSORS, False), (PICKLES, True)):
+        for name in names:
+            if (directory / name).exists():
+                return WeightFiles(directory / name, pickled)
+    return None
+
+
+@contextmanager
+def without_adapter_files(directory: Path) -> Iterator[Path]:
+    """The directory as it would be without the files of a LoRA adapter, for the duration of the block.
+
+    Where peft is installed, transformers applies an adapter that lies beside weights, also one that they contain
+    already. A model must not depend on what else is installed.
+    """
+    if not (directory / "adapter_config.json").exists():
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="prunekit-") as place:
+        for file in directory.iterdir():
+            if not file.name.startswith("adapter_"):
+                (Path(place) / file.name).symlink_to(file.resolve())
+        yield Path(place)
