@@ -1,4 +1,4 @@
-"""The adapter, held against a tiny SeamlessM4T."""
+"""The adapter, checked on a tiny SeamlessM4T."""
 
 from prunekit.testing import AdapterSuite
 from transformers import SeamlessM4TConfig

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, SeamlessM4TConfig
 
 from prunekit.conformance import CHECKS
+from prunekit.testing import MetricSuite, TaskSuite
 
 ROOT = Path(__file__).parents[3]
 PROJECT = ROOT / "examples/plugin"
@@ -75,11 +76,11 @@ def test_an_adapter_for_a_type_that_is_not_built_in_takes_at_most_twenty_lines()
     assert len([line for line in source.splitlines() if line.strip()]) <= 20
 
 
-def test_both_plugins_are_listed_with_their_distribution(outside):
+def test_all_plugins_are_listed_with_their_distribution(outside):
     listed = outside("prunekit", "list")
     assert listed.returncode == 0, listed.stderr
     rows = {line.split()[0]: line.split()[-1] for line in listed.stdout.splitlines() if "my-package" in line}
-    assert rows == {"seamless_m4t": "my-package", "better-half": "my-package"}
+    assert rows == dict.fromkeys(("seamless_m4t", "better-half", "roman", "numeral_distance"), "my-package")
 
 
 def test_the_projects_own_tests_pass(outside):
@@ -88,6 +89,12 @@ def test_the_projects_own_tests_pass(outside):
     passed = {line.split()[0].partition("::")[2] for line in tested.stdout.splitlines() if " PASSED " in line}
     assert {f"TestSeamless::test_adapter[{check.id}]" for check in CHECKS} <= passed
     assert "TestBetterHalf::test_masked_equals_cut[t5]" in passed
+    kits = {"TestRoman": TaskSuite, "TestNumeralDistance": MetricSuite}
+    checks = {f"{name}::{check}" for name, kit in kits.items() for check in vars(kit) if check.startswith("test_")}
+    assert checks - passed == {
+        "TestRoman::test_its_model_fits_its_adapter",  # it brings no model
+        "TestRoman::test_targets_survive_the_tokenizer",
+    }
 
 
 def test_the_adapter_is_found_by_the_models_type(outside, model):
@@ -109,3 +116,14 @@ def test_a_model_is_pruned_with_the_strategy(outside, model, pairs, tmp_path):
     assert report["layers"]["decoder_kept"] in ([0, 2], [1])
     assert report["sparsity"]["encoder"] >= 0.3
     assert report["equivalence"]["tokens_equal"]
+
+
+def test_a_model_is_scored_on_the_task_by_its_metric(outside, model):
+    flags = [word for name, value in FLAGS.items() if name.startswith("task.") for word in ("--set", f"{name}={value}")]
+    scored = outside("prunekit", "eval", model, "--task", "roman", *flags, "--set", "measure.eval_examples=8")
+    assert scored.returncode == 0, scored.stderr
+    rows = dict(line.split() for line in scored.stdout.splitlines() if len(line.split()) == 2)
+    assert rows["exact_match"] == "0.00%"
+    assert float(rows["numeral_distance"]) > 1, "a distance is shown as it is, not in percent"
+    asked = outside("prunekit", "eval", model, "--task", "roman", "--metric", "numeral_distanze")
+    assert "no metric 'numeral_distanze'; did you mean 'numeral_distance'?" in asked.stderr

@@ -1,1 +1,1 @@
-"""An adapter and a strategy for prunekit, made by somebody else."""
+"""An adapter, a strategy, a task and a metric for prunekit, made by somebody else."""
