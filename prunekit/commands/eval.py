@@ -1,6 +1,6 @@
 """``prunekit eval``: score a dense or pruned model on a task."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -50,14 +50,14 @@ def print_scores(data: dict[str, Any]) -> None:
         rows = first_rows(task.test, recipe.measure.eval_examples)
         found = quality_of(context, rows, recipe.measure.batch, counting(display, task.name))
     OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)
-    OUT.print(score_table(found.scores))
+    OUT.print(score_table(found.scores, [metric.name for metric in task.metrics if not metric.fraction]))
 
 
-def score_table(found: Mapping[str, float]) -> Table:
-    """One row per metric."""
+def score_table(found: Mapping[str, float], amounts: Collection[str] = ()) -> Table:
+    """One row per metric; those in `amounts` are no fractions."""
     from prunekit.report.formatting import figure
 
     table = Table.grid(padding=(0, 2))
     for name, value in found.items():
-        table.add_row(name, figure(value))
+        table.add_row(name, figure(value, name in amounts))
     return table

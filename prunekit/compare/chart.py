@@ -11,18 +11,21 @@ def quality_chart(summary: Summary, table: Table, width: int, height: int) -> Mo
     """Every variant of a table by its quality and its speed-up on the first workload; None without timings."""
     if not all(row.speeds for row in (summary.dense, *table.rows)):
         return None
-    dense = _model(summary.dense, *DENSE_STYLE)
-    variants = [_model(row, *point_style(number)) for number, row in enumerate(table.rows)]
+    amount = summary.metric in summary.amounts
+    dense = _model(summary.dense, amount, *DENSE_STYLE)
+    variants = [_model(row, amount, *point_style(number)) for number, row in enumerate(table.rows)]
+    axis_y = summary.metric if amount else f"{summary.metric}, %"
     axis_x = f"speed-up of generate, batch {summary.dense.speeds[0].workload.batch}"
-    return model_chart([dense, *variants], Scale.around, (width, height), axis_x, f"{summary.metric}, %")
+    return model_chart([dense, *variants], Scale.around, (width, height), axis_x, axis_y)
 
 
-def _model(row: TableRow, colour: str, shape: str) -> ChartedModel:
+def _model(row: TableRow, amount: bool, colour: str, shape: str) -> ChartedModel:
     """A row with one standard deviation to either side; baselines are hollow."""
-    quality = 100 * row.quality.mean
-    deviation = 100 * (row.quality.deviation or 0)
+    scale = 1 if amount else 100
+    quality = scale * row.quality.mean
+    deviation = scale * (row.quality.deviation or 0)
     speedup = row.speeds[0].speedup
-    title = f"{variant_name(row)}: {mean_and_spread(row.quality)} at {factor(speedup)}"
+    title = f"{variant_name(row)}: {mean_and_spread(row.quality, amount)} at {factor(speedup)}"
     low = quality - deviation
     high = quality + deviation
     return ChartedModel(row.variant, title, speedup, quality, low, high, colour, shape, filled=not row.baseline)

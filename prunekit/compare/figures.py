@@ -76,7 +76,8 @@ class Summary(FrozenModel):
     """A whole comparison, as far as it is finished.
 
     `hours` are spent in learning and recovery of all its runs, by clock. Example: ``{"CPU": 8.1, "GPU": 0.6}``.
-    `environments` are those of the runs, `timed_on` is that of the speeds.
+    `environments` are those of the runs, `timed_on` is that of the speeds. `amounts` names metrics that are no
+    fractions.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Summary(FrozenModel):
     task: str | None
     metric: str
     higher_is_better: bool
+    amounts: tuple[str, ...] = ()
     examples: int
     recommended: str
     dense: TableRow

@@ -29,22 +29,24 @@ def recommendation(summary: Summary, table: Table) -> list[str]:
     if row is None or table.best_baseline is None:
         return []
     sentences = []
+    amount = summary.metric in summary.amounts
     if row.gain:
-        sentences.append(f"{name} against the best baseline, {row.gain.over}: {_gain_and_chance(row.gain)}.")
-    return sentences + [_nearest(near) for near in table.nearest]
+        sentences.append(f"{name} against the best baseline, {row.gain.over}: {_gain_and_chance(row.gain, amount)}.")
+    return sentences + [_nearest(near, amount) for near in table.nearest]
 
 
-def _nearest(near: Nearest) -> str:
+def _nearest(near: Nearest, amount: bool) -> str:
     """The sentence on the nearest baseline in one respect."""
-    result = _gain_and_chance(near.gain) if near.gain else "no scores per row to compare"
+    result = _gain_and_chance(near.gain, amount) if near.gain else "no scores per row to compare"
     ours, theirs = (factor(size) if near.by == "speed-up" else count(round(size)) for size in (near.ours, near.theirs))
     return f"Nearest baseline by {near.by} ({ours} and {theirs}): {near.baseline}; {result}."
 
 
-def _gain_and_chance(gain: Gain) -> str:
+def _gain_and_chance(gain: Gain, amount: bool) -> str:
     beyond = gain.low > 0 or gain.high < 0
+    unit = "" if amount else " points"
     chance = "" if beyond else ", which chance in rows and seeds may explain"
-    return f"{gain_text(gain)} points (p {gain.p:.3f}){chance}"
+    return f"{gain_text(gain, amount)}{unit} (p {gain.p:.3f}){chance}"
 
 
 def reading_notes(summary: Summary) -> list[str]:

@@ -55,6 +55,7 @@ def summarise(comparison: Comparison, command: str, records: Mapping[Trial, Reco
         task=report.task,
         metric=report.quality.metric,
         higher_is_better=report.quality.higher_is_better,
+        amounts=report.quality.amounts,
         examples=report.quality.examples,
         recommended=comparison.recommended,
         dense=_dense(report, [speed.workload for speed in finished[0].speeds]),

@@ -32,11 +32,12 @@ def column_names(summary: Summary, table: Table) -> list[str]:
 def table_cells(summary: Summary, table: Table) -> Iterator[list[str]]:
     """The cells of a table, row by row, the dense model first."""
     control = _control(table)
+    amount = summary.metric in summary.amounts
     for row in (summary.dense, *table.rows):
         yield [
             variant_name(row),
-            mean_and_spread(row.quality),
-            *(mean_and_spread(row.others[name]) for name in summary.dense.others),
+            mean_and_spread(row.quality, amount),
+            *(mean_and_spread(row.others[name], name in summary.amounts) for name in summary.dense.others),
             *([loss_text(row.loss)] if row.loss is not None and _have_losses(summary) else []),
             _kept(row, summary),
             *([_share(row, control, summary)] if control else []),
@@ -45,7 +46,7 @@ def table_cells(summary: Summary, table: Table) -> Iterator[list[str]]:
             percent(row.sparsity),
             _seconds(row, table),
             count(round(row.examples)),
-            *_gain(row, table),
+            *_gain(row, table, amount),
         ]
 
 
@@ -95,19 +96,20 @@ def variant_name(row: TableRow) -> str:
     return f"{row.variant} ({', '.join(notes)})" if notes else row.variant
 
 
-def _gain(row: TableRow, table: Table) -> list[str]:
+def _gain(row: TableRow, table: Table, amount: bool) -> list[str]:
     """The cell of the gain, if the table has one."""
     if table.best_baseline is None:
         return []
     if row.variant == table.best_baseline:
         return ["best baseline"]
-    return [gain_text(row.gain) if row.gain else ""]
+    return [gain_text(row.gain, amount) if row.gain else ""]
 
 
-def mean_and_spread(score: Figure) -> str:
-    """``61.77% ± 0.31`` over seeds."""
-    deviation = "" if score.deviation is None else f" ± {100 * score.deviation:.2f}"
-    return figure(score.mean) + deviation
+def mean_and_spread(score: Figure, amount: bool = False) -> str:
+    """``61.77% ± 0.31`` over seeds, or an amount as ``12.40 ± 0.31``."""
+    scale = 1 if amount else 100
+    deviation = "" if score.deviation is None else f" ± {scale * score.deviation:.2f}"
+    return figure(score.mean, amount) + deviation
 
 
 def loss_text(loss: Figure) -> str:
@@ -115,9 +117,10 @@ def loss_text(loss: Figure) -> str:
     return f"{loss.mean:.3f}" + ("" if loss.deviation is None else f" ± {loss.deviation:.3f}")
 
 
-def gain_text(gain: Gain) -> str:
-    """``+1.20 [+0.40, +2.00]`` in percentage points."""
-    return f"{100 * gain.gain:+.2f} [{100 * gain.low:+.2f}, {100 * gain.high:+.2f}]"
+def gain_text(gain: Gain, amount: bool = False) -> str:
+    """``+1.20 [+0.40, +2.00]`` in percentage points, or as an amount."""
+    scale = 1 if amount else 100
+    return f"{scale * gain.gain:+.2f} [{scale * gain.low:+.2f}, {scale * gain.high:+.2f}]"
 
 
 def workload_label(workload: Workload) -> str:

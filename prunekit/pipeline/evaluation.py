@@ -156,6 +156,7 @@ def _quality(evaluation: Evaluation, task: Task) -> QualitySection:
         examples=len(evaluation.dense.predictions),
         others={metric.name: QualityPair(dense=dense[metric.name], pruned=pruned[metric.name]) for metric in rest},
         intervals=_intervals(head, evaluation.predictions) if isinstance(head, SummedMetric) else None,
+        amounts=tuple(metric.name for metric in task.metrics if not metric.fraction),
         loss=evaluation.losses,
     )
 

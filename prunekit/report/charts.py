@@ -24,23 +24,26 @@ def speed_chart(quality: QualitySection, latency: LatencySection, width: int, he
         for number, timing in enumerate(latency.workloads)
     ]
     better = "higher" if quality.higher_is_better else "lower"
-    axis_y = f"{quality.metric}, % ({better} is better)"
+    unit = "" if quality.metric in quality.amounts else ", %"
+    axis_y = f"{quality.metric}{unit} ({better} is better)"
     axis_x = "speed of generate, dense model = 1x"
     return model_chart([dense, *pruned], Scale.from_zero, (width, height), axis_x, axis_y)
 
 
 def _model(which: str, quality: QualitySection, speedup: float, label: str, filled: bool) -> ChartedModel:
     """The ``dense`` or the ``pruned`` model at a speed, with 95% of the resamples as its spread."""
+    amount = quality.metric in quality.amounts
+    scale = 1 if amount else 100
     score = getattr(quality, which)
     low, high = getattr(quality.intervals, which) if quality.intervals else (score, score)
     colour, shape = DENSE_STYLE if which == "dense" else PRUNED_STYLE
     return ChartedModel(
         label=label,
-        title=f"{label}: {figure(score)} at {factor(speedup)}",
+        title=f"{label}: {figure(score, amount)} at {factor(speedup)}",
         speedup=speedup,
-        quality=100 * score,
-        low=100 * min(low, score),
-        high=100 * max(high, score),
+        quality=scale * score,
+        low=scale * min(low, score),
+        high=scale * max(high, score),
         colour=colour,
         shape=shape,
         filled=filled,

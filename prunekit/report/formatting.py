@@ -29,21 +29,24 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def figure(score: float) -> str:
-    """A metric's fraction as a percentage with two digits."""
-    return f"{100 * score:.2f}%"
+def figure(score: float, amount: bool = False) -> str:
+    """A metric's fraction as a percentage, 65.51%, or an amount as it is, 12.40."""
+    return f"{score:.2f}" if amount else f"{100 * score:.2f}%"
 
 
 def quality_kept(quality: QualitySection) -> str:
-    """``97.5% kept`` of a score, ``2.90x the errors`` of an error rate; empty where the dense model has none."""
+    """``97.5% kept`` of a score, ``2.90x the errors`` of an error rate; empty where that cannot be told."""
     if quality.higher_is_better:
         return "" if quality.retained is None else f"{percent(quality.retained)} kept"
-    return f"{factor(quality.pruned / quality.dense)} the errors" if quality.dense else ""
+    if not quality.dense:
+        return ""
+    whole = "the dense model's" if quality.metric in quality.amounts else "the errors"
+    return f"{factor(quality.pruned / quality.dense)} {whole}"
 
 
-def span(bounds: tuple[float, float]) -> str:
-    """Two fractions as 3.1-8.7%"""
-    return f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
+def span(bounds: tuple[float, float], amount: bool = False) -> str:
+    """Two fractions as 3.1-8.7%, or two amounts as 11.9-12.8"""
+    return f"{bounds[0]:.1f}-{bounds[1]:.1f}" if amount else f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
 
 
 def factor(ratio: float, error: float | None = None) -> str:

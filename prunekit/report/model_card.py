@@ -55,9 +55,10 @@ def _rows(report: Report) -> Iterator[str]:
     yield f"| parameters | {count(report.parameters.dense)} | {count(report.parameters.pruned)} |"
     quality = report.quality
     if quality is not None:
-        yield f"| {quality.metric} | {figure(quality.dense)} | {figure(quality.pruned)} |"
-        for name, pair in quality.others.items():
-            yield f"| {name} | {figure(pair.dense)} | {figure(pair.pruned)} |"
+        pairs = {name: (pair.dense, pair.pruned) for name, pair in quality.others.items()}
+        for name, figures in {quality.metric: (quality.dense, quality.pruned), **pairs}.items():
+            dense, pruned = (figure(value, name in quality.amounts) for value in figures)
+            yield f"| {name} | {dense} | {pruned} |"
     for timing in report.latency.workloads if report.latency else ():
         speedup = factor(timing.speedup, timing.speedup_error)
         yield f"| speed, {workload_text(timing)} ({timing.device}) | 1x | {speedup} |"

@@ -1,8 +1,9 @@
 """The sections of a report, as data: what each figure is called and what it counts."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, SerializerFunctionWrapHandler, model_serializer
 
 from prunekit._support.frozen import FrozenModel
 from prunekit.find.graph import DependencyGraph
@@ -140,7 +141,7 @@ class QualitySection(FrozenModel):
 
     `retained` is the pruned model's share of the dense one's score, None where that is 0. `intervals` are the
     headline's, where the metric is a sum over rows. `loss` is the cross-entropy per target token in nats,
-    teacher-forced: smoother than any metric of generated answers.
+    teacher-forced: smoother than any metric of generated answers. `amounts` names metrics that are no fractions.
     """
 
     metric: str
@@ -152,6 +153,13 @@ class QualitySection(FrozenModel):
     others: dict[str, QualityPair] = Field(default_factory=dict)
     intervals: Intervals | None = None
     loss: QualityPair | None = None
+    amounts: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_amounts(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most metrics are fractions, and their reports are those of earlier versions, byte for byte."""
+        data: dict[str, Any] = serialize(self)
+        return data if self.amounts else {key: value for key, value in data.items() if key != "amounts"}
 
 
 class LatencySection(Timing):

@@ -38,11 +38,13 @@ def _quality(report: Report) -> Iterator[_Row]:
     quality = report.quality
     if quality is None:
         return
-    yield quality.metric, figure(quality.dense), figure(quality.pruned), quality_kept(quality)
+    amount = quality.metric in quality.amounts
+    yield quality.metric, figure(quality.dense, amount), figure(quality.pruned, amount), quality_kept(quality)
     if quality.intervals is not None:
-        yield "  95% of resamples", span(quality.intervals.dense), span(quality.intervals.pruned), ""
+        yield "  95% of resamples", span(quality.intervals.dense, amount), span(quality.intervals.pruned, amount), ""
     for name, pair in quality.others.items():
-        yield name, figure(pair.dense), figure(pair.pruned), ""
+        amount = name in quality.amounts
+        yield name, figure(pair.dense, amount), figure(pair.pruned, amount), ""
     if quality.loss is not None:
         yield "loss per token", f"{quality.loss.dense:.3f}", f"{quality.loss.pruned:.3f}", ""
 

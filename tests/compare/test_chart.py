@@ -41,3 +41,10 @@ def test_baselines_are_hollow_and_bars_span_one_deviation_to_either_side(full):
         "two deviations of a point, on a scale of 1.5"
     )
     assert "67.00% ± 1.00 at 3.40x" in nash.title
+
+
+def test_amounts_have_no_percentages(full):
+    chart = quality_chart(full.model_copy(update={"amounts": ("exact_match",)}), full.tables[0], 720, 420)
+    assert chart.frame.axis_y == "exact_match"
+    assert "0.67 ± 0.01 at" in chart.points[1].title
+    assert quality_chart(full, full.tables[0], 720, 420).frame.axis_y == "exact_match, %"

@@ -58,3 +58,9 @@ def test_notes_say_which_direction_is_better_and_on_what_was_measured(full):
 def test_an_environment_is_its_processor_and_versions():
     facts = {"python": "3.12", "cpu": "A", "cores": 2, "platform": "Linux", "torch": "2.13"}
     assert environment_sentence(facts) == "A, 2 cores, python 3.12, torch 2.13"
+
+
+def test_a_gain_of_an_amount_has_no_points(full):
+    found = full.model_copy(update={"amounts": ("exact_match",)})
+    assert "+0.01 [-0.00, +0.02] (p 0.070)" in recommendation(found, found.tables[0])[0]
+    assert "+1.20 [-0.40, +2.00] points (p 0.070)" in recommendation(full, full.tables[0])[0]

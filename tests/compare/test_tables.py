@@ -22,6 +22,13 @@ def test_a_row_holds_what_was_found(full):
     }
 
 
+def test_amounts_are_no_percentages(full):
+    found = full.model_copy(update={"amounts": ("exact_match",)})
+    first, second, *_ = table_cells(found, found.tables[0])
+    assert (first[1], first[2]) == ("0.67", "8.50% ± 0.14")
+    assert (second[1], second[-1]) == ("0.67 ± 0.01", "+0.01 [-0.00, +0.02]")
+
+
 def test_losses_stand_in_a_table_where_every_row_has_one(make_row, make_summary, full):
     rows = [
         make_row("nash", [0.66], 3.4, loss=Figure.of([0.181, 0.183])),

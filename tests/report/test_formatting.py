@@ -12,6 +12,8 @@ from prunekit.report.formatting import count, factor, figure, percent, report_ti
         (percent(0.912), "91.2%"),
         (figure(0.6164), "61.64%"),
         (span((0.031, 0.0871)), "3.1-8.7%"),
+        (figure(12.4, amount=True), "12.40"),
+        (span((11.93, 12.84), amount=True), "11.9-12.8"),
         (factor(3.044), "3.04x"),
         (factor(3.044, 0.051), "3.04x ± 0.05"),
         (seconds(0.0334), "33.4 ms"),

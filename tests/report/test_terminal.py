@@ -6,6 +6,8 @@ import pytest
 from rich.console import Console
 
 from prunekit.report.html import report_html
+from prunekit.report.model_card import model_card
+from prunekit.report.report import Report
 from prunekit.report.terminal import report_table
 
 
@@ -81,3 +83,17 @@ def test_a_report_without_measurements_has_sizes_only(bare):
     assert "exact_match" not in names
     assert "masked = cut" not in names
     assert "A given plan (t5)" in printed(bare)
+
+
+def test_amounts_are_no_percentages(changed, data):
+    headline = {"metric": "distance", "higher_is_better": False, "dense": 2.5, "pruned": 5.0, "retained": None}
+    intervals = {"dense": [2.1, 2.9], "pruned": [4.0, 6.0]}
+    quality = {**data["quality"], **headline, "intervals": intervals, "amounts": ["distance"]}
+    report = changed(quality=quality)
+    text = printed(report, 120)
+    for shown in ("2.50", "5.00", "2.1-2.9", "4.0-6.0", "2.00x the dense model's", "9.12%"):
+        assert shown in text, shown
+        assert shown in report_html(report).replace("&#39;", "'"), shown
+    assert "250" not in text
+    assert "| distance | 2.50 | 5.00 |" in model_card(report)
+    assert Report.model_validate_json(report.json_text()) == report
