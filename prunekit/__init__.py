@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prunekit.learn.training.distillation import Distillation
     from prunekit.pipeline.prune import prune, prune_vocabulary
     from prunekit.pipeline.run import run
-    from prunekit.recipe import Recipe, TaskSection
+    from prunekit.recipe import DistillationWeights, Recipe, TaskSection
     from prunekit.report.report import Report
 
 _ROOMS = {
@@ -53,7 +53,7 @@ _ROOMS = {
     "prunekit.report.report": ("Report",),
     "prunekit.pipeline.prune": ("prune", "prune_vocabulary"),
     "prunekit.pipeline.run": ("run",),
-    "prunekit.recipe": ("Recipe", "TaskSection"),
+    "prunekit.recipe": ("DistillationWeights", "Recipe", "TaskSection"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -63,6 +63,7 @@ __all__ = [
     "Constraint",
     "DependencyGraph",
     "Distillation",
+    "DistillationWeights",
     "FileTaskPlugin",
     "FirstOwned",
     "HardConcreteGates",

@@ -59,14 +59,17 @@ class TrainingSection(Section):
     log_every: PositiveInt = 20
 
 
-class DistillationSection(Section):
-    """Weights of the loss terms; a term with weight 0 is not computed. See `prunekit.learn.training.distillation`."""
+class DistillationWeights(Section):
+    """Weights of the loss terms of a training; a term of weight 0 is not computed. See `prunekit.Distillation`.
 
-    cross_entropy: float = Field(1.0, ge=0)
-    logits: float = Field(0.5, ge=0)
-    encoder_hidden: float = Field(0.001, ge=0)
-    decoder_hidden: float = Field(0.0, ge=0)
-    temperature: PositiveFloat = 2.0
+    A strategy that distils inherits these options: ``class Nash(Strategy, DistillationWeights)``.
+    """
+
+    cross_entropy: float = Field(1.0, ge=0, description="weight of the labels")
+    logits: float = Field(0.5, ge=0, description="weight of the KL divergence from the teacher's predictions")
+    encoder_hidden: float = Field(0.001, ge=0, description="weight of the encoder's hidden states")
+    decoder_hidden: float = Field(0.0, ge=0, description="weight of the decoder's hidden states")
+    temperature: float = Field(2.0, gt=0, description="temperature of the KL divergence")
 
 
 class PhaseSection(Section):
@@ -74,7 +77,7 @@ class PhaseSection(Section):
 
     steps: int = Field(0, ge=0)
     learning_rate: PositiveFloat | None = None
-    distillation: DistillationSection = DistillationSection(logits=0.0, encoder_hidden=0.0)
+    distillation: DistillationWeights = DistillationWeights(logits=0.0, encoder_hidden=0.0)
 
 
 class RecoverySection(PhaseSection):

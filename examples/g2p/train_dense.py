@@ -24,7 +24,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from prunekit.data import g2p
-from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
+from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
 
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 
@@ -87,7 +87,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     tokenizer = build_tokenizer()
     model = build_model(len(tokenizer))
-    matrices, rest = split_matrices(model)
+    matrices, rest = separate_matrices(model)
     trainer = Seq2SeqTrainer(
         model,
         Seq2SeqTrainingArguments(

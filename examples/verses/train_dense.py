@@ -26,7 +26,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
+from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
 
 LONGEST = 96
 """Tokens to which sources and targets are cut; one verse in a thousand is longer."""
@@ -143,7 +143,7 @@ def train(
     if (done / "config.json").exists():
         return MT5ForConditionalGeneration.from_pretrained(done)
     logging.info("%s: %s parameters", part, f"{model.num_parameters():,}")
-    matrices, rest = split_matrices(model)
+    matrices, rest = separate_matrices(model)
     trainer = Seq2SeqTrainer(
         model,
         training_arguments(args, place, steps),

@@ -78,8 +78,10 @@ def summary_table(title: str, rows: "Sequence[PluginSummary]") -> Table:
 
 def options_table(name: str, strategy: Any) -> Table:
     """One row per option of a strategy: its default, its description and its type; then the presets."""
+    from prunekit.learn.strategy import options_in_order
+
     table = _table(f"{name} options", "default", "")
-    for option, field in strategy.model_fields.items():
+    for option, field in options_in_order(strategy).items():
         default = "required" if field.is_required() else field.get_default(call_default_factory=True)
         kind = ", ".join([type_text(field.annotation), *filter(None, map(_bound, field.metadata))])
         about = Text.assemble(f"{field.description or ''} ".lstrip(), (f"({kind})", "dim"))

@@ -9,6 +9,7 @@ from prunekit.cut.surgery import cut
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.bench import Bench
 from prunekit.learn.training.distillation import Distillation
+from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.step_cost import estimate_step_cost
 from prunekit.loading.context import RunContext
 from prunekit.recipe import BudgetSection, RecoverySection
@@ -28,7 +29,8 @@ def affordable_steps(budget: BudgetSection, recovery: RecoverySection, bench: Be
     if budget.examples is not None:
         limits.append(context.step_counter.steps(budget.examples - spent.examples))
     if budget.cpu_seconds is not None:
-        cost = estimate_step_cost(bench, losses, recovery.frozen, TIMED_SHARE * budget.cpu_seconds)
+        phase = TrainingPhase(losses, frozen_stacks=recovery.frozen)
+        cost = estimate_step_cost(bench.trainer, phase, TIMED_SHARE * budget.cpu_seconds)
         limits.append(cost.steps(budget.cpu_seconds - spent.seconds))
     return min(limits)
 

@@ -14,11 +14,12 @@ from prunekit.cut.token_ids import Renumbering, vocabulary_group
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan
-from prunekit.learn.bench import Bench, TrainingContext
+from prunekit.learn.bench import Bench
 from prunekit.learn.strategy import Problem
 from prunekit.learn.training.budget import BudgetTracker
+from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.distillation import Distillation
-from prunekit.learn.training.trainer import Teacher
+from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
 from prunekit.measure.equivalence import cut_checked
 from prunekit.pipeline.evaluation import evaluate_run, first_rows, quality_of, report_on
@@ -55,7 +56,7 @@ def train_teacher(state: RunState) -> RunState:
     """
     phase = state.recipe.teacher
     free = replace(state.data.training, budget=BudgetTracker())
-    losses = Distillation(**phase.distillation.model_dump())
+    losses = Distillation.of(phase.distillation)
     _bench(state, "teacher", None, free).train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
     _check_quality(state.dense, state.recipe.measure)
     dense = copy.deepcopy(state.dense.model)
@@ -112,7 +113,7 @@ def recover(state: RunState) -> RunState:
     recovery = recipe.recovery
     if recovery.weights == "random":
         forget_weights(state.pruned, state.plan, state.dense_config, recipe.seed)
-    losses = Distillation(**recovery.distillation.model_dump())
+    losses = Distillation.of(recovery.distillation)
     bench = _bench(state, "recover", _teacher(state))
     if recipe.budget.limited:
         steps = state.directory.once("recovery_steps", lambda: affordable_steps(recipe.budget, recovery, bench, losses))

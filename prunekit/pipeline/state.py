@@ -13,11 +13,10 @@ from prunekit.data.processors import Collator
 from prunekit.find.groups import PruningGroup
 from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.latency.workload import check_workloads
-from prunekit.learn.bench import TrainingContext
 from prunekit.learn.strategy import Strategy
 from prunekit.learn.training.budget import BudgetTracker
-from prunekit.learn.training.distillation import TeacherCache
-from prunekit.learn.training.trainer import Teacher
+from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.teacher import Teacher, TeacherCache
 from prunekit.loading.context import RunContext, open_run_context, open_strategy
 from prunekit.loading.resolve import resolve
 from prunekit.measure.equivalence import Equivalence

@@ -63,7 +63,7 @@ class StrategySuite:
         again = type(self.strategy).model_validate_json(self.strategy.model_dump_json())
         assert again == self.strategy, "options must be the same after model_dump_json and model_validate_json"
 
-    def test_it_stays_on_the_public_door(self) -> None:
+    def test_it_uses_only_the_public_door(self) -> None:
         """What is not exported by `prunekit` itself may change from one version to the next."""
         inner = private_imports(type(self.strategy))
         assert not inner, f"import these from `prunekit` itself or do without them: {inner}"

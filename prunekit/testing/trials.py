@@ -15,9 +15,10 @@ from prunekit.data.encoded import EncodedDataset, RaggedInts, collate_batches
 from prunekit.data.processors import Collator, TextProcessor
 from prunekit.find.graph import discover
 from prunekit.find.plan import PruningPlan
-from prunekit.learn.bench import Bench, TrainingContext
+from prunekit.learn.bench import Bench
 from prunekit.learn.strategy import Problem, Strategy
-from prunekit.learn.training.trainer import Teacher
+from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.teacher import Teacher
 from prunekit.measure.equivalence import Equivalence, cut_checked
 from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe, TaskSection, TrainingSection

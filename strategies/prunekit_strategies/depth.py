@@ -1,12 +1,13 @@
 """Depth alone, the control of every other method: copy some layers of either stack, then fine-tune (recovery)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from prunekit import PruningPlan, Strategy, checked_layers, hookimpl, layers_by_loss
+from prunekit import Bench, Problem, PruningPlan, Strategy, checked_layers, hookimpl, layers_by_loss
 
-DISTILBART = {
+DISTILBART: dict[int, dict[int, list[int]]] = {
     12: {
         1: [0],
         2: [0, 6],
@@ -29,40 +30,37 @@ DISTILBART = {
 
 
 class Depth(Strategy):
-    """Drop layers and nothing else; with recovery this is "shrink and fine-tune", the recipe of DistilBART."""
+    """Remove layers and nothing else; with recovery this is "shrink and fine-tune", the recipe of DistilBART."""
 
     encoder_layers: int | list[int] | None = Field(None, description="encoder layers to keep: how many, or which")
     decoder_layers: int | list[int] | None = Field(3, description="decoder layers to keep: how many, or which")
     spacing: Literal["even", "distilbart", "loss"] = Field(
         "distilbart",
-        description="how that many are chosen: evenly spaced, by DistilBART's table (even where it has no entry), "
-        "or those with the least dev loss before training",
+        description="how they are chosen: evenly spaced, by DistilBART's table (evenly where it has no entry), "
+        "or those with the lowest dev loss before training",
     )
 
-    def upfront(self, problem, bench):
-        wanted = {"encoder": self.encoder_layers, "decoder": self.decoder_layers}
-        return PruningPlan(
-            {
-                f"{stack}.layers": self.chosen(problem, bench, stack, layers)
-                for stack, layers in wanted.items()
-                if layers is not None
-            }
-        )
+    def upfront(self, problem: Problem, bench: Bench) -> PruningPlan:
+        kept = {}
+        for stack, layers in {"encoder": self.encoder_layers, "decoder": self.decoder_layers}.items():
+            if layers is not None:
+                kept[f"{stack}.layers"] = self.select_layers(problem, bench, stack, layers)
+        return PruningPlan(kept)
 
-    def chosen(self, problem, bench, stack, wanted):
-        """The numbers of the layers that stay."""
+    def select_layers(self, problem: Problem, bench: Bench, stack: str, layers: int | Sequence[int]) -> tuple[int, ...]:
+        """The numbers of a stack's layers to keep."""
         ids = problem.layers(stack).ids
-        if isinstance(wanted, int) and self.spacing == "loss":
-            return layers_by_loss(problem, bench, stack, wanted)
+        if isinstance(layers, int) and self.spacing == "loss":
+            return layers_by_loss(problem, bench, stack, layers)
         table = DISTILBART.get(len(ids), {}) if self.spacing == "distilbart" else {}
-        if isinstance(wanted, int) and wanted in table:
-            return tuple(ids[position] for position in table[wanted])
-        return checked_layers(problem, stack, wanted)
+        if isinstance(layers, int) and layers in table:
+            return tuple(ids[position] for position in table[layers])
+        return checked_layers(problem, stack, layers)
 
-    def plan(self, problem, bench):
+    def plan(self, problem: Problem, bench: Bench) -> PruningPlan:
         return PruningPlan()
 
 
 @hookimpl
-def prunekit_strategy():
+def prunekit_strategy() -> type[Strategy]:
     return Depth

@@ -1,18 +1,23 @@
 """NASH (Ko et al., EMNLP Findings 2023): narrow the encoder, shorten the decoder.
 
-The paper learns what the encoder loses with gates, while it trains. The recommended preset does not: what is left is
-refitted to stand in for what goes, which takes seconds and loses next to nothing, and leaves all the time to recovery.
+The paper learns with gates, while the model trains, which of the encoder's heads and channels to remove. The
+recommended preset does without: it removes equal shares of every layer and refits the rest by least squares. That takes
+seconds, loses next to nothing, and leaves the whole budget to recovery.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from prunekit import (
+    Bench,
     Constraint,
     Distillation,
+    DistillationWeights,
     HardConcreteGates,
     Kind,
+    Problem,
     PruningPlan,
     SparsitySchedule,
     Strategy,
@@ -24,10 +29,10 @@ from prunekit import (
 )
 
 
-class Nash(Strategy):
-    """NASH: keep a few decoder layers, and drop the encoder's heads and channels that the others can stand in for."""
+class Nash(Strategy, DistillationWeights):
+    """NASH: keep a few decoder layers, and remove those of the encoder's heads and channels that are missed least."""
 
-    presets: ClassVar = {
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "recommended": {},
         "code-faithful": {  # what the authors' released code does where it does not crash
             "layer_choice": "even",
@@ -43,92 +48,101 @@ class Nash(Strategy):
         },
     }
 
-    preset: Literal["recommended", "code-faithful"] = Field("recommended", description="which defaults the rest has")
+    preset: Literal["recommended", "code-faithful"] = Field("recommended", description="which defaults to start from")
     decoder_layers: int | list[int] = Field(3, description="decoder layers to keep: how many, or which")
     layer_choice: Literal["even", "loss"] = Field(
-        "loss", description="how that many are chosen: evenly spaced, or those with the least dev loss before training"
+        "loss", description="how they are chosen: evenly spaced, or those with the lowest dev loss before training"
     )
     encoder_sparsity: float = Field(0.3, ge=0, lt=1, description="share of the encoder's heads and channels to remove")
     narrowing: Literal["reconstruction", "gates"] = Field(
         "reconstruction",
-        description="refit what is left to what goes, in closed form, the same share everywhere; or learn it by gates",
+        description="reconstruction: remove equal shares and refit the rest by least squares; gates: learn L0 masks",
     )
-    per_layer_uniform: bool = Field(False, description="take the same share of every layer; gates choose within it")
+    per_layer_uniform: bool = Field(False, description="with gates: remove the same share of every layer")
     final_masks: Literal["hard", "soft"] = Field(
-        "hard", description="hard: 0 or 1, the target is met exactly; soft: what stays is scaled once, as released"
+        "hard",
+        description="with gates: hard masks of 0 and 1 meet the target exactly, soft ones scale what is kept as the "
+        "released code does",
     )
-    decoder_steps: int = Field(0, ge=0, description="steps before that, in which the shortened decoder trains alone")
-    steps: int = Field(0, ge=0, description="training steps before recovery; while the gates are learned")
+    decoder_steps: int = Field(0, ge=0, description="training steps of the shortened decoder alone, before the others")
+    steps: int = Field(0, ge=0, description="training steps before recovery, in which gates are learned")
     warmup: float = Field(0.5, ge=0, le=1, description="share of the steps over which the target rises from 0")
-    gate_learning_rate: float = Field(0.05, gt=0, description="AdamW rate of the gates")
-    multiplier_learning_rate: float = Field(0.05, gt=0, description="AdamW rate of the Lagrange multipliers")
-    initial_gate: float = Field(4.6, description="log-alpha at the start; 4.6 keeps nearly everything")
-    initial_ffn_gate: float | None = Field(None, description="the same of FFN channels, if theirs is another")
-    cross_entropy: float = Field(1.0, ge=0, description="weight of the labels")
-    logits: float = Field(0.5, ge=0, description="weight of the KL divergence from the teacher")
-    encoder_hidden: float = Field(0.001, ge=0, description="weight of the encoder's hidden states")
-    decoder_hidden: float = Field(0.0, ge=0, description="weight of the decoder's hidden states")
-    temperature: float = Field(2.0, gt=0, description="temperature of the KL divergence")
+    gate_learning_rate: float = Field(0.05, gt=0, description="AdamW learning rate of the gates")
+    multiplier_learning_rate: float = Field(0.05, gt=0, description="AdamW learning rate of the Lagrange multipliers")
+    initial_gate: float = Field(4.6, description="log-alpha of the gates at the start; 4.6 keeps nearly everything")
+    initial_ffn_gate: float | None = Field(None, description="the same for FFN channels, if different")
 
-    def upfront(self, problem, bench):
-        if self.layer_choice == "loss" and isinstance(self.decoder_layers, int):
-            layers = layers_by_loss(problem, bench, "decoder", self.decoder_layers)
-        else:
-            layers = checked_layers(problem, "decoder", self.decoder_layers)
-        shorter = PruningPlan({"decoder.layers": layers})
-        return shorter.then(self.reconstruct_encoder(problem, bench)) if self.narrowing == "reconstruction" else shorter
-
-    def reconstruct_encoder(self, problem, bench):
-        """The units of the encoder that the others can least stand in for; those are refitted to what goes."""
-        if self.encoder_sparsity == 0:
-            return PruningPlan()
-        found = bench.reconstruction(problem.widths("encoder"))
-        max_parameters = problem.max_parameters("encoder", self.encoder_sparsity)
-        plan = prune_to_size_uniform(
-            found.groups, found.scores, problem.sizes["encoder"], max_parameters, problem.round_to
-        )
-        found.refit(plan)
+    def upfront(self, problem: Problem, bench: Bench) -> PruningPlan:
+        plan = PruningPlan({"decoder.layers": self.select_decoder_layers(problem, bench)})
+        if self.encoder_sparsity and self.narrowing == "reconstruction":
+            plan = plan.then(self.reconstruct_encoder(problem, bench))
         return plan
 
-    def plan(self, problem, bench):
-        hidden = (self.encoder_hidden, self.decoder_hidden)
-        losses = Distillation(self.cross_entropy, self.logits, *hidden, self.temperature)
-        alone = Distillation(self.cross_entropy, self.logits, 0.0, self.decoder_hidden, self.temperature)
-        bench.train(alone, steps=self.decoder_steps, frozen_stacks=("encoder",))
-        if self.encoder_sparsity == 0 or self.narrowing == "reconstruction":
-            bench.train(losses, steps=self.steps)
-            return PruningPlan()
-        gates = self.gates(problem)
-        bench.train(losses, gates=gates, steps=self.steps)
-        return self.soft_plan(gates, bench) if self.final_masks == "soft" else self.hard_plan(problem, gates, bench)
+    def plan(self, problem: Problem, bench: Bench) -> PruningPlan:
+        decoder_only = Distillation.of(self, encoder_hidden=0.0)
+        bench.train(decoder_only, steps=self.decoder_steps, frozen_stacks=("encoder",))
+        if self.encoder_sparsity and self.narrowing == "gates":
+            gates = self.gates(problem)
+            bench.train(Distillation.of(self), gates=gates, steps=self.steps)
+            return self.soft_plan(gates, bench) if self.final_masks == "soft" else self.hard_plan(problem, gates, bench)
+        bench.train(Distillation.of(self), steps=self.steps)
+        return PruningPlan()
 
-    def gates(self, problem):
+    def select_decoder_layers(self, problem: Problem, bench: Bench) -> tuple[int, ...]:
+        """The numbers of the decoder layers to keep."""
+        if self.layer_choice == "loss" and isinstance(self.decoder_layers, int):
+            return layers_by_loss(problem, bench, "decoder", self.decoder_layers)
+        return checked_layers(problem, "decoder", self.decoder_layers)
+
+    def reconstruct_encoder(self, problem: Problem, bench: Bench) -> PruningPlan:
+        """Remove the units that the others replace best, the same share of every group, and refit the others."""
+        reconstruction = bench.reconstruction(problem.widths("encoder"))
+        plan = prune_to_size_uniform(
+            reconstruction.groups,
+            reconstruction.scores,
+            problem.sizes["encoder"],
+            problem.max_parameters("encoder", self.encoder_sparsity),
+            problem.round_to,
+        )
+        reconstruction.refit(plan)
+        return plan
+
+    def gates(self, problem: Problem) -> HardConcreteGates:
+        """One gate per head and channel of the encoder, held to the target sparsity."""
         schedule = SparsitySchedule(self.encoder_sparsity, round(self.warmup * self.steps))
+        constraint = Constraint("encoder", problem.sizes["encoder"], problem.whole["encoder"], schedule)
         channels = self.initial_gate if self.initial_ffn_gate is None else self.initial_ffn_gate
         return HardConcreteGates(
             problem.widths("encoder"),
-            [Constraint("encoder", problem.sizes["encoder"], problem.whole["encoder"], schedule)],
+            [constraint],
             problem.seed,
             {Kind.HEADS: self.initial_gate, Kind.FFN: channels},
             self.gate_learning_rate,
             self.multiplier_learning_rate,
         )
 
-    def hard_plan(self, problem, gates, bench):
-        """The units with the highest gates, as many as the target leaves room for."""
-        scores = gates.scores() if self.steps else bench.scores(gates.groups)
-        choose = prune_to_size_uniform if self.per_layer_uniform else prune_to_size
-        max_parameters = problem.max_parameters("encoder", self.encoder_sparsity)
-        return choose(gates.groups, scores, problem.sizes["encoder"], max_parameters, problem.round_to)
+    def hard_plan(self, problem: Problem, gates: HardConcreteGates, bench: Bench) -> PruningPlan:
+        """Keep the units with the highest gates, as many as the target allows."""
+        prune = prune_to_size_uniform if self.per_layer_uniform else prune_to_size
+        return prune(
+            gates.groups,
+            gates.scores() if self.steps else bench.scores(gates.groups),
+            problem.sizes["encoder"],
+            problem.max_parameters("encoder", self.encoder_sparsity),
+            problem.round_to,
+        )
 
-    def soft_plan(self, gates, bench):
-        """As released: every layer loses as many units as are expected to go, what stays is scaled by its gate."""
+    def soft_plan(self, gates: HardConcreteGates, bench: Bench) -> PruningPlan:
+        """As released: remove as many units of each group as its gates expect, and scale the others by their gates."""
         masks = gates.deterministic()
         bench.fold(masks)
-        kept = {g.name: tuple(n for n, z in zip(g.ids, masks[g.name], strict=True) if z) for g in gates.groups}
+        kept = {
+            group.name: tuple(unit for unit, mask in zip(group.ids, masks[group.name], strict=True) if mask)
+            for group in gates.groups
+        }
         return PruningPlan(kept)
 
 
 @hookimpl
-def prunekit_strategy():
+def prunekit_strategy() -> type[Strategy]:
     return Nash

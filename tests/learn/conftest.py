@@ -7,8 +7,10 @@ import torch
 
 from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
-from prunekit.learn.bench import Bench, TrainingContext
-from prunekit.learn.training.trainer import Teacher
+from prunekit.find.plan import PruningPlan
+from prunekit.learn.bench import Bench
+from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.teacher import Teacher
 from prunekit.recipe import TaskSection, TrainingSection
 
 
@@ -23,7 +25,7 @@ def bench(every, letters, pairs, tmp_path):
         processor, rows, rows, training, tmp_path / "work", tmp_path / "log", 0, "cpu", dev_batch=3
     )
     model = copy.deepcopy(every.model)
-    teacher = Teacher(copy.deepcopy(every.model), {})
+    teacher = Teacher.of(copy.deepcopy(every.model), every.graph.groups, PruningPlan())
     return Bench(model, context, lambda model: 0.0, every.graph.groups, teacher)
 
 

@@ -1,22 +1,12 @@
-"""The bench: losses of plans against models that are really cut, and prices that leave everything as it was."""
-
-import dataclasses
-import itertools
-import json
-import math
+"""The bench: losses of plans against models that are really cut, and what training charges and leaves."""
 
 import pytest
 import torch
 
 from prunekit import PruningPlan
-from prunekit.data.processors import TextProcessor
-from prunekit.data.tasks import from_files
+from prunekit.errors import PrunekitError
 from prunekit.find.plan import groups_after
-from prunekit.learn.bench import LABELS, Bench
-from prunekit.learn.training import step_cost
-from prunekit.learn.training.distillation import Distillation
-from prunekit.learn.training.step_cost import TIMED, WARM_UP, estimate_step_cost, spread_batches
-from prunekit.recipe import TaskSection
+from prunekit.learn.bench import Bench
 
 KINDS = {"heads", "ffn", "layers"}
 
@@ -52,71 +42,33 @@ def test_measuring_a_loss_changes_nothing(bench):
     assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
 
 
-@pytest.mark.parametrize("logits", [0.0, 0.5])
-def test_a_price_is_found_on_a_copy(bench, logits, tmp_path):
-    before = {name: value.clone() for name, value in bench.model.state_dict().items()}
-    found = estimate_step_cost(bench, Distillation(logits=logits, encoder_hidden=0.0))
-    assert found.fresh > 0
-    assert found.cached > 0
-    assert found.epoch == 4
-    assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
-    assert not bench.model.training
-    assert bench.teacher.cache.rows == {}
+def test_scoring_on_batches_is_charged_and_scoring_by_weights_is_not(bench):
+    groups = [group for group in bench.groups if group.kind == "ffn"]
+    bench.scores(groups)
     assert bench.context.budget.examples == 0
+    bench.scores(groups, by="first_order", batches=3)
+    assert bench.context.budget.examples == 6
+    bench.reconstruction(groups, batches=100)
+    assert bench.context.budget.examples == 6 + 8  # there are no more than eight rows
+
+
+def test_training_beyond_the_budget_is_refused_before_it_begins(bench, tmp_path):
+    bench.context.budget.max_examples = 9
+    before = {name: value.clone() for name, value in bench.model.state_dict().items()}
+    with pytest.raises(PrunekitError, match=r"needs 10 training examples"):
+        bench.train(steps=5)
+    assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
     assert not (tmp_path / "work").exists()
-    assert not (tmp_path / "log").exists()
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 2.0), (15.0, 2.0), (200.0, 1.0)])
-def test_a_price_watched_for_longer_does_not_hang_on_a_bad_moment(bench, monkeypatch, seconds, expected):
-    """Steps take two seconds while a neighbour works, for as long as the first look lasts, and one second after."""
-    times = itertools.accumulate(itertools.chain([0.0], [2.0] * (WARM_UP + TIMED), itertools.repeat(1.0)))
-    monkeypatch.setattr(step_cost, "clock", lambda device: next(times))
-    assert estimate_step_cost(bench, LABELS, seconds=seconds).fresh == pytest.approx(expected)
+def test_no_steps_are_no_phase(bench, tmp_path):
+    bench.train(steps=0)
+    bench.train(steps=1)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["learn-1"]
 
 
-def test_a_teacher_that_is_known_by_heart_costs_nothing_more(bench):
-    losses = Distillation(logits=0.5, encoder_hidden=0.0)
-    bench.teacher.cache.rows = {(row, losses.temperature): torch.zeros(1) for row in range(8)}
-    found = estimate_step_cost(bench, losses)
-    assert found.fresh == found.cached
-
-
-@pytest.mark.parametrize("limit", [10**9, 10])
-def test_a_teacher_is_asked_again_where_its_answers_do_not_fit(bench, limit):
+def test_the_bench_evaluates_the_live_model(bench):
     asked = []
-    bench.teacher.cache.limit = limit
-    bench.teacher.model.register_forward_hook(lambda *_: asked.append(1))
-    estimate_step_cost(bench, Distillation(logits=0.5, encoder_hidden=0.0))
-    if limit > 10:
-        assert len(asked) == 4  # eight rows, two at a time, each of them once
-    else:
-        assert len(asked) > WARM_UP + TIMED
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_a_frozen_encoder_runs_once_for_every_row_and_without_noise(bench, dropout):
-    runs = []
-    section = bench.context.training.model_copy(update={"dropout": dropout})
-    bench.context = dataclasses.replace(bench.context, training=section)
-    first = next(m for m in bench.model.get_encoder().modules() if isinstance(m, torch.nn.Embedding))
-    first.register_forward_hook(lambda module, *_: runs.append(module.training))
-    bench.train(LABELS, steps=12, frozen_stacks=("encoder",))
-    assert len(runs) == 4  # eight rows, two at a time
-    assert runs == [False] * 4
-
-
-def test_probed_batches_are_like_an_epochs(letters, tmp_path):
-    """Their mean length is that of all rows, where the first batches of a sorted epoch are its longest."""
-    lengths = [1 + n % 20 for n in range(600)]
-    path = tmp_path / "long.jsonl"
-    path.write_text("".join(json.dumps({"a": " ".join("a" * n), "b": "b"}) + "\n" for n in lengths))
-    section = TaskSection(train=str(path), eval=str(path), source="a", target="b", metric="exact_match")
-    rows = TextProcessor(letters, section).encode(from_files(section).train)
-    chosen = spread_batches(rows, 4, WARM_UP + TIMED, seed=0)
-    assert len(chosen) == 4 * (WARM_UP + TIMED)
-    probed = [len(chosen[n]["source"]) for n in range(len(chosen))]
-    batches = [probed[start : start + 4] for start in range(0, len(probed), 4)]
-    assert max(max(batch) - min(batch) for batch in batches) <= 2, "rows of like length share a batch"
-    everything = [len(rows[n]["source"]) for n in range(len(rows))]
-    assert math.isclose(sum(probed) / len(probed), sum(everything) / len(everything), rel_tol=0.15)
+    own = Bench(bench.model, bench.context, lambda model: asked.append(model) or 0.75, bench.groups)
+    assert own.evaluate() == 0.75
+    assert asked == [bench.model]

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import torch
 
-from prunekit import PruningPlan, prune
+from prunekit import Distillation, PruningPlan, prune
+from prunekit.learn.training.phase import TrainingPhase
 from prunekit.pipeline import recovery
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.recipe import BudgetSection, RecoverySection
@@ -14,7 +15,7 @@ from prunekit.recipe import BudgetSection, RecoverySection
 def bench(spent_examples=0, spent_seconds=0.0):
     budget = SimpleNamespace(examples=spent_examples, seconds=spent_seconds)
     counter = SimpleNamespace(steps=lambda examples: examples // 4)
-    return SimpleNamespace(context=SimpleNamespace(budget=budget, step_counter=counter))
+    return SimpleNamespace(context=SimpleNamespace(budget=budget, step_counter=counter), trainer=None)
 
 
 def test_a_budget_of_examples_leaves_what_learning_did_not_see():
@@ -26,12 +27,15 @@ def test_a_budget_of_examples_leaves_what_learning_did_not_see():
 def test_the_tighter_of_two_limits_counts(monkeypatch):
     cost = SimpleNamespace(steps=lambda seconds: int(seconds / 0.5))
     asked = []
-    monkeypatch.setattr(recovery, "estimate_step_cost", lambda *words: asked.append(words[2:]) or cost)
+    monkeypatch.setattr(recovery, "estimate_step_cost", lambda trainer, *rest: asked.append(rest) or cost)
     frozen = RecoverySection(frozen=("encoder",))
     both = BudgetSection(examples=100, cpu_seconds=10.0)
-    assert affordable_steps(both, frozen, bench(spent_seconds=4.0), None) == 12
-    assert affordable_steps(both, frozen, bench(spent_examples=80), None) == 5
-    assert asked == [(("encoder",), 0.3)] * 2  # 3% of ten seconds are spent on timing
+    losses = Distillation()
+    assert affordable_steps(both, frozen, bench(spent_seconds=4.0), losses) == 12
+    assert affordable_steps(both, frozen, bench(spent_examples=80), losses) == 5
+    assert (
+        asked == [(TrainingPhase(losses, frozen_stacks=("encoder",)), 0.3)] * 2
+    )  # 3% of ten seconds are spent on timing
 
 
 def test_random_weights_have_the_pruned_shape_and_follow_the_seed(state):

@@ -120,7 +120,7 @@ ON_TRIAL = [
     (Mute, "test_it_is_documented"),
     (Sloppy, "test_unknown_options_are_refused"),
     (Forgetful, "test_options_survive_json"),
-    (Halves, "test_it_stays_on_the_public_door"),  # this file imports `prunekit.find.groups`
+    (Halves, "test_it_uses_only_the_public_door"),  # this file imports `prunekit.find.groups`
     (Hooked, "test_it_leaves_no_traces"),
     (Frozen, "test_it_leaves_no_traces"),
     (Greedy, "test_other_stacks_lose_nothing"),
@@ -144,7 +144,7 @@ def test_a_plan_for_another_model_is_found():
 
 def test_a_right_strategy_passes_every_other_check():
     made = suite(Halves())
-    names = [name for name in dir(made) if name.startswith("test_") and name != "test_it_stays_on_the_public_door"]
+    names = [name for name in dir(made) if name.startswith("test_") and name != "test_it_uses_only_the_public_door"]
     assert len(names) == 10
     for name in names:
         check(made, name)

@@ -1,4 +1,4 @@
-"""What learning costs: training examples and seconds, kept so that a killed run loses count of neither."""
+"""The cost of learning: training examples and seconds, counted so that a killed run loses neither."""
 
 import json
 import math
@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from prunekit._support.atomic import write_text
 from prunekit.errors import PrunekitError
@@ -20,65 +18,68 @@ from prunekit.errors import PrunekitError
 class StepCounter:
     """How many examples training steps see. Example: 10 rows in batches of 4 are 4, 4 and 2 examples an epoch.
 
-    `batch` counts the examples of a whole step, accumulation included; the last step of an epoch sees what is left.
+    `batch` counts the examples of a whole step, accumulation included; the last step of an epoch sees the remainder.
     """
 
     rows: int
     batch: int
 
     @property
-    def epoch(self) -> int:
+    def steps_per_epoch(self) -> int:
         """Steps to see every row once."""
         return math.ceil(self.rows / self.batch)
 
     def examples(self, steps: int) -> int:
-        """What this many steps see."""
-        epochs, rest = divmod(steps, self.epoch)
+        """The examples that this many steps see."""
+        epochs, rest = divmod(steps, self.steps_per_epoch)
         return epochs * self.rows + rest * self.batch
 
     def steps(self, examples: int) -> int:
-        """The most steps that see no more than this many examples."""
+        """The largest number of steps that see at most this many examples."""
         epochs, rest = divmod(examples, self.rows)
-        return epochs * self.epoch + rest // self.batch
+        return epochs * self.steps_per_epoch + rest // self.batch
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """Seconds for a training step: `fresh` in the first `epoch` steps, `cached` once the teacher's answers are known.
+    """Seconds per training step: `fresh` in the first epoch, `cached` once the teacher's predictions are cached.
 
-    Example: ``Price(1.0, 0.4, 100)`` makes 200 steps for 140 seconds. Without a teacher both prices are the same.
+    Example: ``StepCost(1.0, 0.4, 100)`` makes 200 steps in 140 seconds. Without a teacher both costs are the same.
     """
 
     fresh: float
     cached: float
-    epoch: int
+    steps_per_epoch: int
 
     def steps(self, seconds: float) -> int:
-        """The most steps that take no longer, at least 1."""
-        later = seconds - self.fresh * self.epoch
-        steps = seconds / self.fresh if later <= 0 else self.epoch + later / self.cached
+        """The largest number of steps that take at most this long, at least 1."""
+        later = seconds - self.fresh * self.steps_per_epoch
+        steps = seconds / self.fresh if later <= 0 else self.steps_per_epoch + later / self.cached
         return max(1, int(steps))
 
 
 class BudgetTracker:
-    """What learning and recovery have spent, over all the processes that worked on a run.
+    """What learning and recovery have spent, over all processes that worked on a run.
 
-    `examples` are counted anew by every process, which goes through the same trainings; `seconds` are kept in a file,
-    written whenever training saves a checkpoint. Example: killed at step 700 after a checkpoint at 500, the file holds
-    the seconds of 500 steps, and the next process goes on from both.
+    `examples` are counted anew by every process, since it repeats the same trainings; `seconds` are kept in a file,
+    written whenever training saves a checkpoint. Example: for a run killed at step 700 after a checkpoint at 500 the
+    file holds the seconds of 500 steps, and the next process continues from both. `max_examples` is the limit.
     """
 
-    def __init__(self, path: Path | None = None, device: str = "cpu", most: int | None = None):
-        self.path, self.device, self.most = path, device, most
+    def __init__(self, path: Path | None = None, device: str = "cpu", max_examples: int | None = None):
+        self.path = path
+        self.device = device
+        self.max_examples = max_examples
         self.examples = 0
         self._start: float | None = None
-        known = json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
-        self._before = float(known.get("seconds", 0.0))
+        saved = json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+        self._before = float(saved.get("seconds", 0.0))
 
     @property
     def seconds(self) -> float:
-        """CPU seconds of the process on a CPU, else wall seconds."""
-        return self._before + (clock(self.device) - self._start if self._start is not None else 0.0)
+        """CPU seconds of the process on a CPU, wall seconds on other devices."""
+        running = clock(self.device) - self._start if self._start is not None else 0.0
+        return self._before + running
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -87,37 +88,27 @@ class BudgetTracker:
         try:
             yield
         finally:
-            self._before, self._start = self.seconds, None
+            self._before = self.seconds
+            self._start = None
             self.save()
 
     def charge(self, examples: int) -> None:
-        """Count examples; raises `PrunekitError` where the recipe's budget does not allow for them."""
+        """Count examples; raises `PrunekitError` if the budget does not allow for them."""
         self.examples += examples
-        if self.most is not None and self.examples > self.most:
+        if self.max_examples is not None and self.examples > self.max_examples:
             raise PrunekitError(
                 f"The strategy needs {self.examples:,} training examples before recovery, but budget.examples is "
-                f"{self.most:,}; raise the budget, or lower the strategy's steps."
+                f"{self.max_examples:,}; raise the budget, or lower the strategy's steps."
             )
 
     def save(self) -> None:
-        """Write the seconds, if the run has begun to write at all."""
+        """Write the seconds, if the directory of the file exists already."""
         if self.path is not None and self.path.parent.is_dir():
             write_text(self.path, json.dumps({"seconds": self.seconds}))
 
 
-class BudgetCallback(TrainerCallback):
-    """Saves the ledger with every checkpoint."""
-
-    def __init__(self, ledger: BudgetTracker):
-        self.ledger = ledger
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write what was spent up to here."""
-        self.ledger.save()
-
-
 def clock(device: str) -> float:
-    """CPU seconds of this process for a CPU; elsewhere wall seconds once the device has finished."""
+    """CPU seconds of this process for a CPU; for other devices wall seconds after the device has finished its work."""
     if device == "cpu":
         return time.process_time()
     torch.accelerator.synchronize()

@@ -18,7 +18,7 @@ Given = dict[int | str, Any]
 
 
 class LayerSkip:
-    """Which layers of a live model are passed by; `choose` says which.
+    """Which layers of a live model are passed by; `follow` sets which.
 
     A layer may hand on more than its streams of hidden states: T5's first makes the position biases of all. So each is
     watched when it first runs, and only one that gives nothing but its streams and what it was given is passed by.
@@ -29,7 +29,7 @@ class LayerSkip:
         self._off: set[Layer] = set()
         self._ways: dict[Layer, list[int | str | None] | None] = {}
 
-    def choose(self, groups: Sequence[PruningGroup], plan: PruningPlan) -> None:
+    def follow(self, groups: Sequence[PruningGroup], plan: PruningPlan) -> None:
         """From now on pass by the layers that `plan` drops."""
         stacks = [group for group in groups if group.kind is Kind.LAYERS]
         kept = {group.name: set(plan.of(group)) for group in stacks}

@@ -43,7 +43,7 @@ class MuonAdamW(Optimizer):
         self.param_groups = self.matrices.param_groups + self.others.param_groups
 
 
-def split_matrices(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def separate_matrices(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The trainable weights of linear layers inside `model`'s blocks, and every other trainable parameter.
 
     The output projection counts as an embedding: its rows are words, not a linear map between features.

@@ -1,105 +1,107 @@
-"""What a training step will cost, from a few real ones: by this a budget in seconds becomes a number of steps."""
+"""Estimates the cost of training steps from a few real ones, to turn a budget in seconds into a number of steps."""
 
 import copy
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset, Subset
-from transformers import TrainerCallback
+from transformers import Seq2SeqTrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from prunekit.data.encoded import EncodedDataset
-from prunekit.learn.bench import Bench
-from prunekit.learn.training.budget import BudgetTracker, StepCost, clock
-from prunekit.learn.training.distillation import Distillation, TeacherCache
-from prunekit.learn.training.trainer import Teacher, training_arguments
+from prunekit.learn.training.budget import BudgetTracker, StepCost
+from prunekit.learn.training.callbacks import StepTimerCallback
+from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.phase import TrainingPhase
+from prunekit.learn.training.phase_trainer import PhaseTrainer
+from prunekit.learn.training.teacher import Teacher, TeacherCache
+from prunekit.learn.training.trainer import training_arguments
 
 WARM_UP = 3
+"""Steps that are not timed."""
 TIMED = 8
+"""Steps that are timed at least."""
 
 
-def estimate_step_cost(
-    bench: Bench, losses: Distillation, frozen_stacks: Sequence[str] = (), seconds: float = 0.0
-) -> StepCost:
-    """Time steps of such a training on a copy of the bench's model; the model and the teacher's cache stay as they are.
+def estimate_step_cost(trainer: PhaseTrainer, phase: TrainingPhase, seconds: float = 0.0) -> StepCost:
+    """Time steps of such a phase on a copy of the trainer's model; the model and the teacher's cache do not change.
 
-    First a few, which tell how many take about `seconds`; then those, if they are more. A machine that others use has
-    a pace of its own from one moment to the next: the longer it is watched, the less a budget is missed.
+    First a few steps, to estimate how many take about `seconds`; then those, if they are more. On shared machines the
+    time of a step drifts: timing for longer gives a better estimate.
     """
-    rough = _timed(bench, losses, frozen_stacks, TIMED)
+    rough = _time_steps(trainer, phase, TIMED)
     count = int(seconds / rough.fresh)
-    return _timed(bench, losses, frozen_stacks, count) if count > TIMED else rough
+    return _time_steps(trainer, phase, count) if count > TIMED else rough
 
 
-def _timed(bench: Bench, losses: Distillation, frozen_stacks: Sequence[str], count: int) -> StepCost:
-    """The price by so many steps, after a few that do not count.
+def _time_steps(trainer: PhaseTrainer, phase: TrainingPhase, count: int) -> StepCost:
+    """The cost by `count` steps after `WARM_UP` others.
 
-    The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. They come a
-    second time where the teacher's answers, or what a frozen encoder gives, will be remembered; the caches are as
-    short there, for so few rows, as the real ones are for all.
+    The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. Where the
+    training will cache what the teacher or a frozen encoder computes, the batches come a second time. The caches of the
+    copy are limited by as much as it has fewer rows.
     """
-    context = bench.context
-    counter, steps = context.step_counter, WARM_UP + count
-    taught = losses.needs_teacher and bench.teacher is not None
-    remembered = "encoder" in frozen_stacks or (taught and "encoder" not in losses.hidden)
-    with tempfile.TemporaryDirectory() as place:
-        args = training_arguments(
-            context.training, Path(place), steps * (1 + remembered), 1e-5, context.seed, context.device
-        )
-        args.save_strategy, args.train_sampling_strategy = "no", "sequential"
-        marks = StepTimerCallback(context.device)
-        copied = _copied(bench, Path(place), min(1.0, steps * counter.batch / counter.rows))
+    context = trainer.context
+    counter = context.step_counter
+    steps = WARM_UP + count
+    caching = _caches_anything(trainer, phase)
+    timer = StepTimerCallback(context.device)
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        copied = _copied(trainer, directory, min(1.0, steps * counter.batch / counter.rows))
         rows = spread_batches(context.train, counter.batch, steps, context.seed)
-        copied.fit(losses, None, args, rows, [marks], frozen_stacks=frozen_stacks)
-    fresh = marks.mean(WARM_UP, steps)
-    cached = marks.mean(steps + WARM_UP, 2 * steps) if remembered else fresh
-    if not frozen_stacks and taught and bench.teacher is not None:
-        known = bench.teacher.cache.rows  # of an earlier training
-        fresh = cached if all((row, losses.temperature) in known for row in range(counter.rows)) else fresh
-    return StepCost(fresh, cached, counter.epoch)
+        arguments = _arguments(context, directory, steps * (1 + caching))
+        copied.fit(phase, arguments, rows, [timer])
+    fresh = timer.mean(WARM_UP, steps)
+    cached = timer.mean(steps + WARM_UP, 2 * steps) if caching else fresh
+    if not phase.frozen_stacks and _is_cached_already(trainer, phase):
+        fresh = cached
+    return StepCost(fresh, cached, counter.steps_per_epoch)
 
 
-def _copied(bench: Bench, place: Path, share: float) -> Bench:
-    """The bench with a copy of its model, empty and smaller caches, and nobody to listen or to charge."""
-    limit = int(bench.context.encoder_cache_limit * share)
-    context = replace(bench.context, directory=place, progress=None, budget=BudgetTracker(), encoder_cache_limit=limit)
-    teacher = bench.teacher
+def _caches_anything(trainer: PhaseTrainer, phase: TrainingPhase) -> bool:
+    """Whether later epochs of the phase are cheaper: by cached outputs of a frozen encoder or of the teacher."""
+    taught = phase.distillation.needs_teacher and trainer.teacher is not None
+    return "encoder" in phase.frozen_stacks or (taught and "encoder" not in phase.distillation.hidden_weights)
+
+
+def _is_cached_already(trainer: PhaseTrainer, phase: TrainingPhase) -> bool:
+    """Whether an earlier training has cached the teacher's predictions of all rows."""
+    if trainer.teacher is None or not phase.distillation.needs_teacher:
+        return False
+    known = trainer.teacher.cache.rows
+    return all((row, phase.distillation.temperature) in known for row in range(len(trainer.context.train)))
+
+
+def _arguments(context: TrainingContext, directory: Path, steps: int) -> Seq2SeqTrainingArguments:
+    """Arguments of a training without checkpoints, whose batches come in the order of the dataset."""
+    arguments = training_arguments(context.training, directory, steps, 1e-5, context.seed, context.device)
+    arguments.save_strategy = "no"
+    arguments.train_sampling_strategy = "sequential"
+    return arguments
+
+
+def _copied(trainer: PhaseTrainer, directory: Path, share: float) -> PhaseTrainer:
+    """The trainer with a copy of its model, empty caches of a `share` of their limits, and no budget or display."""
+    limit = int(trainer.context.encoder_cache_limit * share)
+    budget = BudgetTracker()
+    context = replace(trainer.context, directory=directory, progress=None, budget=budget, encoder_cache_limit=limit)
+    teacher = trainer.teacher
     if teacher is not None:
-        cache = TeacherCache(int(teacher.cache.limit * share), int(teacher.cache.states.limit * share))
+        cache = TeacherCache(int(teacher.cache.limit * share), int(teacher.cache.encoder_cache.limit * share))
         teacher = Teacher(teacher.model, teacher.layers, cache, teacher.dimensions)
-    return Bench(copy.deepcopy(bench.model), context, bench.evaluate_model, bench.groups, teacher, bench.phase)
-
-
-class StepTimerCallback(TrainerCallback):
-    """The clock at the start of a training and after each of its steps."""
-
-    def __init__(self, device: str):
-        self.device = device
-        self.times: list[float] = []
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """The start."""
-        self.times.append(clock(self.device))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """A step is done."""
-        self.times.append(clock(self.device))
-
-    def mean(self, start: int, end: int) -> float:
-        """Seconds per step over the steps from number `start` to before `end`; never 0, whatever the clock's grain."""
-        return max((self.times[end] - self.times[start]) / (end - start), 1e-6)
+    return PhaseTrainer(copy.deepcopy(trainer.model), trainer.groups, context, teacher, trainer.name)
 
 
 def spread_batches(rows: EncodedDataset, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
-    """That many batches, in random order, from evenly spaced places in an epoch sorted as the trainer sorts it."""
+    """`count` batches, in random order, from evenly spaced positions in an epoch sorted as the trainer sorts it."""
     generator = torch.Generator().manual_seed(seed)
     order = list(LengthGroupedSampler(batch, lengths=rows.lengths, generator=generator))
-    parts = [order[start : start + batch] for start in range(0, len(order), batch)]
-    whole = parts[:-1] if len(parts) > 1 and len(parts[-1]) < batch else parts
-    chosen = [whole[(2 * turn + 1) * len(whole) // (2 * count)] for turn in range(count)]
-    mixed = torch.randperm(count, generator=generator).tolist()
-    return Subset(rows, [n for turn in mixed for n in chosen[turn]])
+    batches = [order[start : start + batch] for start in range(0, len(order), batch)]
+    full = batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch else batches
+    chosen = [full[(2 * turn + 1) * len(full) // (2 * count)] for turn in range(count)]
+    shuffled = torch.randperm(count, generator=generator).tolist()
+    return Subset(rows, [n for turn in shuffled for n in chosen[turn]])

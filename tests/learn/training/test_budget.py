@@ -47,19 +47,19 @@ def work():
     return sum(n * n for n in range(300_000))
 
 
-def test_the_ledger_goes_on_where_another_process_left_it(tmp_path):
+def test_the_budget_goes_on_where_another_process_left_it(tmp_path):
     (tmp_path / "spent.json").write_text('{"seconds": 100.0}')
-    ledger = BudgetTracker(tmp_path / "spent.json")
-    assert ledger.seconds == 100.0
-    with ledger.running():
+    tracker = BudgetTracker(tmp_path / "spent.json")
+    assert tracker.seconds == 100.0
+    with tracker.running():
         work()
-        ledger.save()
+        tracker.save()
         between = json.loads((tmp_path / "spent.json").read_text())["seconds"]
         work()
-    assert 100.0 < between < ledger.seconds
-    after = ledger.seconds
+    assert 100.0 < between < tracker.seconds
+    after = tracker.seconds
     work()
-    assert ledger.seconds == after == BudgetTracker(tmp_path / "spent.json").seconds
+    assert tracker.seconds == after == BudgetTracker(tmp_path / "spent.json").seconds
 
 
 def test_nothing_is_written_before_the_run_has_a_place(tmp_path):
@@ -68,9 +68,9 @@ def test_nothing_is_written_before_the_run_has_a_place(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_ledger_refuses_what_the_budget_does_not_allow():
-    ledger = BudgetTracker(most=10)
-    ledger.charge(4)
-    ledger.charge(6)
+def test_the_budget_refuses_what_the_budget_does_not_allow():
+    tracker = BudgetTracker(max_examples=10)
+    tracker.charge(4)
+    tracker.charge(6)
     with pytest.raises(PrunekitError, match=r"11 training examples.*budget\.examples is 10"):
-        ledger.charge(1)
+        tracker.charge(1)

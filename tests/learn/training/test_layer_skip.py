@@ -76,9 +76,9 @@ def test_a_layer_that_gives_something_of_its_own_runs():
     model, skip, zero = Layered(), LayerSkip(), torch.zeros(3)
     with skip.of(model, [group]):
         model(zero)
-        skip.choose([group], PruningPlan({"decoder.layers": (1,)}))
+        skip.follow([group], PruningPlan({"decoder.layers": (1,)}))
         assert torch.equal(model(zero)[0], zero + 2)  # the first layer makes the bias
-        skip.choose([group], PruningPlan({"decoder.layers": (0,)}))
+        skip.follow([group], PruningPlan({"decoder.layers": (0,)}))
         found, bias = model(zero)
         assert torch.equal(found, zero + 1)
         assert torch.equal(bias, torch.ones(2))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import AdamW, Muon
 
 from prunekit.find.plan import PruningPlan
-from prunekit.learn.training.optimizer import MuonAdamW, split_matrices
+from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
 
 
 def parameters(seed=0):
@@ -92,7 +92,7 @@ def test_a_schedule_still_reaches_both_halves_after_resuming():
 
 
 def test_matrices_are_the_weights_of_the_layers_and_nothing_is_forgotten(every):
-    matrices, rest = split_matrices(every.model)
+    matrices, rest = separate_matrices(every.model)
     names = {id(parameter): name for name, parameter in every.model.named_parameters()}
     inside = tuple(f"{stack.path}." for stack in every.adapter.stacks(every.config))
     two_dimensional = {n for n, p in every.model.named_parameters() if p.dim() == 2 and n.startswith(inside)}
@@ -103,7 +103,7 @@ def test_matrices_are_the_weights_of_the_layers_and_nothing_is_forgotten(every):
 def test_frozen_weights_are_left_out(case):
     model = copy.deepcopy(case("t5").model)
     model.encoder.requires_grad_(False)
-    matrices, rest = split_matrices(model)
+    matrices, rest = separate_matrices(model)
     assert {id(p) for p in [*matrices, *rest]} == {id(p) for p in model.parameters() if p.requires_grad}
 
 
@@ -112,7 +112,7 @@ def test_a_cut_model_with_empty_sub_layers_trains(case, batch, family):
     model = case(family).cut(
         PruningPlan({"encoder.0.self.heads": (), "encoder.1.ffn": (), "decoder.layers": (1, 2), "decoder.1.ffn": (3,)})
     )
-    matrices, rest = split_matrices(model)
+    matrices, rest = separate_matrices(model)
     optimizer = MuonAdamW(matrices, [{"params": rest}], lr=0.01)
     losses = []
     for _ in range(6):

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from prunekit.find.groups import PruningPlan
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.training import phase_checkpoint
 from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
 

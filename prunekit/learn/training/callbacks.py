@@ -1,0 +1,63 @@
+"""Callbacks of a training: the log and the progress display, the budget, and the times of single steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from prunekit._support.progress import Progress
+from prunekit.learn.training.budget import BudgetTracker, clock
+
+
+class LogCallback(TrainerCallback):
+    """Appends every log entry to a file as a line of JSON, and updates the progress display."""
+
+    def __init__(self, path: Path, phase: str, progress: Progress | None):
+        self.path = path
+        self.phase = phase
+        self.progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Update the progress display."""
+        if self.progress is not None and state.is_world_process_zero:
+            latest = state.log_history[-1] if state.log_history else {}
+            self.progress(self.phase, state.global_step, state.max_steps, latest)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Append one line."""
+        if state.is_world_process_zero and logs:
+            entry = {"phase": self.phase, "step": state.global_step, **logs}
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+
+class BudgetCallback(TrainerCallback):
+    """Saves the spent seconds with every checkpoint."""
+
+    def __init__(self, budget: BudgetTracker):
+        self.budget = budget
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write what has been spent so far."""
+        self.budget.save()
+
+
+class StepTimerCallback(TrainerCallback):
+    """Reads the clock at the start of a training and after each of its steps."""
+
+    def __init__(self, device: str):
+        self.device = device
+        self.times: list[float] = []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Read the clock at the start."""
+        self.times.append(clock(self.device))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Read the clock after a step."""
+        self.times.append(clock(self.device))
+
+    def mean(self, start: int, end: int) -> float:
+        """Mean seconds of the steps from number `start` to before `end`, at least 1e-6 for coarse clocks."""
+        return max((self.times[end] - self.times[start]) / (end - start), 1e-6)

@@ -1,0 +1,156 @@
+"""Runs the training phases of one live model; phases that a killed run finished are read, and others resumed."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+from transformers import PreTrainedModel, Seq2SeqTrainingArguments, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint, set_seed
+
+from prunekit.data.processors import Collator
+from prunekit.find.groups import Kind, PruningGroup
+from prunekit.learn.masking.gates import Gates
+from prunekit.learn.masking.masks import Masks
+from prunekit.learn.training.callbacks import BudgetCallback, LogCallback
+from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.distillation import Distillation
+from prunekit.learn.training.dropout import dropout_at
+from prunekit.learn.training.encoder_cache import EncoderCache
+from prunekit.learn.training.freezing import frozen_parts
+from prunekit.learn.training.phase import TrainingPhase
+from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
+from prunekit.learn.training.teacher import Teacher
+from prunekit.learn.training.trainer import PruningTrainer, training_arguments
+
+GATES = "prunekit_gates"
+"""The name of the gates among the model's modules while it trains: checkpoints, devices and processes include them."""
+
+
+class PhaseTrainer:
+    """Trains one live model, phase by phase, each resumable in a directory of its own.
+
+    `groups` are all groups of the model. Example: the third call of `train` of a trainer named ``learn`` works in
+    ``learn-3``. A run that was killed calls `train` again in the same order: the results of finished phases are read
+    from their directories, and the unfinished one continues from its last checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        groups: Sequence[PruningGroup],
+        context: TrainingContext,
+        teacher: Teacher | None = None,
+        name: str = "learn",
+    ):
+        self.model = model
+        self.groups = tuple(groups)
+        self.context = context
+        self.teacher = teacher
+        self.name = name
+        self._phases = 0
+
+    def train(self, phase: TrainingPhase) -> None:
+        """Train the model in place, and the gates with it if there are any; nothing happens for 0 steps.
+
+        Raises `PrunekitError` before the first step if the recipe's budget of examples does not allow for it.
+        """
+        if phase.steps == 0:
+            return
+        self._phases += 1
+        context = self.context
+        context.budget.charge(context.step_counter.examples(phase.steps))
+        context.claim()
+        directory = context.directory / f"{self.name}-{self._phases}"
+        result = directory / "done.safetensors"
+        with _inside(self.model, phase.gates):
+            if result.exists():
+                load_phase(self.model, result)
+            else:
+                self._train_or_resume(phase, directory)
+                save_phase(self.model, result)
+
+    def _train_or_resume(self, phase: TrainingPhase, directory: Path) -> None:
+        """Train from the last checkpoint in the directory, or from the start; checkpoints are removed at the end."""
+        context = self.context
+        rate = phase.learning_rate or context.training.learning_rate
+        arguments = training_arguments(context.training, directory, phase.steps, rate, context.seed, context.device)
+        callbacks = [LogCallback(context.log, self.name, context.progress), BudgetCallback(context.budget)]
+        checkpoint = get_last_checkpoint(str(directory)) if directory.exists() else None  # type: ignore[no-untyped-call]
+        self.fit(phase, arguments, context.train, callbacks, checkpoint)
+        for leftover in directory.glob("checkpoint-*"):
+            shutil.rmtree(leftover)
+
+    def fit(
+        self,
+        phase: TrainingPhase,
+        arguments: Seq2SeqTrainingArguments,
+        dataset: Dataset[dict[str, Any]],
+        callbacks: Sequence[TrainerCallback],
+        checkpoint: str | None = None,
+    ) -> None:
+        """Train on `dataset` by the trainer's own `arguments`, without a budget or result files; for measuring costs.
+
+        Hooks, frozen weights and dropout rates are as before afterwards, and the model is in evaluation mode.
+        """
+        caches = self._encoder_caches(phase)
+        with ExitStack() as block:
+            masks = block.enter_context(Masks(self.model, self.groups)) if phase.gates is not None else None
+            set_seed(self.context.seed)
+            trainer = PruningTrainer(
+                self.model,
+                arguments,
+                self.context.training,
+                phase.distillation,
+                gates=phase.gates,
+                masks=masks,
+                teacher=self.teacher,
+                student_layers=self._layer_paths(phase.distillation),
+                train_dataset=dataset,
+                data_collator=Collator(self.context.processor, self.model),
+                encoder_caches=list(caches.values()),
+                callbacks=list(callbacks),
+            )
+            block.callback(trainer.release)
+            block.enter_context(frozen_parts(self.model, phase.frozen_stacks))
+            block.enter_context(dropout_at(self.model, self.context.training.dropout))
+            for model, cache in caches.items():
+                block.enter_context(cache.of(_encoder_of(model)))
+            trainer.train(resume_from_checkpoint=checkpoint)
+        self.model.train(False)
+
+    def _encoder_caches(self, phase: TrainingPhase) -> dict[PreTrainedModel, EncoderCache]:
+        """Caches for the models whose encoders do not change: the live one if it is frozen, and the teacher's."""
+        caches: dict[PreTrainedModel, EncoderCache] = {}
+        if "encoder" in phase.distillation.hidden_weights:
+            return caches  # its layers must run to be compared
+        if "encoder" in phase.frozen_stacks:
+            caches[self.model] = EncoderCache(self.context.encoder_cache_limit)
+        if self.teacher is not None and phase.distillation.needs_teacher:
+            caches[self.teacher.model] = self.teacher.cache.encoder_cache
+        return caches
+
+    def _layer_paths(self, distillation: Distillation) -> dict[str, list[str]]:
+        """The paths of the live model's layers, for the stacks whose hidden states are compared."""
+        stacks = {group.stack: group for group in self.groups if group.kind is Kind.LAYERS}
+        compared = {stack: stacks[stack] for stack in distillation.hidden_weights}
+        return {stack: [f"{group.path}.{n}" for n in range(len(group))] for stack, group in compared.items()}
+
+
+def _encoder_of(model: Any) -> Any:
+    return model.get_encoder()
+
+
+@contextmanager
+def _inside(model: PreTrainedModel, gates: Gates | None) -> Iterator[None]:
+    """Make the gates a module of the model inside the block."""
+    if gates is None:
+        yield
+        return
+    model.add_module(GATES, gates)
+    try:
+        yield
+    finally:
+        delattr(model, GATES)
