@@ -1,6 +1,7 @@
 """prunekit makes encoder-decoder transformers several times faster by structured pruning."""
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from prunekit.loading.registration import register_on_import
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from prunekit.pipeline.run import run
     from prunekit.recipe import DistillationWeights, Recipe, TaskSection
     from prunekit.report.report import Report
+
+__version__: str
 
 _ROOMS = {
     "prunekit.cut.checkpoint": ("from_pretrained",),
@@ -108,9 +111,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``prunekit --help`` does not wait for torch."""
-    if name not in _ROOM_OF:
+    if name == "__version__":
+        value: Any = version("prunekit")
+    elif name in _ROOM_OF:
+        value = getattr(import_module(_ROOM_OF[name]), name)
+    else:
         raise AttributeError(f"module 'prunekit' has no attribute {name!r}")
-    value = getattr(import_module(_ROOM_OF[name]), name)
     globals()[name] = value
     return value
 

@@ -42,16 +42,17 @@ def pytest_configure(config):
 
     `tests/house/test_door.py` still says that the environment is to be set up anew.
     """
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["entry-points"]
     lines = {f"{name} = {value}" for entries in declared.values() for name, value in entries.items()}
     installed = importlib.metadata.distribution("prunekit").entry_points
     if lines <= {f"{entry.name} = {entry.value}" for entry in installed}:
         return
     site = Path(tempfile.mkdtemp(prefix="prunekit-entry-points-"))
     config.add_cleanup(lambda: shutil.rmtree(site))
-    metadata = site / "prunekit-0.dist-info"
+    metadata = site / f"prunekit-{project['version']}.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: prunekit\nVersion: 0\n")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: prunekit\nVersion: {project['version']}\n")
     sections = (
         "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())])
         for group, entries in declared.items()
