@@ -1,5 +1,6 @@
-"""Generation: by one config alone, and beam search that does not copy what all beams of an input share."""
+"""Generation: by one config alone, and beam search without copies of what all beams of an input share."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,32 +10,46 @@ from transformers import EncoderDecoderCache, GenerationConfig, PreTrainedModel
 
 from prunekit._support.patching import patched
 
+LOG = logging.getLogger(__name__)
+
+PREPARE = "_prepare_cache_for_generation"
+"""The method of transformers in which `generate` makes its cache: a private one, which may be renamed."""
+
 
 class SharedCache(EncoderDecoderCache):
-    """A cache whose cross-attention part stays as it is when beams change places.
+    """A cache whose cross-attention part is not copied when beams are reordered.
 
-    Beams change places only with beams of the same input, and to these the encoder says the same. Example: 8 inputs of
-    512 tokens with 4 beams make a T5-base copy 1.2 GB at every step, of which nothing changes.
+    Beams are only reordered within one input, whose cross-attention cache is identical for all of them. Example: 8
+    inputs of 512 tokens with 4 beams make a T5-base copy 1.2 GB at every step, of which nothing changes.
     """
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
-        """Let the decoder's own past follow the beams."""
+        """Reorder the decoder's own past alone."""
         self.self_attention_cache.reorder_cache(beam_idx)
 
 
 @contextmanager
 def shared_beams(model: PreTrainedModel) -> Iterator[None]:
-    """Inside the block `model.generate` makes a `SharedCache` wherever it would have made an `EncoderDecoderCache`."""
-    whole: Any = model
-    stock = whole._prepare_cache_for_generation
+    """Inside the block `model.generate` makes a `SharedCache` wherever it would have made an `EncoderDecoderCache`.
 
-    def prepare(config: Any, given: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        result = stock(config, given, *args, **kwargs)
-        if type(given.get("past_key_values")) is EncoderDecoderCache:
-            given["past_key_values"].__class__ = SharedCache
+    Where the installed transformers prepares its cache by other means, `generate` runs as it is, and the log says so.
+    """
+    stock = getattr(model, PREPARE, None)
+    if stock is None:
+        LOG.warning(
+            "The installed transformers has no %s: generate copies the cross-attention cache of all beams.", PREPARE
+        )
+        yield
+        return
+
+    def prepare(*args: Any, **kwargs: Any) -> Any:
+        result = stock(*args, **kwargs)
+        for given in (*args, *kwargs.values()):
+            if isinstance(given, dict) and type(given.get("past_key_values")) is EncoderDecoderCache:
+                given["past_key_values"].__class__ = SharedCache
         return result
 
-    with patched(whole, "_prepare_cache_for_generation", prepare):
+    with patched(model, PREPARE, prepare):
         yield
 
 

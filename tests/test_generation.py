@@ -76,3 +76,28 @@ def test_one_config_decides_alone_and_the_models_own_comes_back_after_a_failure(
     with pytest.raises(ZeroDivisionError):
         fail()
     assert model.generation_config is own
+
+
+def test_another_transformers_generates_as_it_is_and_the_log_says_so(t5, monkeypatch, caplog):
+    ids = torch.tensor([[5, 6, 7]])
+    expected = t5.generate(input_ids=ids, num_beams=2, max_new_tokens=4)
+    monkeypatch.setattr("prunekit.generation.PREPARE", "_prepare_the_cache_in_another_way")
+    with caplog.at_level("WARNING", "prunekit"):
+        assert torch.equal(fast_generate(t5, input_ids=ids, num_beams=2, max_new_tokens=4), expected)
+    assert "generate copies the cross-attention cache of all beams" in caplog.text
+
+
+def test_the_cache_is_found_wherever_it_is_given(t5, monkeypatch):
+    """`generate` hands the settings with the cache to a method whose signature may change."""
+    stock = t5._prepare_cache_for_generation
+    made = []
+
+    def prepare(config, *, model_kwargs, rest):
+        stock(config, model_kwargs, *rest)
+        made.append(model_kwargs["past_key_values"])
+
+    monkeypatch.setattr(t5, "_prepare_cache_for_generation", prepare)
+    with shared_beams(t5):
+        settings = {"use_cache": True}
+        t5._prepare_cache_for_generation(t5.generation_config, model_kwargs=settings, rest=(None, 1, 8))
+    assert [type(cache) for cache in made] == [SharedCache]
