@@ -65,16 +65,16 @@ def fewer_tokens(specimen: ModelUnderTest) -> None:
         if fewer is None:
             raise Failure("the inputs have every token, so that none can go; give the specimen more")
         with specimen.masked(plan):
-            expected = specimen.logits(specimen.model)[..., fewer.left]
+            expected = specimen.logits(specimen.model)[..., fewer.kept_ids]
             tokens = {
                 way: specimen.tokens(specimen.model, way) for way in ("greedy", "beam") if way not in specimen.ways
             }
         _agree(specimen, expected, small, plan)
         for way, found in tokens.items():
-            if not torch.equal(fewer.ids(found), specimen.tokens(small, way)):
+            if not torch.equal(fewer.renumber(found), specimen.tokens(small, way)):
                 raise Failure(f"the tokens differ ({way}) with {plan_text(plan)}")
-        if small.config.get_text_config(decoder=True).vocab_size != len(fewer.left):
-            raise Failure(f"the config says {small.config.vocab_size} tokens, the model has {len(fewer.left)}")
+        if small.config.get_text_config(decoder=True).vocab_size != len(fewer.kept_ids):
+            raise Failure(f"the config says {small.config.vocab_size} tokens, the model has {len(fewer.kept_ids)}")
 
 
 @register("first", "declare `first` for what only the first layer owns")

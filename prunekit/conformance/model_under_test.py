@@ -119,7 +119,7 @@ class ModelUnderTest:
     def read_by(self, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A batch in the token ids of `model`, which may have lost some."""
         fewer = token_ids.Renumbering.of(self.graph.groups, plan_of(model) or PruningPlan())
-        return dict(batch) if fewer is None else fewer.batch(batch)
+        return dict(batch) if fewer is None else fewer.renumber_batch(batch)
 
     def returned(self, paths: Iterable[str]) -> dict[str, int]:
         """How many values the modules at these paths return, a tensor being one; without those that do not run."""

@@ -35,12 +35,13 @@ def save(model: PreTrainedModel, directory: Path, tokenizer: Any = None, card: s
             tokenizer.save_pretrained(draft)
         if card is not None:
             (draft / "README.md").write_text(card, encoding="utf-8")
-        if (plan := plan_of(model)) is not None:
+        plan = plan_of(model)
+        if plan is not None:
             (draft / "plan.json").write_text(plan.to_json(), encoding="utf-8")
 
 
 def read_config(directory: Path | str) -> dict[str, Any]:
-    """The parsed ``config.json`` of a model directory."""
+    """The parsed ``config.json`` of a model directory, as it is; raises `PrunekitError` where there is none."""
     path = Path(directory) / "config.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -59,7 +60,10 @@ def is_pruned(directory: Path | str) -> bool:
 
 
 def load_config(directory: Path | str) -> PretrainedConfig:
-    """The config of a pruned model directory, of its own class."""
+    """The config of a pruned model directory, of its own class, with its record in today's format.
+
+    Raises `PrunekitError` for a directory that holds no pruned model, or one of a newer format.
+    """
     data = read_config(directory)
     base = str(data.get("model_type", "")).removeprefix(PREFIX)
     if not is_pruned(directory) or base not in CONFIG_MAPPING:
@@ -120,7 +124,8 @@ def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrained
     model.config._name_or_path = str(directory)
     model.name_or_path = str(directory)
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
-        if names := sorted(map(str, info.get(problem) or ())):
+        names = sorted(map(str, info.get(problem) or ()))
+        if names:
             raise PrunekitError(
                 f"The weights in {str(directory)!r} do not fit their config: {problem.replace('_keys', '')} {names[0]}"
                 + (f" and {len(names) - 1} more." if len(names) > 1 else ".")
@@ -129,7 +134,7 @@ def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrained
     return loaded
 
 
-def opener(model: PreTrainedModel) -> tuple[str, bool]:
+def auto_class_of(model: PreTrainedModel) -> tuple[str, bool]:
     """The Auto class of transformers that opens `model` once it is saved, and whether it then is a stock model."""
     if isinstance(model, Pruned):
         record = model.config.prunekit
@@ -160,8 +165,8 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
     if record is None:
         return config
     data = copy.deepcopy(config.to_dict())
-    unsaid = dict.fromkeys(("prunekit", "model_type", "auto_map"))
-    for key, value in {**record["dense"], **_dense_widths(record), **unsaid}.items():
+    removed = dict.fromkeys(("prunekit", "model_type", "auto_map"))
+    for key, value in {**record["dense"], **_dense_widths(record), **removed}.items():
         *path, leaf = key.split(".")
         holder = reduce(dict.__getitem__, path, data)
         holder.pop(leaf, None)
@@ -172,5 +177,5 @@ def dense_config(config: PretrainedConfig) -> PretrainedConfig:
 
 
 def _dense_widths(record: dict[str, Any]) -> dict[str, int]:
-    """What the keys were before, by which a stock config expresses the cut model's widths."""
+    """The dense values of the keys by which a stock config expresses the cut model's widths."""
     return {key: dense for key, (dense, _) in (record.get("plain") or {}).items()}

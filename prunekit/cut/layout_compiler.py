@@ -48,7 +48,7 @@ def cut_config(adapter: Adapter, config: PretrainedConfig, groups: Sequence[Prun
             set_key(result, key, [get_key(config, key)[number] for number in kept])
     fewer = Renumbering.of(groups, plan)
     if fewer is not None:
-        fewer.config(result)
+        fewer.renumber_config(result)
     return result
 
 

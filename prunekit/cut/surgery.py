@@ -180,5 +180,5 @@ def _update_generation_config(model: PreTrainedModel, adapter: Adapter, live: Li
     model.generation_config = own
     fewer = Renumbering.of(live.live, live.plan)
     if fewer is not None:
-        fewer.modules(model, adapter.biases)
-        fewer.config(own)
+        fewer.renumber_modules(model, adapter.biases)
+        fewer.renumber_config(own)

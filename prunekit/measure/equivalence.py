@@ -37,9 +37,9 @@ class OutputTrace:
     def renumbered(self, fewer: Renumbering) -> "OutputTrace":
         """The same for the kept tokens, by their new numbers."""
         return OutputTrace(
-            tuple(values[..., fewer.left] for values in self.logits),
-            tuple(map(fewer.ids, self.tokens)),
-            tuple(values[..., fewer.left] for values in self.scores),
+            tuple(values[..., fewer.kept_ids] for values in self.logits),
+            tuple(map(fewer.renumber, self.tokens)),
+            tuple(values[..., fewer.kept_ids] for values in self.scores),
         )
 
 
@@ -140,7 +140,7 @@ def cut_checked(
         expected = record_outputs(model, batches)
     cut(model, plan, adapter, graph, dense_config, before)
     if fewer is not None:
-        expected, batches = expected.renumbered(fewer), [fewer.batch(batch) for batch in batches]
+        expected, batches = expected.renumbered(fewer), [fewer.renumber_batch(batch) for batch in batches]
     result = compare_outputs(expected, record_outputs(model, batches))
     if result.max_rel_diff > ALARM.get(model.dtype, 1e-4) or not result.tokens_equal:
         tokens = "equal" if result.tokens_equal else "different"

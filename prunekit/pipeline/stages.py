@@ -77,7 +77,7 @@ def cut_vocabulary(state: RunState) -> RunState:
     back = Renumbering(dict(enumerate(ids)), len(ids))
     pruned = _with_fewer_tokens(state.pruned, graph, plan, ids)
     data = encode_data(pruned, state.recipe, state.directory, state.progress, state.budget)
-    unread = [back.batch(batch) for batch in data.proofs]  # as the model reads them before the cut
+    unread = [back.renumber_batch(batch) for batch in data.proofs]  # as the model reads them before the cut
     state = _cut(replace(state, pruned=pruned, data=data), plan, unread)
     return replace(state, teacher=DenseTeacher(copy.deepcopy(pruned.model), state.plan))
 
@@ -143,7 +143,7 @@ def write_results(state: RunState) -> RunState:
         report = state.target.add_prediction(report, state.plan)
     model = state.pruned.model
     write_text(directory.path / "plan.json", state.plan.to_json())
-    card = model_card(report, *checkpoint.opener(model))
+    card = model_card(report, *checkpoint.auto_class_of(model))
     checkpoint.save(model, directory.path / "model", state.pruned.processor, card)
     evaluation.predictions.write(directory.path / "predictions.jsonl")
     write_report(report, directory.path)
@@ -217,7 +217,7 @@ def _kept_token_ids(state: RunState) -> list[int] | None:
 def _with_fewer_tokens(context: RunContext, graph: DependencyGraph, plan: PruningPlan, ids: list[int]) -> RunContext:
     """The context whose processor knows only the tokens `ids`, and whose settings name them by their new numbers."""
     renumbered = Renumbering.of(graph.groups, plan)
-    generation = context.generation if renumbered is None else renumbered.settings(context.generation)
+    generation = context.generation if renumbered is None else renumbered.renumber_settings(context.generation)
     return replace(context, processor=prune_processor(context.processor, ids), generation=generation)
 
 
