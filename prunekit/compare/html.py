@@ -6,7 +6,8 @@ from prunekit.compare.figures import Summary
 from prunekit.compare.sentences import missing_sentences, reading_notes, recommendation, table_heading
 from prunekit.compare.tables import column_names, table_cells
 
-WIDE, NARROW = (960, 480), (350, 430)
+WIDE = (960, 480)
+NARROW = (350, 430)
 """Width and height of the chart, on a screen or on paper, and on a phone: letters keep their size."""
 
 

@@ -1,6 +1,6 @@
 """Equivalence: does the cut model compute what the masked one computed?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,20 +10,16 @@ from transformers import PreTrainedModel
 
 from prunekit._support.frozen import FrozenModel
 from prunekit._support.modes import evaluation_mode
-from prunekit.cut.surgery import cut
 from prunekit.cut.token_ids import Renumbering
-from prunekit.errors import PrunekitError
-from prunekit.find.adapter import Adapter
-from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import PruningGroup
-from prunekit.find.plan import PruningPlan, groups_after
+from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import masked
 
 TOLERANCE = 1e-5
 """Largest difference of a logit, relative to the largest logit, between models that compute the same (float32)."""
 
 ALARM = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-"""Where a run stops. Rounding can pass `TOLERANCE` in a model with sharp weights; a wrong slice is off by far more."""
+"""Above this a cut is wrong: rounding may exceed `TOLERANCE` in a model with sharp weights, a wrong slice by far."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +50,10 @@ class Equivalence(FrozenModel):
     max_rel_diff: float
     tokens_equal: bool
 
+    def holds(self, dtype: torch.dtype) -> bool:
+        """Whether the two compute the same, as far as rounding in this precision allows (see `ALARM`)."""
+        return self.max_rel_diff <= ALARM.get(dtype, ALARM[torch.float32]) and self.tokens_equal
+
     def worse(self, other: "Equivalence") -> "Equivalence":
         """The worse of both in each respect."""
         return Equivalence(
@@ -65,7 +65,9 @@ class Equivalence(FrozenModel):
 
 def record_outputs(model: PreTrainedModel, batches: Sequence[dict[str, Any]], new_tokens: int = 12) -> OutputTrace:
     """Run `model` in evaluation mode on teacher-forced batches, and let it generate from the same inputs."""
-    logits, tokens, scores = [], [], []
+    logits = []
+    tokens = []
+    scores = []
     with evaluation_mode(model):
         for batch in batches:
             forced = {key: value for key, value in batch.items() if key != "index"}
@@ -118,34 +120,23 @@ def _same_tokens(one: Tensor, other: Tensor, scores: Tensor, tolerance: float) -
     return True
 
 
-def cut_checked(
+def compare_with_cut(
     model: PreTrainedModel,
+    groups: Sequence[PruningGroup],
     plan: PruningPlan,
-    adapter: Adapter,
-    graph: DependencyGraph,
-    dense_config: Any,
-    before: PruningPlan,
+    cut: Callable[[], object],
     batches: Sequence[dict[str, Any]],
 ) -> Equivalence:
-    """Cut `model` in place to `before.then(plan)`, and prove on `batches` that it computes what the masked model did.
+    """Compare `model`, masked to `plan`, with what `cut` makes of it in place.
 
-    Where tokens are removed, `batches` must hold none of them, and number the others as the model does before the cut.
-    Raises `PrunekitError` where logits differ by more than the tolerance or tokens flip; `model` is then of no use.
+    `groups` are the model's before the cut, and `plan` keeps units of them. Where tokens are removed, `batches` must
+    hold none of them, and number the others as the model does before the cut.
     """
-    groups: Sequence[PruningGroup] = groups_after(graph.groups, before)
-    names = {group.name for group in groups}
-    local = PruningPlan({name: ids for name, ids in before.then(plan).kept.items() if name in names})
-    fewer = Renumbering.of(groups, local)
-    with masked(model, groups, local):
+    with masked(model, groups, plan):
         expected = record_outputs(model, batches)
-    cut(model, plan, adapter, graph, dense_config, before)
+    cut()
+    fewer = Renumbering.of(groups, plan)
     if fewer is not None:
-        expected, batches = expected.renumbered(fewer), [fewer.renumber_batch(batch) for batch in batches]
-    result = compare_outputs(expected, record_outputs(model, batches))
-    if result.max_rel_diff > ALARM.get(model.dtype, 1e-4) or not result.tokens_equal:
-        tokens = "equal" if result.tokens_equal else "different"
-        raise PrunekitError(
-            f"The cut model differs from the masked one (logits by {result.max_rel_diff:.1e} of the largest, tokens "
-            f"{tokens}); the adapter {type(adapter).__name__} is wrong for this model."
-        )
-    return result
+        expected = expected.renumbered(fewer)
+        batches = [fewer.renumber_batch(batch) for batch in batches]
+    return compare_outputs(expected, record_outputs(model, batches))

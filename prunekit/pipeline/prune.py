@@ -16,7 +16,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import discover
 from prunekit.find.plan import PruningPlan
 from prunekit.loading.pretrained import original_of
-from prunekit.measure.equivalence import cut_checked
+from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.vocabulary.pruning import Corpus, plan_for, required_token_ids
 from prunekit.vocabulary.tokenizer import pruned_tokenizer
 

@@ -21,7 +21,7 @@ from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
-from prunekit.measure.equivalence import cut_checked
+from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.pipeline.evaluation import evaluate_run, first_rows, quality_of, report_on
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data

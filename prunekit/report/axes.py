@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 18, 44
-"""Margins of a chart in pixels, where the axes are labelled."""
+LEFT = 56
+RIGHT = 14
+TOP = 18
+BOTTOM = 44
+"""Margins of a chart in pixels; axes are labelled on the left and at the bottom."""
 
 
 @dataclass(frozen=True)
@@ -79,4 +82,7 @@ class Frame:
     axis_x: str
     axis_y: str
 
-    left, right, top, bottom = LEFT, RIGHT, TOP, BOTTOM
+    left = LEFT
+    right = RIGHT
+    top = TOP
+    bottom = BOTTOM

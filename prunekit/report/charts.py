@@ -173,7 +173,10 @@ class UnitMap:
     strips: list[Strip]
     text: str
 
-    left, row, cell, numbers = 24, 15, 12, 92
+    left = 24
+    row = 15
+    cell = 12
+    numbers = 92
 
 
 def unit_map(name: str, sublayer: SublayerUnits, width: int) -> UnitMap:

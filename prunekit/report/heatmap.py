@@ -1,4 +1,4 @@
-"""A page with the speed of every shape as a map: dark is fast."""
+"""A page with the speed of every shape as a heatmap: dark is fast."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,9 @@ from prunekit._support.templates import render
 from prunekit.latency.shapes import Shape
 from prunekit.recipe import Workload
 
-LIGHT, DARK = (247, 251, 255), (8, 48, 107)
-"""Two blues that stay apart without colour too."""
+LIGHT = (247, 251, 255)
+DARK = (8, 48, 107)
+"""Two blues that differ in grey prints too."""
 
 
 def write_heatmap(rows: Sequence[Sequence[Shape]], workload: Workload, noise: float, path: Path) -> None:
@@ -21,7 +22,7 @@ def write_heatmap(rows: Sequence[Sequence[Shape]], workload: Workload, noise: fl
 
 
 def shade(share: float) -> tuple[str, str]:
-    """The colour of a cell, 0 light to 1 dark, and that of the letters on it."""
+    """The colour of a cell, 0 light to 1 dark, and that of its text."""
     share = min(max(share, 0.0), 1.0)
     mixed = [round(low + share * (high - low)) for low, high in zip(LIGHT, DARK, strict=True)]
     return f"rgb({mixed[0]}, {mixed[1]}, {mixed[2]})", "#fff" if share > 0.45 else "#111"

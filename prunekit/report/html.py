@@ -19,10 +19,12 @@ from prunekit.report.formatting import (
 from prunekit.report.report import Report
 from prunekit.report.training_log import Training
 
-WIDE, NARROW = (760, 340), (350, 330)
+WIDE = (760, 340)
+NARROW = (350, 330)
 """Width and height of quality over speed, on a screen or on paper, and on a phone: letters keep their size."""
 
-CURVE, NARROW_CURVE = (480, 260), (350, 250)
+CURVE = (480, 260)
+NARROW_CURVE = (350, 250)
 """Width and height of training curves."""
 
 MAP_WIDTH = 308

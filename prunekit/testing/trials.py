@@ -19,7 +19,8 @@ from prunekit.learn.bench import Bench
 from prunekit.learn.strategy import Problem, Strategy
 from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.teacher import Teacher
-from prunekit.measure.equivalence import Equivalence, cut_checked
+from prunekit.measure.equivalence import Equivalence
+from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe, TaskSection, TrainingSection
 from prunekit.testing.models import VOCABULARY, tiny

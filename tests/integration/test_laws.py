@@ -12,7 +12,8 @@ from prunekit.find.graph import discover
 from prunekit.find.groups import Kind
 from prunekit.find.plan import PruningPlan, groups_after
 from prunekit.learn.masking.masks import masked
-from prunekit.measure.equivalence import OutputTrace, compare_outputs, cut_checked
+from prunekit.measure.equivalence import OutputTrace, compare_outputs
+from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.testing import plans
 
 WAYS = {
