@@ -1,6 +1,8 @@
 """``prunekit inspect``: the figures of the table against the model's own parameters."""
 
 import json
+import subprocess
+import sys
 
 import networkx as nx
 import pytest
@@ -72,6 +74,45 @@ def test_a_pruned_model_as_it_is_now(prunekit, t5_directory, tmp_path):
     lines = [line.split()[:4] for line in result.stdout.splitlines() if line.startswith("encoder self.heads")]
     assert lines == [["encoder", "self.heads", "0", "4"], ["encoder", "self.heads", "1", "1"]]
     assert cells(result, "decoder.layers")[0] == "2"
+
+
+MODULES = """
+import sys
+from prunekit.cli import main
+sys.argv = ["prunekit", "inspect", sys.argv[1]]
+try:
+    main()
+finally:
+    print(*sorted(name for name in sys.modules if "." not in name or "trainer" in name), file=sys.stderr)
+"""
+BASELINE = """
+import sys
+from transformers import T5ForConditionalGeneration
+print(*sorted(name for name in sys.modules if "." not in name or "trainer" in name), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_nothing_that_trains_is_imported(t5_directory, tmp_path, pruned):
+    directory = tmp_path / "pruned" if pruned else t5_directory
+    if pruned:
+        model = AutoModelForSeq2SeqLM.from_pretrained(t5_directory)
+        prune(model, PruningPlan({"encoder.1.self.heads": (0,)}), plugins.load(plugins.ADAPTERS, "t5")())
+        checkpoint.save(model, directory)
+
+    def modules(code):
+        words = [sys.executable, "-c", code, directory]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+        return set(done.stderr.splitlines()[-1].split())
+
+    imported = modules(MODULES)
+    assert not {name for name in imported if name.startswith("transformers.trainer")} | imported & {
+        "datasets",
+        "pandas",
+        "networkx",
+    }
+    assert "accelerate" in modules(BASELINE) or "accelerate" not in imported
+    assert {"torch", "prunekit", "prunekit_adapters"} <= imported
 
 
 @pytest.mark.parametrize("suffix", ["json", "graphml"])
