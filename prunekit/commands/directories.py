@@ -1,12 +1,13 @@
 """Model directories that commands write: a new one from an old one, with the files beside the weights."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunekit._support.atomic import atomic_write
+from prunekit.data.tokenizer_files import TOKENIZER_FILES
 from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 COMPANIONS = (
-    *("tokenizer*", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json", "normalizer.json"),
-    *("*.spm", "*.tiktoken", "*spiece.model", "sentencepiece*.model", "*.bpe.model", "prophetnet.tokenizer"),
+    *TOKENIZER_FILES,
     *("preprocessor_config.json", "processor_config.json", "chat_template*", "*.jinja"),
     *("LICENSE*", "LICENCE*", "NOTICE*", "COPYING*"),
 )
@@ -32,18 +32,21 @@ def check_output(output: Path) -> None:
 
 
 @contextmanager
-def derived_directory(source: Path, output: Path, replaced: tuple[str, ...] = ()) -> Iterator[Path]:
+def derived_directory(source: Path, output: Path, replaced: Sequence[str] = ()) -> Iterator[Path]:
     """A draft of a model directory that becomes `output` if the block succeeds, completed from `source`.
 
-    The `COMPANIONS` in `source` are copied, except those that the draft has and those whose names begin with one of
-    `replaced`.
+    The `COMPANIONS` in `source` are copied, except those that the draft has and those that match one of `replaced`.
     """
     with atomic_write(output) as draft:
         yield draft
         for file in source.iterdir():
-            belongs = file.is_file() and any(file.match(pattern) for pattern in COMPANIONS)
-            if belongs and not file.name.startswith(replaced) and not (draft / file.name).exists():
+            belongs = file.is_file() and _matches(file, COMPANIONS) and not _matches(file, replaced)
+            if belongs and not (draft / file.name).exists():
                 shutil.copyfile(file, draft / file.name)
+
+
+def _matches(file: Path, patterns: Iterable[str]) -> bool:
+    return any(file.match(pattern) for pattern in patterns)
 
 
 def saved_dtype(config: "PretrainedConfig") -> "torch.dtype":

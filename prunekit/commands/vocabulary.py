@@ -8,13 +8,11 @@ import typer
 
 from prunekit.commands import directories, options
 from prunekit.commands.console import OUT
+from prunekit.data.tokenizer_files import TOKENIZER_FILES
 from prunekit.errors import PrunekitError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-TOKENIZER_FILES = ("vocab", "merges", "tokenizer", "special_tokens", "added_tokens", "spiece", "sentencepiece")
-"""File-name prefixes of the old tokenizer; these files are not copied."""
 
 
 def vocabulary(

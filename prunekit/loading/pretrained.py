@@ -19,6 +19,7 @@ from transformers import (
 from prunekit.cut import checkpoint
 from prunekit.cut.ties import untie_like
 from prunekit.cut.weight_files import weight_files
+from prunekit.data.tokenizer_files import has_tokenizer
 from prunekit.errors import PrunekitError, one_line
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph, discover
@@ -32,8 +33,6 @@ PICKLED_WEIGHTS = ("pytorch_model*.bin", "pytorch_model*.bin.index.json")
 """Fetched only where a repository has no others: they are large, and slower to open."""
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-TOKENIZERS = ("tokenizer*.json", "vocab*", "*.model", "*.spm", "*.tiktoken", "tokenizer.*")
-"""Without any of these, transformers would invent a tokenizer from the model's type alone."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -160,7 +159,7 @@ def _no_weights(directory: Path) -> str:
 
 def open_tokenizer(directory: Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer in a model directory; raises `PrunekitError` where there is none or it cannot pad."""
-    if next(_matching(directory, TOKENIZERS), None) is None:
+    if not has_tokenizer(directory):
         if is_adapter_alone(directory):
             return open_tokenizer(_base_directory(directory), trust_remote_code)
         raise PrunekitError(
