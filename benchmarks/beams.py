@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/beams.py --batch 8 --source 512 --beams 4 --new-tokens 16
 
-A T5-base with random weights; whole calls of `generate`, the encoder included, stock and shared in turns, CPU seconds,
-and whether the tokens were equal.
+A T5-base with random weights; whole calls of `generate`, the encoder included, stock and shared interleaved, in CPU
+seconds, and whether the tokens were equal.
 """
 
 import argparse
@@ -40,9 +40,9 @@ def main() -> None:
     calls = {"stock": partial(model.generate, **work), "shared": partial(fast_generate, model, **work)}
     same = "equal" if torch.equal(*(call() for call in calls.values())) else "DIFFERENT"
     with clock_for(model.device, 1) as clock:
-        turns = interleave(calls, asked.repeats, clock)
-    stock, shared = (f"{name} {turns.seconds(name):.1f} CPU-s" for name in calls)
-    speedup = factor(turns.ratio("stock", "shared"), turns.error("stock", "shared"))
+        times = interleave(calls, asked.repeats, clock)
+    stock, shared = (f"{name} {times.seconds(name):.1f} CPU-s" for name in calls)
+    speedup = factor(times.ratio("stock", "shared"), times.error("stock", "shared"))
     print(f"{stock}, {shared}: {speedup}; tokens {same}")
 
 

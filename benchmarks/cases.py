@@ -88,7 +88,7 @@ class Bench:
         return {key: value.to(self.device) for key, value in found.items()}
 
 
-def words(count: int) -> PreTrainedTokenizerFast:
+def word_tokenizer(count: int) -> PreTrainedTokenizerFast:
     """A tokenizer of so many words, since an export asks for one."""
     core = Tokenizer(models.WordLevel({f"w{number}": number for number in range(count)}, unk_token="w2"))
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w0", eos_token="w1", unk_token="w2")
@@ -101,7 +101,7 @@ def one_thread() -> None:
 
 
 def script(about: str | None, repeats: int) -> argparse.ArgumentParser:
-    """The options of a script that measures in turns and leaves a table in a document."""
+    """The options of a script that interleaves what it measures and leaves a table in a document."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--write", type=Path, metavar="FILE.md", help="put the table between its markers here")
@@ -116,8 +116,8 @@ def publish(lines: list[str], name: str, document: Path | None) -> None:
         insert_between(document, name, text)
 
 
-def told(benchmark: Any, model: Any, shape: str, **more: Any) -> None:
-    """What a row of the table is about."""
+def describe(benchmark: Any, model: Any, shape: str, **more: Any) -> None:
+    """Note in a benchmark's row which model it times."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     known = {"parameters": parameters, "device": str(model.device), "dtype": str(model.dtype), "shape": shape}
     benchmark.extra_info.update(known, **more)

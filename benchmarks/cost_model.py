@@ -1,12 +1,12 @@
-"""How well speed is foretold: predicted against measured, on grids of shapes that the cost model has never seen.
+"""How well speed is predicted: against measured speed, on grids of shapes that the cost model has never seen.
 
     OMP_NUM_THREADS=1 python benchmarks/cost_model.py --write docs/results.md
     OMP_NUM_THREADS=1 python benchmarks/cost_model.py --family t5-base --batch 1 --source 128 --beams 1 --whole
 
 Random weights; every family's decoder at several depths, its encoder at several widths. The grid is dealt out to the
-workloads, so that each shape is timed on one of them; `--whole` times all of it on each. Shapes take turns with the
-dense model; CPU seconds for a whole generation of sixteen tokens, on one thread. Noise is the standard error of what
-was measured.
+workloads, so that each shape is timed on one of them; `--whole` times all of it on each. Shapes are interleaved with
+the dense model; CPU seconds for a whole generation of sixteen tokens, on one thread. Noise is the standard error of the
+measured speed.
 """
 
 import argparse
@@ -92,7 +92,8 @@ class Found:
 
     def row(self) -> str:
         """A row of the table."""
-        work, shapes = self.workload, len(self.errors)
+        work = self.workload
+        shapes = len(self.errors)
         worst = max(self.errors, key=abs)
         return (
             f"| {self.family} | {work.batch} | {work.source} | {work.beams} | {shapes} | {self.seconds:.0f} s "
@@ -108,7 +109,7 @@ def median(values: Sequence[float]) -> float:
 def measured(
     model: PreTrainedModel, name: str, graph: DependencyGraph, workload: Workload, asked: Sequence[Cell], repeats: int
 ) -> Found:
-    """Calibrate, foretell the shapes, and time them in turns with the dense model."""
+    """Calibrate, predict the shapes, and time them interleaved with the dense model."""
     adapter = families()[name].adapter
     sources = example_input_maker(adapter)
     start = time.process_time()
@@ -134,7 +135,7 @@ def grid(name: str, args: argparse.Namespace) -> Iterator[Found]:
     torch.manual_seed(0)
     model = family.adapter.fresh(copy.deepcopy(family.config)).eval()
     graph = discover(family.adapter, family.config, model)
-    sources = args.source if model.main_input_name == "input_ids" else args.source[:1]  # sound is always as long
+    sources = args.source if model.main_input_name == "input_ids" else args.source[:1]  # audio always has one length
     works = [
         Workload(batch=batch, source=source, new_tokens=TOKENS, beams=beams)
         for batch, source, beams in product(args.batch, sources, args.beams)

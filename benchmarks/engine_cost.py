@@ -30,11 +30,13 @@ def discovery(name: str) -> None:
     from prunekit_adapters.t5 import T5
 
     torch.set_num_threads(1)
-    adapter, config = T5(), T5Config(**SHAPES[name])
+    adapter = T5()
+    config = T5Config(**SHAPES[name])
     adapter.build(T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2))  # imports that transformers puts off
     import torch_pruning  # noqa: F401
 
-    before, start = megabytes(), time.process_time()
+    before = megabytes()
+    start = time.process_time()
     graph = prunekit.discover(adapter, config)
     seconds = time.process_time() - start
     print(f"discovery {name:8} {len(graph.groups):4} groups {seconds:6.2f} CPU-s {megabytes() - before:6.0f} MB")
@@ -48,14 +50,16 @@ def surgery() -> None:
     from prunekit_adapters.t5 import T5
 
     torch.set_num_threads(1)
-    adapter, config = T5(), T5Config(**SHAPES["t5-base"])
+    adapter = T5()
+    config = T5Config(**SHAPES["t5-base"])
     model = adapter.build(config, device="cpu")
     for parameter in model.parameters():
         parameter.data.fill_(0.01)  # memory counts once it has been written to
     graph = discover(adapter, config, model)
     kept = {g.name: g.ids[::2] for g in width_groups(graph.groups, "encoder")}
     plan = PruningPlan({**kept, "decoder.layers": (0, 5, 11)})
-    before, start = megabytes(), time.process_time()
+    before = megabytes()
+    start = time.process_time()
     cut(model, plan, adapter, graph, config)
     print(
         f"surgery   t5-base  {graph.size.whole:,} -> {sum(p.numel() for p in model.parameters()):,} parameters", end=" "

@@ -1,11 +1,11 @@
-"""What each way out brings: a T5-base cut as NASH does, with and without a smaller vocabulary, by engine.
+"""How fast each export is: a T5-base cut as NASH does, with and without a smaller vocabulary, by engine.
 
     OMP_NUM_THREADS=1 python benchmarks/exports.py --write docs/results.md
 
 Random weights of the shapes of T5-base and mT5-base; decoder 12 to 3 layers, half of the encoder's heads and channels;
-batch 1, 128 tokens in, 32 out, one thread. All of a family take turns; CPU seconds for a whole generation, the speed ±
-its standard error, and the speed that the cost model foretells. Speed does not depend on what weights say, quality
-does: int8's is that of the built-in example.
+batch 1, 128 tokens in, 32 out, one thread. All of a family are interleaved; CPU seconds for a whole generation, the
+speed ± its standard error, and the speed that the cost model predicts. Speed does not depend on the weights' values;
+quality does: int8's is that of the built-in example.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ctranslate2
 import torch
-from cases import T5_BASE, one_thread, publish, script, words
+from cases import T5_BASE, one_thread, publish, script, word_tokenizer
 from transformers import MT5Config, PretrainedConfig, PreTrainedModel, T5Config
 
 from prunekit import Adapter, PruningPlan, discover, prune_to_size_uniform
@@ -44,7 +44,8 @@ def plan_of(graph: DependencyGraph, tokens: int | None, cut: bool = True) -> Pru
     if not cut:
         return plan
     groups = width_groups(graph.groups, "encoder")
-    size, chance = graph.prunable_size("encoder"), torch.Generator().manual_seed(0)
+    size = graph.prunable_size("encoder")
+    chance = torch.Generator().manual_seed(0)
     scores = {g.name: torch.rand(len(g), generator=chance) for g in groups}
     half = prune_to_size_uniform(groups, scores, size, size.whole / 2, round_to=8)
     return plan.then(PruningPlan({"decoder.layers": (0, 5, 11)})).then(half)
@@ -54,7 +55,9 @@ def translator(
     model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, place: Path, kind: str
 ) -> Callable[[], object]:
     """One generation by CTranslate2."""
-    names = to_ctranslate2.export_ctranslate2(model, adapter, graph, words(model.config.vocab_size), place, kind)
+    names = to_ctranslate2.export_ctranslate2(
+        model, adapter, graph, word_tokenizer(model.config.vocab_size), place, kind
+    )
     engine = ctranslate2.Translator(str(place), device="cpu", inter_threads=1, intra_threads=1)
     row = [names[token] for token in random_text((model,), WORK, 0)["input_ids"][0].tolist()]
     length = {"min_decoding_length": WORK.new_tokens, "max_decoding_length": WORK.new_tokens}
@@ -64,7 +67,7 @@ def translator(
 def ways(
     adapter: Adapter, config: PretrainedConfig, tokens: int, engines: bool, place: Path
 ) -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
-    """Every way to generate, by name, the dense model of transformers first; and the speeds that are foretold."""
+    """Every way to generate, by name, the dense model of transformers first; and the speeds that are predicted."""
     torch.manual_seed(0)
     dense = adapter.fresh(config).eval()
     graph = discover(adapter, config, dense)
@@ -75,7 +78,7 @@ def ways(
         f"pruned, {tokens:,} tokens": plan_of(graph, tokens),
     }
     cost = calibrate(dense, adapter, graph, WORK)
-    foretold = {f"{shape} | transformers": cost.speedup(plan) for shape, plan in shapes.items()}
+    predicted = {f"{shape} | transformers": cost.speedup(plan) for shape, plan in shapes.items()}
     found: dict[str, Callable[[], object]] = {}
     for shape, plan in shapes.items():
         small = cut_copy(dense, plan, adapter, graph)
@@ -84,14 +87,15 @@ def ways(
         for kind in ("float32", "int8") if engines else ():
             directory = place / f"{len(found)}"
             found[f"{shape} | CTranslate2 {kind}"] = translator(small, adapter, graph, directory, kind)
-    return found, foretold
+    return found, predicted
 
 
 def quality(place: Path) -> list[str]:
     """The built-in example's words right, in transformers and by CTranslate2 in both precisions."""
     context = open_run_context(resolve(Recipe().model_dump(exclude_unset=True)))
     rows = context.task.test.select(range(EXAMPLES))
-    tokenizer, metrics = context.processor.tokenizer, context.task.metrics
+    tokenizer = context.processor.tokenizer
+    metrics = context.task.metrics
     said = {"transformers": generate_answers(context.model, context.processor, rows, {}, 256)}
     sources = [context.processor.encode(rows)[n]["source"] for n in range(EXAMPLES)]
     for kind in ("float32", "int8"):
@@ -114,16 +118,16 @@ def main() -> None:
     lines = []
     for adapter, config, tokens, engines in ((T5(), t5, 8_192, True), (MT5(), mt5, 16_384, False)):
         with tempfile.TemporaryDirectory() as place:
-            found, foretold = ways(adapter, config, tokens, engines, Path(place))
+            found, predicted = ways(adapter, config, tokens, engines, Path(place))
             for way in found.values():
                 way()  # warms up
-            turns = interleave(found, asked.repeats, ProcessClock())  # CTranslate2 works on threads of its own
-        lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed | foretold |", "|---|---|---:|---:|---:|"]
+            times = interleave(found, asked.repeats, ProcessClock())  # CTranslate2 works on threads of its own
+        lines += ["", f"| {config.model_type}-base | engine | CPU ms | speed | predicted |", "|---|---|---:|---:|---:|"]
         first = next(iter(found))
         for name in found:
-            guess = factor(foretold[name]) if name in foretold else ""
-            speed = factor(turns.ratio(first, name), turns.error(first, name)) if name != first else factor(1)
-            lines.append(f"| {name} | {1000 * turns.seconds(name):,.0f} | {speed} | {guess} |")
+            guess = factor(predicted[name]) if name in predicted else ""
+            speed = factor(times.ratio(first, name), times.error(first, name)) if name != first else factor(1)
+            lines.append(f"| {name} | {1000 * times.seconds(name):,.0f} | {speed} | {guess} |")
     with tempfile.TemporaryDirectory() as place:
         lines += [
             "",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 BASE = "dense"
-"""The benchmark of a group, by its `extra_info`, that the others are told as shares of."""
+"""The benchmark of a group, by its `extra_info`, that the others are shares of."""
 
 TOLERANCE = 1.25
 """So much of the stored ratio may a ratio be; two runs of three passes lay up to 18% apart."""
@@ -29,7 +29,8 @@ def ratios(*passes: Mapping[str, Any]) -> dict[str, float]:
     """
     groups: dict[str, dict[str, float]] = {}
     for one in (each for one_pass in passes for each in one_pass["benchmarks"]):
-        times, shape = groups.setdefault(one["group"], {}), one["extra_info"].get("shape", one["name"])
+        times = groups.setdefault(one["group"], {})
+        shape = one["extra_info"].get("shape", one["name"])
         times[shape] = min(times.get(shape, math.inf), one["stats"]["min"])
     return {
         f"{group} | {shape}": seconds / times[BASE]

@@ -40,7 +40,7 @@ class Choice:
 
 
 def choices(shapes: Shapes, measured: Callable[[Shape], float]) -> Iterator[Choice]:
-    """The shape for every target, with its neighbours; what cannot be had is said."""
+    """The shape for every target, with its neighbours; targets out of reach are printed."""
     for target in TARGETS:
         try:
             chosen, _ = search_shape(shapes, target, measured)
@@ -67,7 +67,8 @@ def rows(name: str, model: PreTrainedModel, adapter: Adapter, workload: Workload
     cut = {str(n): cut_copy(model, one.shape.plan, adapter, graph) for n, one in enumerate(asked)}
     found = speedups(model, cut, workload, repeats, 1)
     for n, one in enumerate(asked):
-        shape, ratio = one.shape, found[str(n)]
+        shape = one.shape
+        ratio = found[str(n)]
         yield (
             f"| {name} | {one.target:g}x | {one.what} | {shape.decoder_layers} | {shape.encoder_sparsity:.0%} "
             f"| {shape.parameters:,} | {factor(shape.speedup)} | {factor(ratio.speedup, ratio.error)} "

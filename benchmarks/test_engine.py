@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from cases import FAMILIES, told
+from cases import FAMILIES, describe
 
 import prunekit
 from prunekit import PruningPlan, discover, prune
@@ -22,7 +22,7 @@ def test_discover(benchmark, bench, family):
     benchmark.group = "discover"
     graph = benchmark.pedantic(discover, (one.adapter, one.config), **ROUNDS)
     assert len(graph.groups) == len(one.graph.groups)
-    told(benchmark, one.model, family)
+    describe(benchmark, one.model, family)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -33,7 +33,7 @@ def test_cut(benchmark, bench, family):
     small = benchmark.pedantic(
         prune, setup=lambda: ((copy.deepcopy(one.model), one.plan("nash"), one.adapter), {}), rounds=ROUNDS["rounds"]
     )
-    told(benchmark, small, family)
+    describe(benchmark, small, family)
 
 
 @pytest.mark.parametrize("way", ["dense", "masked"])
@@ -46,7 +46,7 @@ def test_masks(benchmark, bench, family, way):
     benchmark.group = f"masks {family}"
     with masked(one.model, one.graph.groups, PruningPlan(kept)), torch.inference_mode():
         benchmark.pedantic(lambda: one.model(**inputs), **ROUNDS)
-    told(benchmark, one.model, way)
+    describe(benchmark, one.model, way)
 
 
 @pytest.mark.parametrize("way", ["save", "open"])
@@ -62,7 +62,7 @@ def test_files(benchmark, bench, way, tmp_path):
     else:
         again = benchmark.pedantic(prunekit.from_pretrained, (tmp_path / "model",), **ROUNDS)
         assert again.num_parameters() == small.num_parameters()
-    told(benchmark, small, way)
+    describe(benchmark, small, way)
 
 
 @pytest.mark.parametrize("way", ["prunekit", "torch-pruning"])
@@ -101,4 +101,4 @@ def test_peers(benchmark, bench, way):
         answers = small.generate(input_ids=ids, **keys).shape[1]
     except Exception as error:
         answers = f"{type(error).__name__}"
-    told(benchmark, small, way, generates=str(answers))
+    describe(benchmark, small, way, generates=str(answers))

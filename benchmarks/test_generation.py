@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from cases import FAMILIES, SHAPES, told, words
+from cases import FAMILIES, SHAPES, describe, word_tokenizer
 
 from prunekit import fast_generate
 from prunekit.latency.workload import generate_fixed
@@ -19,19 +19,22 @@ ROUNDS = {"rounds": 5, "warmup_rounds": 1}
 @pytest.mark.parametrize("family", FAMILIES)
 def test_generate(benchmark, bench, family, workload, shape):
     one = bench(family)
-    model, inputs = one.cut(shape), one.inputs(workload)
+    model = one.cut(shape)
+    inputs = one.inputs(workload)
     benchmark.group = f"generate {family}, {workload.spelled}"
     tokens = benchmark.pedantic(generate_fixed, (model, inputs, workload), **ROUNDS)  # ends when the device has
     assert tokens.shape == (workload.batch, workload.new_tokens + 1)
-    told(benchmark, model, shape, tokens=workload.batch * workload.new_tokens)
+    describe(benchmark, model, shape, tokens=workload.batch * workload.new_tokens)
 
 
 @pytest.mark.parametrize("way", ["dense", "fast_generate"])
 @pytest.mark.parametrize("family", ["t5", "bart"])
 def test_beams(benchmark, bench, family, way):
     """Stock beam search against the cache that all beams share."""
-    one, workload = bench(family), Workload(batch=4, source=256, new_tokens=8, beams=4)
-    model, inputs = one.cut("dense"), one.inputs(workload)
+    one = bench(family)
+    workload = Workload(batch=4, source=256, new_tokens=8, beams=4)
+    model = one.cut("dense")
+    inputs = one.inputs(workload)
     keys = {"num_beams": 4, "max_new_tokens": 8, "min_new_tokens": 8, "do_sample": False}
     benchmark.group = f"beams {family}, {workload.spelled}"
 
@@ -43,7 +46,7 @@ def test_beams(benchmark, bench, family, way):
 
     tokens = benchmark.pedantic(work, **ROUNDS)
     assert torch.equal(tokens, model.generate(**inputs, **keys))
-    told(benchmark, model, way)
+    describe(benchmark, model, way)
 
 
 @pytest.mark.parametrize("engine", ["dense", "ctranslate2", "ctranslate2 int8", "ctranslate2 nash"])
@@ -52,16 +55,23 @@ def test_ctranslate2(benchmark, bench, engine, tmp_path):
     ctranslate2 = pytest.importorskip("ctranslate2")
     from prunekit.export import to_ctranslate2
 
-    one, workload = bench("t5"), WORKLOADS[0]
-    model, inputs = one.cut("nash" if "nash" in engine else "dense"), one.inputs(workload)
+    one = bench("t5")
+    workload = WORKLOADS[0]
+    model = one.cut("nash" if "nash" in engine else "dense")
+    inputs = one.inputs(workload)
     benchmark.group = f"engines t5, {workload.spelled}"
-    told(benchmark, model, engine)
+    describe(benchmark, model, engine)
     if engine == "dense":
         benchmark.pedantic(generate_fixed, (model, inputs, workload), **ROUNDS)
         return
     kind = "int8" if "int8" in engine else "float32"
     names = to_ctranslate2.export_ctranslate2(
-        copy.deepcopy(model).cpu(), one.adapter, one.graph, words(one.config.vocab_size), tmp_path / "ct2", kind
+        copy.deepcopy(model).cpu(),
+        one.adapter,
+        one.graph,
+        word_tokenizer(one.config.vocab_size),
+        tmp_path / "ct2",
+        kind,
     )
     translator = ctranslate2.Translator(str(tmp_path / "ct2"), intra_threads=1, compute_type=kind)
     source = [[names[token] for token in row] for row in inputs["input_ids"].tolist()]

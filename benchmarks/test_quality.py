@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import one_thread, told
+from cases import describe, one_thread
 
 from prunekit import PruningPlan, prune
 from prunekit.compare.records import Record
@@ -36,4 +36,4 @@ def test_quality(benchmark, context, path):
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     benchmark.pedantic(generate_fixed, (model, inputs, WORK), rounds=5, warmup_rounds=1)
     quality = record.report.quality if record else None
-    told(benchmark, model, path.stem if path else "dense", quality=quality.pruned if quality else None)
+    describe(benchmark, model, path.stem if path else "dense", quality=quality.pruned if quality else None)

@@ -4,16 +4,21 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 import prunekit
 from prunekit.compare import Comparison, compare, execution, records, sources
+from prunekit.compare.grid import ordered_trials
 from prunekit.compare.recipes import trial_recipe
 from prunekit.compare.trial import Trial
+from prunekit.data.asr import normaliser
+from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.find.plan import PruningPlan
-from prunekit.recipe import BudgetSection
+from prunekit.measure.predictions import Predictions
+from prunekit.recipe import BudgetSection, Recipe
 
 
 @pytest.fixture
@@ -107,3 +112,25 @@ def test_steps_that_give_way_to_a_budget_are_not_asked_for(small):
     for recovery, done in (({"steps": 7}, True), ({"steps": 7, "learning_rate": 0.02}, False)):
         changed = small | {"base": small["base"] | {"recovery": recovery}}
         assert execution.is_finished(Comparison.parse(changed), trial) is done
+
+
+@pytest.mark.parametrize(("reported", "known"), [(0.25, True), (0.75, False)])
+def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, known):
+    """Speech tidies texts before they are compared: one word of four is wrong then, three of them as they stand."""
+    answers = Predictions(("1", "2"), (("Yes, sir.",), ("No sir",)), ("", ""), ("yes sir", "no Sire"))
+    answers.write(tmp_path / "answers.jsonl")
+    english = WordErrorRate("wer").after(normaliser("en"))
+    monkeypatch.setattr(records, "open_task", lambda section: SimpleNamespace(metrics=(english,)))
+    report = SimpleNamespace(quality=SimpleNamespace(metric="wer", pruned=reported))
+    found = records.row_scores(Recipe(), report, tmp_path / "answers.jsonl")
+    assert found == ([(0.0, 2.0), (1.0, 2.0)] if known else None)
+
+
+@pytest.mark.parametrize("example", ["g2p", "verses", "whisper"])
+def test_the_records_of_the_examples_still_belong_to_their_recipes(example, monkeypatch):
+    """Written by earlier versions: a recipe or a record that is read in another way would make all runs anew."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    found = Comparison.load(Path(f"examples/{example}/compare.yaml"))
+    stored = {path.stem for path in found.archive.glob("*.json")} - {"speeds"}
+    read = {trial.name for trial in ordered_trials(found) if records.read_record(found, trial) is not None}
+    assert stored == read

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -10,11 +9,8 @@ from safetensors.torch import load_file, save_file
 from prunekit.compare import Comparison, compare, execution, records, sources, speeds
 from prunekit.compare.files import TrialFiles
 from prunekit.compare.trial import Trial
-from prunekit.data.asr import normaliser
-from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.find.plan import PruningPlan
-from prunekit.measure.predictions import Predictions
-from prunekit.recipe import BudgetSection, Recipe
+from prunekit.recipe import BudgetSection
 
 NARROW = Trial("narrow", BudgetSection(examples=24), 0)
 
@@ -121,28 +117,3 @@ def test_speeds_are_of_one_model_and_one_precision(small, tmp_path, monkeypatch)
     sources.files_hash.cache_clear()
     speeds.time_together(coarse, [plan])
     assert len(asked) == 2, "a model that is not here cannot contradict"
-
-
-@pytest.mark.parametrize(("reported", "known"), [(0.25, True), (0.75, False)])
-def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, known):
-    """Speech tidies texts before they are compared: one word of four is wrong then, three of them as they stand."""
-    answers = Predictions(("1", "2"), (("Yes, sir.",), ("No sir",)), ("", ""), ("yes sir", "no Sire"))
-    answers.write(tmp_path / "answers.jsonl")
-    english = WordErrorRate("wer").after(normaliser("en"))
-    monkeypatch.setattr(records, "open_task", lambda section: SimpleNamespace(metrics=(english,)))
-    report = SimpleNamespace(quality=SimpleNamespace(metric="wer", pruned=reported))
-    found = records.row_scores(Recipe(), report, tmp_path / "answers.jsonl")
-    assert found == ([(0.0, 2.0), (1.0, 2.0)] if known else None)
-
-
-def test_a_run_that_died_before_its_record_is_tidied_up(small, tmp_path, made, monkeypatch):
-    found = Comparison.parse(small)
-    finish = execution._finish
-    monkeypatch.setattr(execution, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        compare(found, trials=[NARROW])
-    monkeypatch.setattr(execution, "_finish", finish)
-    assert (tmp_path / "out/trials/narrow-24ex-0/model").exists()
-    compare(found, trials=[NARROW])
-    assert made == ["narrow-24ex-0"]
-    assert not (tmp_path / "out/trials/narrow-24ex-0/model").exists()

@@ -1,0 +1,68 @@
+"""Running trials: what is finished is left alone, what failed has a reason, what died is tidied up."""
+
+import json
+
+import pytest
+
+from prunekit.compare import Comparison, compare, execution
+from prunekit.compare.execution import failed_trials, is_finished, run_trials
+from prunekit.compare.files import TrialFiles, dense_answers_path, uncut_plan_path
+from prunekit.compare.grid import ordered_trials
+from prunekit.compare.trial import Trial
+from prunekit.errors import PrunekitError
+from prunekit.recipe import BudgetSection
+
+NARROW = Trial("narrow", BudgetSection(examples=24), 0)
+
+
+@pytest.fixture
+def small(comparison):
+    """One variant and the control, one seed."""
+    return comparison | {"seeds": [0], "baselines": [], "variants": {"narrow": {}}}
+
+
+def test_a_run_that_died_before_its_record_is_tidied_up(small, tmp_path, made, monkeypatch):
+    found = Comparison.parse(small)
+    write = execution.write_record
+    monkeypatch.setattr(execution, "write_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        compare(found, trials=[NARROW])
+    monkeypatch.setattr(execution, "write_record", write)
+    assert (tmp_path / "out/trials/narrow-24ex-0/model").exists()
+    compare(found, trials=[NARROW])
+    assert made == ["narrow-24ex-0"]
+    assert not (tmp_path / "out/trials/narrow-24ex-0/model").exists()
+
+
+def test_a_failure_is_written_down_and_the_next_trial_runs(small, tmp_path, monkeypatch):
+    found = Comparison.parse(small)
+    begun = []
+
+    def fails(recipe, progress=None):
+        begun.append(recipe.output.rpartition("/")[2])
+        raise PrunekitError("it broke\nin two lines")
+
+    monkeypatch.setattr(execution, "run", fails)
+    trials = ordered_trials(found)
+    run_trials(found, trials)
+    assert begun == [trial.name for trial in trials]
+    assert failed_trials(found, trials) == {trial.name: "it broke in two lines" for trial in trials}
+    assert not any(is_finished(found, trial) for trial in trials)
+
+
+def test_what_all_trials_share_is_made_once_before_the_first(small, monkeypatch):
+    found = Comparison.parse(small)
+    answers = dense_answers_path(found)
+    seen = []
+
+    def looks(recipe, progress=None):
+        seen.append((answers.exists(), json.loads(uncut_plan_path(found).read_text())))
+        raise PrunekitError("enough")
+
+    monkeypatch.setattr(execution, "run", looks)
+    run_trials(found, [NARROW])
+    before = answers.stat().st_mtime_ns
+    run_trials(found, [NARROW])
+    assert [there for there, _ in seen] == [True, True]
+    assert answers.stat().st_mtime_ns == before
+    assert not TrialFiles(found, NARROW).record.exists()
