@@ -25,11 +25,11 @@ def check(
     and its directory are not changed.
     """
     from prunekit.commands.progress import Display
-    from prunekit.conformance.examine import TOYS, Outcome, examine, open_model_under_test
+    from prunekit.conformance.examine import TOY_CHECKS, Outcome, examine, open_model_under_test
 
     with Display() as display:
         name, specimen = open_model_under_test(model, adapter)
-        findings = examine(specimen, TOYS, lambda done, total: display("check", done, total, {}))
+        findings = examine(specimen, TOY_CHECKS, lambda done, total: display("check", done, total, {}))
     OUT.print(findings_table(findings))
     failed = [finding.check.id for finding in findings if finding.outcome is Outcome.FAILED]
     if failed:

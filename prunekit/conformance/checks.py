@@ -1,8 +1,6 @@
-"""What a check of an adapter is: an id, a sentence that says what holds, and one that says what to mend."""
+"""Checks of adapters: an id, a property, and what to do where it does not hold."""
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -25,52 +23,30 @@ class Skip(Exception):
 class Check:
     """One property that every adapter must have. Example: ``heads``, the masked model and the cut one agree.
 
-    `run` takes a `ModelUnderTest` and raises `Failure`, or `Skip` where there is nothing to check; `mend` says what is
-    usually wrong when it fails.
+    `run` takes a `ModelUnderTest` and raises `Failure`, or `Skip` where there is nothing to check; `mend` says what to
+    do when it fails, `holds` what is so when it does not.
     """
 
     id: str
-    holds: str
-    mend: str
     run: Callable[[ModelUnderTest], None]
+    mend: str
+    holds: str
+
+    def outcome(self, specimen: ModelUnderTest) -> str | None:
+        """None where the check holds, else what is wrong; raises `Skip` where it does not apply."""
+        try:
+            self.run(specimen)
+        except Skip:
+            raise
+        except PrunekitError as error:
+            return str(error)
+        except Exception as error:  # a wrong declaration makes models raise anything
+            return error_line(error)
+        return None
 
 
 PLANS = 4
 """Random plans per check."""
-
-CHECKS: list[Check] = []
-"""All checks, the cheap ones first."""
-
-
-def register(id: str, mend: str) -> Callable[[Callable[[ModelUnderTest], None]], Callable[[ModelUnderTest], None]]:
-    """List a function as a check; its docstring is what holds."""
-
-    def listed(run: Callable[[ModelUnderTest], None]) -> Callable[[ModelUnderTest], None]:
-        CHECKS.append(Check(id, inspect.cleandoc(run.__doc__ or ""), mend, run))
-        return run
-
-    return listed
-
-
-def failures(specimen: ModelUnderTest, checks: Iterable[Check] | None = None) -> Iterator[tuple[Check, str]]:
-    """The checks that do not hold, one after the other, each with what went wrong."""
-    for check in CHECKS if checks is None else checks:
-        with suppress(Skip):
-            if (wrong := outcome(check, specimen)) is not None:
-                yield check, wrong
-
-
-def outcome(check: Check, specimen: ModelUnderTest) -> str | None:
-    """None where a check holds, else what went wrong; raises `Skip` where it does not apply."""
-    try:
-        check.run(specimen)
-    except Skip:
-        raise
-    except PrunekitError as error:
-        return str(error)
-    except Exception as error:  # a wrong declaration makes models raise anything
-        return error_line(error)
-    return None
 
 
 def difference(one: Tensor, other: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Checks of a declaration by itself: against the traced couplings, and against the modules that it names."""
+"""Checks of a declaration: against the traced couplings, and against the modules that it names."""
 
 import inspect
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import networkx as nx
 from torch import nn
 
-from prunekit.conformance.checks import Failure, register
+from prunekit.conformance.checks import Failure
 from prunekit.conformance.model_under_test import ModelUnderTest
 from prunekit.find.adapter import FirstOwned, Root, Stack
 from prunekit.find.config_keys import get_key
@@ -18,21 +18,18 @@ from prunekit.find.validation import first_only, layer_of
 STACKS = {"encoder", "decoder"}
 
 
-@register("trace", "name the roots that tracing asks for; say `keep` of what must stay whole and `cuts` where it must")
 def declaration_and_trace(specimen: ModelUnderTest) -> None:
     """The declaration and the traced couplings agree, both ways, in an encoder and a decoder."""
     graph = specimen.graph
     stacks = specimen.adapter.stacks(specimen.config)
-    if missing := STACKS - {stack.name for stack in stacks}:
+    missing = STACKS - {stack.name for stack in stacks}
+    if missing:
         raise Failure(f"no stack is called {' or '.join(sorted(missing))}")
     for stack in stacks:
         if not any(group.stack == stack.name and group.prunable for group in graph.groups):
             raise Failure(f"nothing in the stack {stack.name!r} can be pruned")
 
 
-@register(
-    "names", "correct the attributes that `heads` and `FirstOwned` name, and `head_size`; a config's are `config.x`"
-)
 def attributes_are_there(specimen: ModelUnderTest) -> None:
     """Attributes that the adapter names exist, and say how many heads there are and which layer is the first."""
     for stack in specimen.adapter.stacks(specimen.config):
@@ -54,12 +51,13 @@ def _heads(specimen: ModelUnderTest, stack: Stack, number: int) -> Iterator[tupl
 
 
 def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:
-    """What a root says of its attention."""
+    """The attributes that a root names have the values that it implies."""
     rows = attention.get_parameter(f"{root.module.rpartition('.')[2]}.weight").shape[0]
     figures = {root.count: heads, **dict.fromkeys(root.broadcast, heads), **({root.width: rows} if root.width else {})}
     for attribute, real in figures.items():
-        if (said := get_key(attention, attribute)) != real:
-            raise Failure(f"{path}.{attribute} is {said}, where {real} was expected of {root.module!r}")
+        found = get_key(attention, attribute)
+        if found != real:
+            raise Failure(f"{path}.{attribute} is {found}, where {real} was expected of {root.module!r}")
     if root.shared is not None:
         if root.shared.argument not in inspect.signature(attention.forward).parameters:
             raise Failure(f"{path} takes no {root.shared.argument!r}")
@@ -68,7 +66,7 @@ def _attention(path: str, attention: nn.Module, root: Root, heads: int) -> None:
 
 
 def _flag(path: str, layer: nn.Module, first: FirstOwned, owns: bool) -> None:
-    """The flag is up in the first layer, and in no other one."""
+    """The flag is True in the first layer, and False in others."""
     if getattr(layer.get_submodule(first.module), first.flag, None) is not owns:
         raise Failure(f"{path}.{first.module}.{first.flag} is not {owns}")
 
@@ -76,12 +74,12 @@ def _flag(path: str, layer: nn.Module, first: FirstOwned, owns: bool) -> None:
 def _only_first(stack: Stack, layers: list[nn.Module]) -> None:
     """What is in the first layer and in no other one is declared, and nothing else."""
     own = first_only(layers)
-    said = {f"{stack.first.module}.{name}" for name in stack.first.names} if stack.first else set()
-    if wrong := sorted(said.symmetric_difference(own)):
-        raise Failure(f"{stack.path}.0 and no other layer has {own}, but `first` names {sorted(said)}: {wrong}")
+    declared = {f"{stack.first.module}.{name}" for name in stack.first.names} if stack.first else set()
+    wrong = sorted(declared.symmetric_difference(own))
+    if wrong:
+        raise Failure(f"{stack.path}.0 and no other layer has {own}, but `first` names {sorted(declared)}: {wrong}")
 
 
-@register("results", "say `results=` with the number of values that the attention returns")
 def attentions_return_as_many(specimen: ModelUnderTest) -> None:
     """Attentions return as many values as the adapter says."""
     expected = {
@@ -91,12 +89,11 @@ def attentions_return_as_many(specimen: ModelUnderTest) -> None:
         for root, heads in _heads(specimen, stack, number)
         if heads.prunable
     }
-    for path, found in specimen.returned(expected).items():
+    for path, found in specimen.results(expected).items():
         if found != expected[path]:
             raise Failure(f"{path} returns {found} values, not {expected[path]}")
 
 
-@register("gathers", "name the table under `gathers`, or under none if it is looked up in another way")
 def streams_hang_on_tables(specimen: ModelUnderTest) -> None:
     """A stack whose hidden dimensions hang on another's by a tied table alone can be narrowed by itself."""
     graph = specimen.graph
@@ -117,7 +114,6 @@ def _layered(part: set[Node], stacks: tuple[Stack, ...]) -> bool:
     return any(layer_of(name, stacks) is not None for name, _ in part)
 
 
-@register("parts", "name the module that holds all of the stack as its `owner`")
 def parts_are_owned(specimen: ModelUnderTest) -> None:
     """Parameters of the encoder count as encoder or embedding, and those of the decoder as its own."""
     model: Any = specimen.model

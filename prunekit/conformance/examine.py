@@ -1,12 +1,13 @@
-"""All checks on one specimen, with what came of each: for people who want a table and not only the failures."""
+"""All checks on one model, each with its outcome: for a table, in place of a list of failures."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from prunekit.conformance import CHECKS, Check, ModelUnderTest, Skip
-from prunekit.conformance.checks import outcome
+from prunekit.conformance.catalog import CHECKS
+from prunekit.conformance.checks import Check, Skip
+from prunekit.conformance.model_under_test import ModelUnderTest
 from prunekit.cut.checkpoint import is_pruned
 from prunekit.errors import PrunekitError
 from prunekit.loading.pretrained import located, open_config, open_model
@@ -16,12 +17,12 @@ from prunekit.measure.equivalence import ALARM
 FIRST = "trace"
 """The check without which no other can be made: it finds the groups."""
 
-TOYS = {"loud": "asks for large random weights, and these are real ones"}
-"""Checks that say nothing about a model with real weights, by id, with the reason."""
+TOY_CHECKS = {"loud": "asks for large random weights, and these are real ones"}
+"""Checks that do not apply to a model with real weights, by id, with the reason."""
 
 
 class Outcome(StrEnum):
-    """What a check comes to."""
+    """How a check ends."""
 
     OK = "ok"
     SKIPPED = "skipped"
@@ -30,7 +31,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check came to. Example: ``heads`` FAILED in 0.4 s, because logits differ by 3e-2 of the largest.
+    """A check and its outcome. Example: ``heads`` FAILED in 0.4 s, because logits differ by 3e-2 of the largest.
 
     `why` is empty where the check holds.
     """
@@ -57,40 +58,47 @@ def open_model_under_test(place: str, adapter: str | None = None) -> tuple[str, 
 
 def examine(
     specimen: ModelUnderTest,
-    beside: Mapping[str, str] | None = None,
+    skip: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
-    """What every check comes to; those `beside` the point, by id, are skipped for the reason given.
+    """The outcome of every check; those in `skip`, by id, are skipped for the reason given.
 
-    `progress` is told how many are made, of how many.
+    `progress` is called with the number of finished checks, and of all.
     """
     findings = []
-    for finding in _findings(specimen, beside or {}):
+    for finding in _findings(specimen, skip or {}):
         findings.append(finding)
         if progress is not None:
             progress(len(findings), len(CHECKS))
     return findings
 
 
-def _findings(specimen: ModelUnderTest, beside: Mapping[str, str]) -> Iterator[Finding]:
-    reasons = dict(beside)
+def _findings(specimen: ModelUnderTest, skip: Mapping[str, str]) -> Iterator[Finding]:
+    reasons = dict(skip)
     for check in CHECKS:
-        found = skipped(check, reasons[check.id]) if check.id in reasons else _made(check, specimen)
-        yield found
-        if check.id == FIRST and "graph" not in vars(specimen):  # a cached property, which could not be made
+        yield skipped(check, reasons[check.id]) if check.id in reasons else _run(check, specimen)
+        if check.id == FIRST and not _has_groups(specimen):
             reasons |= {other.id: f"cannot be made while {FIRST!r} fails" for other in CHECKS}
 
 
+def _has_groups(specimen: ModelUnderTest) -> bool:
+    """Whether the model can be traced and its groups agree with the declaration."""
+    try:
+        return bool(specimen.graph.groups)
+    except Exception:  # a wrong declaration makes models raise anything
+        return False
+
+
 def skipped(check: Check, why: str) -> Finding:
-    """A check that was not made."""
+    """The finding of a check that was not made."""
     return Finding(check, Outcome.SKIPPED, why, 0.0)
 
 
-def _made(check: Check, specimen: ModelUnderTest) -> Finding:
+def _run(check: Check, specimen: ModelUnderTest) -> Finding:
     start = time.perf_counter()
     try:
-        wrong = outcome(check, specimen)
+        wrong = check.outcome(specimen)
     except Skip as reason:
         return skipped(check, str(reason))
-    found = Outcome.OK if wrong is None else Outcome.FAILED
-    return Finding(check, found, wrong or "", time.perf_counter() - start)
+    outcome = Outcome.OK if wrong is None else Outcome.FAILED
+    return Finding(check, outcome, wrong or "", time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""A model under examination: what the checks of an adapter run, mask, cut and compare."""
+"""The model under test: what the checks of an adapter run, mask, cut and compare."""
 
 import copy
 import random
@@ -30,13 +30,15 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 }
 """Ways of generating, with their options."""
 
-ROWS, TARGETS, NEW_TOKENS = 3, 6, 8
+ROWS = 3
+TARGETS = 6
+NEW_TOKENS = 8
 
 LENGTH = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "no_repeat_ngram_size": 1}
-"""Eight tokens an input, none twice, so that a model that stutters shows differences too."""
+"""Eight tokens an input, none twice, so that a model that repeats itself shows differences too."""
 
-LONGEST = 220
-"""Letters of an error that are shown."""
+ERROR_LENGTH = 220
+"""Characters of an error that are shown."""
 
 
 class ModelUnderTest:
@@ -49,7 +51,10 @@ class ModelUnderTest:
     """
 
     def __init__(self, adapter: Adapter, config: PretrainedConfig, model: PreTrainedModel, tolerance: float = 1e-5):
-        self.adapter, self.config, self.model, self.tolerance = adapter, config, model, tolerance
+        self.adapter = adapter
+        self.config = config
+        self.model = model
+        self.tolerance = tolerance
         model.train(False)
 
     @classmethod
@@ -64,91 +69,90 @@ class ModelUnderTest:
         """A model of a small `config` with large random weights, in float64 because there rounding hides nothing."""
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            model = adapter.build(copy.deepcopy(config), "cpu")
-            model.apply(model._init_weights)
+            model: Any = adapter.build(copy.deepcopy(config), "cpu")
+            model.initialize_weights()
             enlarge(model, seed)
-        live: Any = model
-        return cls(adapter, config, live.to(dtype), tolerance)
+        return cls(adapter, config, model.to(dtype), tolerance)
 
     @cached_property
     def graph(self) -> DependencyGraph:
-        """What tracing and declaration say together; raises `AdapterError` where they contradict each other."""
+        """The groups as traced and declared; raises `AdapterError` where the two contradict each other."""
         return discover(self.adapter, self.config, self.model)
 
     def groups(self, *kinds: Kind) -> list[PruningGroup]:
-        """The prunable groups of these kinds, or all but the vocabulary, of which whatever is read must stay."""
+        """The prunable groups of these kinds, or all but the vocabulary, which must keep all tokens of the inputs."""
         wanted = kinds or set(Kind) - {Kind.VOCABULARY}
         return [group for group in self.graph.groups if group.prunable and group.kind in wanted]
 
-    def words(self, group: PruningGroup, seed: int) -> PruningPlan:
+    def vocabulary_plan(self, group: PruningGroup, seed: int) -> PruningPlan:
         """A plan for the vocabulary: half of its tokens, and those that the inputs and the model's configs name."""
         chance = random.Random(seed)
         read = {n for key in token_ids.BATCH if key in self.batch for n in self.batch[key].flatten().tolist()}
-        must = read | token_ids.token_ids_in_configs(self.model, {})
-        return PruningPlan({group.name: tuple(n for n in group.ids if n in must or chance.random() < 0.5)})
+        needed = read | token_ids.token_ids_in_configs(self.model, {})
+        return PruningPlan({group.name: tuple(n for n in group.ids if n in needed or chance.random() < 0.5)})
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
         """Three inputs for `generate`, some padded."""
-        return self._placed(self.adapter.encoder_inputs(self.config, ROWS))
+        return self._to_model(self.adapter.encoder_inputs(self.config, ROWS))
 
     @cached_property
     def batch(self) -> dict[str, Tensor]:
         """The same with what the decoder is given: token ids of shape [3, 6]."""
         generator = torch.Generator().manual_seed(0)
-        ids = torch.randint(3, self.tokens_known, (ROWS, TARGETS), generator=generator)
-        return {**self.inputs, **self._placed({"decoder_input_ids": ids})}
+        ids = torch.randint(3, self.vocabulary_size, (ROWS, TARGETS), generator=generator)
+        return {**self.inputs, **self._to_model({"decoder_input_ids": ids})}
 
     @property
-    def tokens_known(self) -> int:
-        """Tokens that the decoder knows."""
+    def vocabulary_size(self) -> int:
+        """Tokens that the decoder scores."""
         model: Any = self.model
         return int(model.get_output_embeddings().weight.shape[0])
 
-    def _placed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """On the model's device, fractions in its precision."""
-        device, dtype = self.model.device, self.model.dtype
-        return {k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in tensors.items()}
+    def _to_model(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors on the model's device, those of floats in its precision."""
+        model = self.model
+        return {k: v.to(model.device, model.dtype if v.is_floating_point() else v.dtype) for k, v in tensors.items()}
 
     @torch.inference_mode()
     def logits(self, model: PreTrainedModel) -> Tensor:
-        """Teacher-forced logits [3, 6, vocabulary] of `model`, which may be the specimen's or a cut one."""
-        logits: Tensor = model(**self.read_by(model, self.batch), use_cache=False).logits
+        """Teacher-forced logits [3, 6, vocabulary] of `model`, the dense one or a cut one."""
+        logits: Tensor = model(**self.renumbered(model, self.batch), use_cache=False).logits
         return logits
 
-    def read_by(self, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A batch in the token ids of `model`, which may have lost some."""
+    def renumbered(self, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A batch by the token ids of `model`, which may have lost some."""
         fewer = token_ids.Renumbering.of(self.graph.groups, plan_of(model) or PruningPlan())
         return dict(batch) if fewer is None else fewer.renumber_batch(batch)
 
-    def returned(self, paths: Iterable[str]) -> dict[str, int]:
+    def results(self, paths: Iterable[str]) -> dict[str, int]:
         """How many values the modules at these paths return, a tensor being one; without those that do not run."""
-        return returned(self.model, paths, lambda: self.logits(self.model))
+        return count_results(self.model, paths, lambda: self.logits(self.model))
 
     @torch.inference_mode()
     def tokens(self, model: PreTrainedModel, way: str) -> Tensor:
-        """What `model` generates in a way, eight tokens an input."""
+        """What `model` generates in one of the `WAYS`: eight tokens an input."""
         generator: Any = model
-        kept = copy.deepcopy(generator.generation_config)  # which some models change when they generate
+        before = copy.deepcopy(generator.generation_config)  # some models change it when they generate
         try:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(0)
-                inputs = self.read_by(model, copy.deepcopy(self.inputs))
+                inputs = self.renumbered(model, copy.deepcopy(self.inputs))
                 tokens: Tensor = generator.generate(**inputs, **LENGTH, **WAYS[way])
         finally:
-            generator.generation_config = kept
+            generator.generation_config = before
         return tokens
 
     @cached_property
-    def ways(self) -> dict[str, str]:
-        """The ways in which the dense model itself cannot generate, each with its error."""
-        cannot = {}
+    def unsupported(self) -> dict[str, str]:
+        """The `WAYS` in which the dense model itself cannot generate, each with its error."""
+        errors = {}
         for way in WAYS:
             try:
                 self.tokens(self.model, way)
             except Exception as error:  # whatever a model raises that was not made for this way
-                cannot[way] = error_line(error, LONGEST)
-        return cannot
+                errors[way] = error_line(error, ERROR_LENGTH)
+        return errors
 
     def masked(self, plan: PruningPlan) -> Any:
         """The model masked by `plan`, as a context."""
@@ -160,7 +164,7 @@ class ModelUnderTest:
         return cut(copied, plan, self.adapter, self.graph, self.config, before)
 
 
-def returned(model: nn.Module, paths: Iterable[str], run: Callable[[], object]) -> dict[str, int]:
+def count_results(model: nn.Module, paths: Iterable[str], run: Callable[[], object]) -> dict[str, int]:
     """How many values the modules at these paths return while `run` runs the model, a tensor being one."""
     found: dict[str, int] = {}
 
@@ -181,7 +185,7 @@ def returned(model: nn.Module, paths: Iterable[str], run: Callable[[], object]) 
 def enlarge(model: nn.Module, seed: int = 0) -> None:
     """Random weights, biases and norms, in the order of their names, so large that every one of them matters.
 
-    What a checkpoint does not hold, as sinusoidal positions, is computed when a model is built and stays as it is.
+    What a checkpoint does not hold, as sinusoidal positions, is computed when a model is built and does not change.
     """
     generator = torch.Generator().manual_seed(seed)
     saved = set(model.state_dict()) - set(getattr(model, "_keys_to_ignore_on_save", None) or ())
@@ -199,9 +203,9 @@ def random_plan(groups: Sequence[PruningGroup], seed: int) -> PruningPlan:
 
 
 def fitting(plan: PruningPlan, groups: Sequence[PruningGroup]) -> PruningPlan:
-    """The plan without the hidden dimensions of a stack where none of them is left in the whole model."""
-    lost = {group.name for group in groups if group.kind is Kind.HIDDEN and not plan.of(group)}
-    return PruningPlan({name: ids for name, ids in plan.kept.items() if name not in lost})
+    """The plan without the hidden dimensions of a stack of which the whole model would keep none."""
+    emptied = {group.name for group in groups if group.kind is Kind.HIDDEN and not plan.of(group)}
+    return PruningPlan({name: ids for name, ids in plan.kept.items() if name not in emptied})
 
 
 def _some(group: PruningGroup, chance: random.Random) -> tuple[int, ...]:
@@ -212,5 +216,5 @@ def _some(group: PruningGroup, chance: random.Random) -> tuple[int, ...]:
 
 
 def random_plans(groups: Sequence[PruningGroup], count: int) -> Iterator[PruningPlan]:
-    """So many plans, the same ones each time."""
+    """`count` plans, the same ones each time."""
     return (random_plan(groups, seed) for seed in range(count))

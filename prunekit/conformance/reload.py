@@ -1,4 +1,4 @@
-"""Fresh processes that load what another one saved: each serves many reloads, and has never seen the models."""
+"""Fresh processes that load what this one saved: each serves many reloads, and has never seen the models."""
 
 import atexit
 import json
@@ -18,9 +18,9 @@ from prunekit.conformance.model_under_test import LENGTH, WAYS
 from prunekit.cut import checkpoint
 from prunekit.errors import PrunekitError
 
-OWN = ("-c", "from prunekit.conformance.reload import serve_prunekit; serve_prunekit()")
-STRANGER = (str(Path(worker.__file__)),)
-"""What the process runs: prunekit's own loader, or transformers in a process that cannot import prunekit."""
+WITH_PRUNEKIT = ("-c", "from prunekit.conformance.reload import serve_prunekit; serve_prunekit()")
+TRANSFORMERS_ALONE = (str(Path(worker.__file__)),)
+"""What the process runs: prunekit's own loader, or transformers where prunekit cannot be imported."""
 
 
 class ReloadProcess:
@@ -44,11 +44,12 @@ class ReloadProcess:
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"directory": str(directory), "generate": {**LENGTH, **WAYS[way]}}) + "\n")
         self.process.stdin.flush()
-        if (answer := self.process.stdout.readline()).strip() != "done":
-            raise PrunekitError(f"The saved model cannot be read in a fresh process: {answer.strip() or 'it died'}.")
+        answer = self.process.stdout.readline().strip()
+        if answer != "done":
+            raise PrunekitError(f"The saved model cannot be read in a fresh process: {answer or 'the process died'}.")
 
 
-_READERS: dict[Sequence[str], ReloadProcess] = {}
+_PROCESSES: dict[Sequence[str], ReloadProcess] = {}
 _MODULES = tempfile.TemporaryDirectory(prefix="prunekit-modules-")
 
 
@@ -56,23 +57,23 @@ def reload(
     model: PreTrainedModel,
     batch: dict[str, Tensor],
     inputs: dict[str, Tensor],
-    program: Sequence[str] = OWN,
+    program: Sequence[str] = WITH_PRUNEKIT,
     way: str = "greedy",
 ) -> dict[str, Tensor]:
     """Save `model`, and return the ``logits`` for `batch` that it gives in another process, and the ``tokens``.
 
-    These are generated in one of the `WAYS`; nothing is without `inputs`.
+    These are generated from `inputs` in one of the `WAYS`; there are none without inputs.
     """
-    if program not in _READERS or _READERS[program].process.poll() is not None:
-        _READERS[program] = ReloadProcess(program, _MODULES.name)
+    if program not in _PROCESSES or _PROCESSES[program].process.poll() is not None:
+        _PROCESSES[program] = ReloadProcess(program, _MODULES.name)
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         checkpoint.save(model, directory / "model")
-        named = {f"batch.{k}": v for k, v in batch.items()} | {f"inputs.{k}": v for k, v in inputs.items()}
+        tensors = {f"batch.{k}": v for k, v in batch.items()} | {f"inputs.{k}": v for k, v in inputs.items()}
         save_file(
-            {name: tensor.contiguous().clone() for name, tensor in named.items()}, directory / "inputs.safetensors"
+            {name: tensor.contiguous().clone() for name, tensor in tensors.items()}, directory / "inputs.safetensors"
         )
-        _READERS[program].ask(directory, way)
+        _PROCESSES[program].ask(directory, way)
         found: dict[str, Tensor] = load_file(directory / "outputs.safetensors")
     return found
 

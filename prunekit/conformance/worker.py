@@ -1,4 +1,4 @@
-"""What another process does with a saved model; run as a program, a stranger's, where transformers alone loads it.
+"""What another process does with a saved model; as a program, one in which transformers alone loads it.
 
 Reads lines of JSON with a directory and how to generate; answers "done", or what went wrong. Imports no prunekit.
 """
@@ -17,10 +17,10 @@ OURS = ("prunekit", "torch_pruning")
 
 
 class BlockPrunekit(MetaPathFinder):
-    """Makes a process one in which prunekit is not installed."""
+    """Makes a process behave as if prunekit were not installed."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
-        """Refuse what comes with prunekit."""
+        """Refuse prunekit, and the packages that it brings."""
         if fullname.partition(".")[0].startswith(OURS):
             raise ModuleNotFoundError(f"No module named {fullname!r}")
 
@@ -52,7 +52,7 @@ def answer(directory: Path, load: Callable[[Path], Any], generate: dict[str, Any
     save_file(found, directory / "outputs.safetensors")
 
 
-def by_transformers(directory: Path) -> Any:
+def load_by_transformers(directory: Path) -> Any:
     """The model as anybody loads it, saved once more and loaded again, by the Auto class that its config names."""
     import transformers
 
@@ -68,4 +68,4 @@ def by_transformers(directory: Path) -> Any:
 
 if __name__ == "__main__":
     sys.meta_path.insert(0, BlockPrunekit())
-    serve(by_transformers)
+    serve(load_by_transformers)

@@ -1,4 +1,4 @@
-"""The draft of an adapter: everything that building, running and tracing a tiny model says about a model type."""
+"""The draft of an adapter: what building, running and tracing tiny models of a type shows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from prunekit.conformance.model_under_test import LONGEST, returned
+from prunekit.conformance.model_under_test import ERROR_LENGTH, count_results
 from prunekit.errors import error_line
 from prunekit.find.adapter import Adapter, Stack
 from prunekit.find.trace import build_skeleton, example_inputs, trace
@@ -99,15 +99,15 @@ def _evidence(kind: ModelKind, rough: Adapter, missing: list[str]) -> Evidence:
     if model.main_input_name != "input_ids":
         missing.append(
             f"`encoder_inputs`: the encoder takes {model.main_input_name} instead of token ids, so nothing was traced "
-            "and the roots were told by their names; return random ones, as prunekit_adapters/whisper.py does."
+            "and the roots were found by their names; return random ones, as prunekit_adapters/whisper.py does."
         )
         return Evidence(model, rough.stacks(model.config), components, results)
     try:
         results = _results(rough, model)
         components = trace(rough, model).components
-    except Exception as error:  # whatever a model raises at inputs or sizes that are not to its taste
-        why = error_line(error, LONGEST)
-        missing.append(f"a tiny model could not be run and traced ({why}), so the roots were told by their names.")
+    except Exception as error:  # whatever a model raises at inputs or sizes that it does not take
+        why = error_line(error, ERROR_LENGTH)
+        missing.append(f"a tiny model could not be run and traced ({why}), so the roots were found by their names.")
     return Evidence(model, rough.stacks(model.config), components, results)
 
 
@@ -115,7 +115,9 @@ def _evidence(kind: ModelKind, rough: Adapter, missing: list[str]) -> Evidence:
 def _results(rough: Adapter, model: PreTrainedModel) -> dict[str, int]:
     """How many values every module returns."""
     model.train(False)
-    return returned(model, [path for path, _ in model.named_modules()], lambda: model(**example_inputs(rough, model)))
+    return count_results(
+        model, [path for path, _ in model.named_modules()], lambda: model(**example_inputs(rough, model))
+    )
 
 
 def _tables(model: PreTrainedModel) -> list[str]:
@@ -143,7 +145,8 @@ def _norms(model: nn.Module, layers: tuple[Layers, Layers]) -> str:
 def _ties(model: PreTrainedModel) -> str:
     """``model.shared = model.encoder.embed_tokens = lm_head``: what shares the input embedding's table."""
     live: Any = model
-    head, names = live.get_output_embeddings(), _tables(model)
+    head = live.get_output_embeddings()
+    names = _tables(model)
     if head is not None and head.weight is live.get_input_embeddings().weight:
         names += [path for path, module in model.named_modules() if module is head]
     return " = ".join(names) if len(names) > 1 else "none"

@@ -1,4 +1,4 @@
-"""A draft on disk: the adapter's file and its test's, and the draft held against a tiny model."""
+"""A draft on disk: the adapter's file and its test's, and the draft checked on a tiny model."""
 
 import types
 from collections.abc import Callable
@@ -27,7 +27,7 @@ WIDE = (
 
 @dataclass(frozen=True)
 class DraftFiles:
-    """Where a draft goes. Example: ``src/my_package/bart.py`` and ``src/my_package/test_bart.py``."""
+    """The files of a draft. Example: ``src/my_package/bart.py`` and ``src/my_package/test_bart.py``."""
 
     adapter: Path
     suite: Path
@@ -72,7 +72,7 @@ def adapter_of(draft: Draft) -> type[Adapter]:
 
 
 def resolve_by_trial(draft: Draft) -> Draft:
-    """The draft with what only trying shows: the precision that the model needs, and widths that attentions read."""
+    """The draft with what only a trial shows: the precision that the model needs, and widths that attentions read."""
     draft = replace(draft, single=not _runs(draft, torch.float64) and _runs(draft, torch.float32))
     if _failing(draft) != {"heads"}:
         return draft
@@ -98,7 +98,7 @@ def _failing(draft: Draft) -> set[str]:
 
 
 def examined(draft: Draft, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
-    """What every check of the adapters' suite comes to for the draft."""
+    """The outcome of every check of the adapters' suite for the draft."""
     return examine(_specimen(draft), progress=progress)
 
 

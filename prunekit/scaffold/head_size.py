@@ -15,7 +15,7 @@ from prunekit.scaffold.sizes import HEAD_WIDTH, HEADS, WIDTH, ModelKind
 
 @dataclass(frozen=True)
 class Rule:
-    """How the config says the size of a head: by a key, or by a width and a number. Example: ``d_model // num_heads``.
+    """The size of a head by the config: a key, or a width and a number of heads. Example: ``d_model // num_heads``.
 
     ``{stack}`` in the number's key stands for the name of the stack.
     """
@@ -32,7 +32,7 @@ class Rule:
         return f"config.{self.width} // {number}"
 
     def of(self, config: PretrainedConfig, stack: str) -> int | None:
-        """What the rule gives; None where the config lacks a key."""
+        """The size of a head; None where the config lacks a key."""
         width: int = getattr(config, self.width)
         if not self.number:
             return width
@@ -41,25 +41,25 @@ class Rule:
 
 
 BART = Rule("d_model", "{stack}_attention_heads")
-"""What `Adapter.head_size` does by itself."""
+"""The rule of `Adapter.head_size` itself."""
 
 
 def head_rule(
     kind: ModelKind, tiny: nn.Module, layers: tuple[Layers, Layers], found: tuple[Found, Found], missing: list[str]
 ) -> Rule | None:
-    """The first rule that fits every attention; None, and a word on what is missing, where none does."""
+    """The first rule that fits every attention; None, and a sentence in `missing`, where none does."""
     config = kind.config_class(**kind.tiny())
-    wanted = {
-        (stack.name, size)
+    sizes = {
+        (stack.name, _size(tiny.get_submodule(f"{stack.path}.0"), attention))
         for stack, roots in zip(layers, found, strict=True)
         for attention in roots.attentions
-        if (size := _size(tiny.get_submodule(f"{stack.path}.0"), attention))
     }
-    for rule in _rules(kind) if wanted else ():
-        if all(rule.of(config, stack) == size for stack, size in wanted):
+    known = sorted((stack, size) for stack, size in sizes if size)
+    for rule in _rules(kind) if known else ():
+        if all(rule.of(config, stack) == size for stack, size in known):
             return rule
-    rows = ", ".join(f"{size} in the {stack}" for stack, size in sorted(wanted))
-    missing.append(f"`head_size`: no key of the config gives the rows of a head ({rows or 'which could not be told'}).")
+    rows = ", ".join(f"{size} in the {stack}" for stack, size in known) or "unknown, since nothing counts the heads"
+    missing.append(f"`head_size`: no key of the config gives the rows of a head ({rows}).")
     return None
 
 
@@ -71,7 +71,7 @@ def _size(layer: nn.Module, attention: Attention) -> int | None:
 
 
 def _rules(kind: ModelKind) -> Iterator[Rule]:
-    """Keys that say it, then widths by numbers of heads."""
+    """Rules to try: keys that hold it, then widths by numbers of heads."""
     keys = list(kind.sizes("tiny"))
     yield from (Rule(key) for key in keys if HEAD_WIDTH.fullmatch(key))
     for width in (key for key in keys if WIDTH.fullmatch(key)):

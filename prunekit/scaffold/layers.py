@@ -1,4 +1,4 @@
-"""Where a model keeps its layers, and which config keys count them: found by building it in several sizes."""
+"""A model's lists of layers, and the config keys that count them: found by building it in several sizes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,11 +32,12 @@ def find_layers(kind: ModelKind, missing: list[str]) -> tuple[Layers, Layers]:
     """
     keys = [key for key in kind.sizes("tiny") if DEPTH.fullmatch(key)]
     same = dict.fromkeys(keys, 2)
-    anyway = set(_deep(kind.build(**same), 3))
-    moved = {key: set(_deep(kind.build(**{**same, key: 3}), 3)) - anyway for key in keys}
+    always = set(_lists_of(kind.build(**same), 3))
+    grown = {key: set(_lists_of(kind.build(**{**same, key: 3}), 3)) - always for key in keys}
     tiny = kind.build()
-    encoder, decoder = (_side(name, kind, tiny, moved, missing) for name in SIDES)
-    if shared := set(encoder.depth) & set(decoder.depth):
+    encoder, decoder = (_side(name, kind, tiny, grown, missing) for name in SIDES)
+    shared = set(encoder.depth) & set(decoder.depth)
+    if shared:
         missing.append(
             f"the key {sorted(shared)[0]!r} counts the layers of both stacks, so that they can only be pruned alike; "
             "name one key for each in `depth`."
@@ -44,8 +45,8 @@ def find_layers(kind: ModelKind, missing: list[str]) -> tuple[Layers, Layers]:
     return encoder, decoder
 
 
-def _deep(model: nn.Module, depth: int) -> Iterator[str]:
-    """The paths of outermost lists of so many equal layers."""
+def _lists_of(model: nn.Module, depth: int) -> Iterator[str]:
+    """The paths of outermost lists of `depth` equal layers."""
     found: list[str] = []
     for path, module in model.named_modules():
         equal = isinstance(module, nn.ModuleList) and len({type(layer) for layer in module}) == 1
@@ -54,17 +55,18 @@ def _deep(model: nn.Module, depth: int) -> Iterator[str]:
             yield path
 
 
-def _side(name: str, kind: ModelKind, tiny: PreTrainedModel, moved: dict[str, set[str]], missing: list[str]) -> Layers:
-    paths = sorted({path for found in moved.values() for path in found if side_of(path) == name})
+def _side(name: str, kind: ModelKind, tiny: PreTrainedModel, grown: dict[str, set[str]], missing: list[str]) -> Layers:
+    """The layers of one stack, by the keys with which their list has `grown`."""
+    paths = sorted({path for found in grown.values() for path in found if side_of(path) == name})
     if not paths:
         raise PrunekitError(
             f"No list of layers under {'an' if name == 'encoder' else 'a'} {name} of {type(tiny).__name__} grows with "
-            f"any of {', '.join(moved) or 'its config keys'}; write the adapter by hand, see adapters/README.md."
+            f"any of {', '.join(grown) or 'its config keys'}; write the adapter by hand, see adapters/README.md."
         )
     if len(paths) > 1:
         missing.append(f"the {name} has several lists of layers, of which the first was taken: {', '.join(paths)}.")
-    depth = tuple(key for key, found in moved.items() if paths[0] in found)
-    return Layers(name, paths[0], depth, _own(paths[0], tiny, depth, list(moved)))
+    depth = tuple(key for key, found in grown.items() if paths[0] in found)
+    return Layers(name, paths[0], depth, _own_keys(paths[0], tiny, depth, list(grown)))
 
 
 def side_of(path: str) -> str | None:
@@ -72,10 +74,11 @@ def side_of(path: str) -> str | None:
     return next((side for part in path.split(".") for side in SIDES if side in part), None)
 
 
-def _own(path: str, tiny: PreTrainedModel, depth: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+def _own_keys(path: str, tiny: PreTrainedModel, depth: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
     """Keys that count the layers in a copy of the config that the module around them has to itself."""
     owner = tiny.get_submodule(path.rpartition(".")[0])
-    own, count = getattr(owner, "config", tiny.config), len(list(tiny.get_submodule(path).children()))
+    own = getattr(owner, "config", tiny.config)
+    count = len(list(tiny.get_submodule(path).children()))
     if own is tiny.config:
         return ()
     return tuple(key for key in keys if getattr(own, key) == count and key not in depth)

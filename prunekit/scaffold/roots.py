@@ -41,7 +41,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Found:
-    """What a layer consists of: its attentions, self before cross, and its feed-forward layer's first matrix."""
+    """The parts of a layer: its attentions, self before cross, and its feed-forward layer's first matrix."""
 
     attentions: tuple[Attention, ...]
     channels: str | None
@@ -74,7 +74,10 @@ class Evidence:
 
 
 def roots_of(stack: Stack, evidence: Evidence, missing: list[str], keep: list[str]) -> Found:
-    """The roots of a stack's layers, with what is `missing` in words; traced groups without a root are to be kept."""
+    """The roots of a stack's layers. Sentences on what must be added by hand go to `missing`, parameters to `keep`.
+
+    Those are of traced groups for which no root was found.
+    """
     layer = evidence.model.get_submodule(f"{stack.path}.1")
     attentions = sorted(_attentions(stack, layer, evidence), key=lambda attention: attention.cross)
     free = evidence.inside(stack, 1)
@@ -104,7 +107,8 @@ def _attentions(stack: Stack, layer: nn.Module, evidence: Evidence) -> Iterator[
         matrices = {name: child for name, child in module.named_children() if isinstance(child, nn.Linear)}
         query = next((name for name in matrices if QUERY.fullmatch(name)), None)
         if path and query is not None:
-            here, rows = f"{stack.path}.1.{path}", matrices[query].out_features
+            here = f"{stack.path}.1.{path}"
+            rows = matrices[query].out_features
             numbers = {name: value for name, value in vars(module).items() if type(value) is int}
             count = next((name for name, value in numbers.items() if HEADS.fullmatch(name) and rows % value == 0), "")
             width = next((name for name, value in numbers.items() if value == rows and name != count), "")
@@ -116,23 +120,26 @@ def _crosses(here: str, matrices: Mapping[str, nn.Linear], evidence: Evidence) -
     """Whether what an attention reads is, for some projections but not for all, coupled with the encoder's layers."""
     if not evidence.components:
         return bool(CROSS.fullmatch(here.rpartition(".")[2]))
-    reads = [
-        any((at := layer_of(parameter, evidence.stacks)) and at[0].name == "encoder" for parameter, _ in component)
-        for name in matrices
-        if (component := evidence.owner(f"{here}.{name}.weight", 1))
-    ]
+    components = [evidence.owner(f"{here}.{name}.weight", 1) for name in matrices]
+    reads = [_reaches_encoder(component, evidence) for component in components if component]
     return any(reads) and not all(reads)
 
 
+def _reaches_encoder(component: Component, evidence: Evidence) -> bool:
+    found = [layer_of(parameter, evidence.stacks) for parameter, _ in component]
+    return any(layer is not None and layer[0].name == "encoder" for layer in found)
+
+
 def _coupled(stack: Stack, attention: Attention, owned: Component, evidence: Evidence) -> str:
-    """Why the heads of an attention are no group of their own."""
+    """The sentence on why the heads of an attention are no group of their own."""
     here = f"{attention.path} in {stack.path}"
     if not owned:
         return f"no group was traced at the heads of {here}; is its query projection the right root?"
     places = {name: layer_of(name, evidence.stacks) for name, _ in owned}
     others = [name for name, at in sorted(places.items()) if at != (stack, 1)]
     own = first_only(list(evidence.model.get_submodule(stack.path).children()))
-    if (stack, 0) in places.values() and (between := [name for name in own if name.startswith(attention.path)]):
+    between = [name for name in own if name.startswith(attention.path)]
+    if (stack, 0) in places.values() and between:
         leaf = between[0].rpartition(".")[2]
         return (
             f"tracing couples the heads of {here} in all layers, because the first one makes something for all of them "
@@ -144,7 +151,7 @@ def _coupled(stack: Stack, attention: Attention, owned: Component, evidence: Evi
 def _channels(
     stack: Stack, layer: nn.Module, attentions: Sequence[Attention], free: Sequence[Component], evidence: Evidence
 ) -> str | None:
-    """The first matrix of the first traced group outside the attentions; untraced, simply the first matrix there."""
+    """The first matrix of the first traced group outside the attentions; without a trace, the first matrix there."""
     start = f"{stack.path}.1."
     matrices: list[str] = [path for path, module in layer.named_modules() if isinstance(module, nn.Linear)]
     for path in matrices:

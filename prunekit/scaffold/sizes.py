@@ -1,4 +1,4 @@
-"""Small configs of a model type: which config keys are sizes, and what they become in a tiny model or a skeleton."""
+"""Small configs of a model type: which config keys are sizes, and their values in a tiny model and in a skeleton."""
 
 import re
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ WIDTH = re.compile(r"d_model|hidden_size")
 HEAD_WIDTH = re.compile(r"d_kv|head_dim")
 FFN = re.compile(r"(encoder_|decoder_)?(ffn_dim|d_ff|intermediate_size)")
 VOCABULARY = re.compile(r"(\w+_)?vocab_size")
-PLACES = re.compile(r"max_(\w+_)?position(s|_embeddings)")
+POSITIONS = re.compile(r"max_(\w+_)?position(s|_embeddings)")
 
 
 class Small(NamedTuple):
-    """What a size becomes: in a tiny model, where the decoder differs from the encoder, and in a skeleton.
+    """The values of a size: in a tiny model, where the decoder differs from the encoder, and in a skeleton.
 
     Example: feed-forward layers have 20 channels in a tiny model's encoder, 24 in its decoder, 12 and 20 in a skeleton.
     """
@@ -48,7 +48,7 @@ SMALL: Mapping[re.Pattern[str], Small] = {
     HEADS: Small(4, 4, 2, 4),
     HEAD_WIDTH: Small(6, 6, 4, 4),  # not the width by the heads: nothing may take one for the other
     FFN: Small(20, 24, 12, 20),
-    PLACES: Small(40, 40, 16, 16),
+    POSITIONS: Small(40, 40, 16, 16),
 }
 """Sizes by their keys' names; 60 tokens are as many as the kit's other tiny models have."""
 
@@ -81,7 +81,7 @@ class ModelKind(NamedTuple):
         }
 
     def tiny(self) -> dict[str, Any]:
-        """What a tiny model's config is made with: sizes, special tokens, and nothing that names a token beyond."""
+        """The arguments of a tiny model's config: sizes, special tokens, and None for keys that name further tokens."""
         own = self.config_class().to_dict()
         named = {key: None for key in own if _NAMED.fullmatch(key) and own[key] is not None}
         return {**self.sizes("tiny"), **TOKENS, **named}
@@ -94,12 +94,12 @@ class ModelKind(NamedTuple):
 
 
 def small_of(key: str) -> Small | None:
-    """What a config key becomes, if its name is that of a size."""
+    """The values of a config key; None if its name is not that of a size."""
     return next((small for pattern, small in SMALL.items() if pattern.fullmatch(key)), None)
 
 
 def kind_of(model_type: str) -> ModelKind:
-    """What transformers knows of a model type.
+    """A model type as transformers knows it.
 
     Raises `PrunekitError` where it knows none of that name, where it has no encoder and decoder, where its config holds
     others, or where no Auto class makes it.

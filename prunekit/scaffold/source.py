@@ -15,7 +15,7 @@ from prunekit.scaffold.head_size import BART
 from prunekit.scaffold.layers import Layers
 
 LINE = 120
-"""Letters a line."""
+"""Characters a line."""
 
 PLAIN = "AutoModelForSeq2SeqLM"
 """The Auto class that adapters have unless they name another."""
@@ -37,7 +37,7 @@ def adapter_source(draft: Draft) -> str:
         "roots": _assigned(named),
         "stacks": [_stack(draft, number, named) for number in range(len(draft.layers))],
     }
-    return _rendered("adapter.py.j2", values)
+    return _render("adapter.py.j2", values)
 
 
 def suite_source(draft: Draft, module: str) -> str:
@@ -50,10 +50,10 @@ def suite_source(draft: Draft, module: str) -> str:
         "single": draft.single,
         "sizes": draft.kind.tiny(),
     }
-    return _rendered("test.py.j2", values)
+    return _render("test.py.j2", values)
 
 
-def _rendered(template: str, values: Mapping[str, Any]) -> str:
+def _render(template: str, values: Mapping[str, Any]) -> str:
     pages = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
@@ -77,7 +77,8 @@ def _statements(draft: Draft) -> Iterator[str]:
     for name, values in (("gathers", draft.gathers), ("keep", draft.keep)):
         if values:
             yield f"    {name} = {_tuple(values)}"
-    standard, own = dict(Adapter.skeleton_sizes), draft.skeleton_sizes
+    standard = dict(Adapter.skeleton_sizes)
+    own = draft.skeleton_sizes
     inherited = standard.items() <= own.items()
     if own != standard:
         parts = [f"{_text(key)}: {size}" for key, size in own.items() if not (inherited and key in standard)]
@@ -104,8 +105,8 @@ def _assigned(named: Mapping[str, str]) -> list[str]:
 
 
 def _stack(draft: Draft, number: int, named: Mapping[str, str]) -> str:
-    layers, found = draft.layers[number], draft.found[number]
-    roots = [named.get(text, text) for text in map(_root, found.roots(draft.sized))]
+    layers = draft.layers[number]
+    roots = [named.get(text, text) for text in map(_root, draft.found[number].roots(draft.sized))]
     parts = [_text(layers.name), _text(layers.path), *roots, *_depths(layers)]
     return bracketed(" " * 12 + "Stack(", parts, "),", 12)
 
@@ -134,7 +135,8 @@ def _root(root: Root) -> str:
 
 def bracketed(start: str, parts: Sequence[str], end: str, indent: int) -> str:
     """All parts in one line if it fits, else one a line, each with its comma."""
-    if len(line := f"{start}{', '.join(parts)}{end}") <= LINE:
+    line = f"{start}{', '.join(parts)}{end}"
+    if len(line) <= LINE:
         return line
     inner = "".join(f"{' ' * (indent + 4)}{part},\n" for part in parts)
     return f"{start}\n{inner}{' ' * indent}{end}"
