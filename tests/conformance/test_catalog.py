@@ -11,8 +11,8 @@ from prunekit.testing.models import BART_SIZES
 from prunekit_adapters.bart import Bart
 
 IDS = """trace names results gathers parts sizes whole loud ties numbers alignment heads ffn layers hidden mixed
-vocabulary first empty twice generate-greedy generate-uncached generate-beam generate-sampled generate-static beams padded saved
-portable plain"""
+vocabulary first empty twice generate-greedy generate-uncached generate-beam generate-sampled generate-static beams
+padded saved portable plain"""
 
 
 def specimen(adapter):
