@@ -1,4 +1,4 @@
-"""Folding: keep-values that are neither 0 nor 1, multiplied into the weights once and for all."""
+"""Folding: keep-values between 0 and 1, multiplied into the weights once and permanently."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from prunekit.find.groups import Kind, PruningGroup
 
 @torch.no_grad()
 def fold(model: nn.Module, groups: Sequence[PruningGroup], values: Mapping[str, Tensor]) -> None:
-    """Multiply what heads and FFN channels give to the layer by `values`, one per unit, in the output projection.
+    """Multiply the outputs of heads and FFN channels by `values`, one per unit, in the output projection's weights.
 
     The model then computes without masks what it computed with them, up to rounding. Example: the value 0.5 of head 2
     of size 64 halves the columns 128 to 191 of its attention's output matrix. Raises `PrunekitError` for other kinds.

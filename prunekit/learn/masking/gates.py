@@ -19,14 +19,20 @@ from prunekit.learn.masking.schedule import SparsitySchedule
 class Constraint:
     """Hold the expected sparsity of one part of the model at a schedule's target.
 
-    `size` gives the expected parameters of the live model, `whole` what the part held originally, so that the sparsity
-    is ``1 - size(keep) / whole``. Example: encoder heads and channels of a T5-base, whole 84,934,656, target 0.3.
+    `size` gives the expected parameters of the live model, `whole` the original number of the part's parameters, so
+    the sparsity is ``1 - size(keep) / whole``. Example: encoder heads and channels of a T5-base, whole 84,934,656,
+    target 0.3.
     """
 
     name: str
     size: Size
     whole: int
     schedule: SparsitySchedule
+
+    @property
+    def max_parameters(self) -> float:
+        """The most parameters that may be kept at the end of the schedule."""
+        return (1 - self.schedule.target) * self.whole
 
     def sparsity(self, keep: dict[str, Tensor]) -> Tensor:
         """The expected sparsity under independent gates with these keep-probabilities."""
@@ -35,7 +41,7 @@ class Constraint:
 
 
 class HardGates(nn.Module):
-    """Fixed keep-values of 0 and 1: the model trains as a plan would leave it."""
+    """Fixed keep-values of 0 and 1: the model trains as if it were cut by a plan."""
 
     def __init__(self, groups: Sequence[PruningGroup], plan: PruningPlan):
         super().__init__()
@@ -47,26 +53,26 @@ class HardGates(nn.Module):
         return self.kept
 
     def penalty(self, step: int) -> Tensor:
-        """Nothing to pay."""
+        """No penalty."""
         return torch.zeros(())
 
     def optimizer_groups(self) -> list[dict[str, Any]]:
-        """Nothing to learn."""
+        """No parameters."""
         return []
 
     def figures(self, step: int) -> dict[str, float]:
-        """Nothing to log."""
+        """No figures."""
         return {}
 
 
 class HardConcreteGates(nn.Module):
     """One hard-concrete gate per unit, and a pair of Lagrange multipliers per constraint.
 
-    A group among `sublayers` has one gate more, which multiplies those of all its units, so that a whole attention or
-    feed-forward block can go at once (CoFi): a unit stays only if both gates do. `initial` is log-alpha at the start,
-    one for all or one per kind of unit.
+    Each group in `sublayers` has one gate more, which multiplies those of all its units, so that a whole attention or
+    feed-forward block can be removed at once (CoFi): a unit is kept only if both gates are open. `initial` is log-alpha
+    at the start, one for all or one per kind of unit.
 
-    All log-alphas lie in one vector, group after group, those of the sub-layers last. The noise of a step depends on
+    All log-alphas are in one vector, group after group, those of the sub-layers last. The noise of a step depends on
     the seed and the step alone, so that gradient accumulation, data parallelism and resuming see the same gates. The
     multipliers ascend while everything else descends: ``penalty = l1 * (s - t) + l2 * (s - t)**2`` for expected
     sparsity s and target t. Example: 12 encoder layers of a T5-base have 12 * (12 + 3072) = 37,008 gates, and 24 more
@@ -84,8 +90,11 @@ class HardConcreteGates(nn.Module):
         sublayers: Sequence[PruningGroup] = (),
     ):
         super().__init__()
-        self.groups, self.constraints, self.seed = list(groups), tuple(constraints), seed
-        self.learning_rate, self.multiplier_rate = learning_rate, multiplier_rate
+        self.groups = list(groups)
+        self.constraints = tuple(constraints)
+        self.seed = seed
+        self.learning_rate = learning_rate
+        self.multiplier_rate = multiplier_rate
         self.sublayers = [group.name for group in sublayers]
         self.sizes = [len(group) for group in groups]
         starts = [initial if isinstance(initial, int | float) else initial[g.kind] for g in (*groups, *sublayers)]
@@ -107,14 +116,14 @@ class HardConcreteGates(nn.Module):
         return joint
 
     def draw(self, step: int) -> dict[str, Tensor]:
-        """This step's random keep-values per group, in [0, 1]; also holds log-alpha within its limits."""
+        """This step's random keep-values per group, in [0, 1]; also clamps log-alpha to its limits."""
         with torch.no_grad():
             self.log_alpha.clamp_(-hard_concrete.LIMIT, hard_concrete.LIMIT)
         noise = torch.rand(len(self.log_alpha), generator=torch.Generator().manual_seed(self.seed * 1_000_003 + step))
         return self._joint(hard_concrete.sample(self.log_alpha, noise.to(self.log_alpha.device)))
 
     def keep_probabilities(self) -> dict[str, Tensor]:
-        """P(gate > 0) per unit; a unit of a gated sub-layer stays only if both gates do."""
+        """P(gate > 0) per unit; in a gated sub-layer, the probability that both gates are open."""
         return self._joint(hard_concrete.keep_probability(self.log_alpha))
 
     def scores(self) -> dict[str, Tensor]:
@@ -127,7 +136,7 @@ class HardConcreteGates(nn.Module):
         return dict(zip(self.sublayers, own.tolist(), strict=True))
 
     def deterministic(self) -> dict[str, Tensor]:
-        """The released codes' masks per group (`hard_concrete.deterministic`); a sub-layer counts as a group of one."""
+        """Masks per group as in the released code (`hard_concrete.deterministic`); a sub-layer is a group of one."""
         alphas = self.log_alpha.detach().cpu()
         masks = {name: hard_concrete.deterministic(part) for name, part in self._units(alphas).items()}
         for name, alpha in zip(self.sublayers, alphas[sum(self.sizes) :], strict=True):

@@ -5,11 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-LOW, HIGH = -0.1, 1.1
-"""The stretch interval; what falls outside [0, 1] is clipped onto it."""
+LOW = -0.1
+HIGH = 1.1
+"""The stretch interval; values outside [0, 1] are clipped to it."""
 TEMPERATURE = 2 / 3
 LIMIT = -math.log(0.01)
-"""log-alpha is kept within +-4.605, as the reference implementations of CoFi and NASH do."""
+"""log-alpha is clamped to +-4.605, as in the reference implementations of CoFi and NASH."""
 EPSILON = 1e-6
 
 
@@ -26,12 +27,12 @@ def keep_probability(log_alpha: Tensor) -> Tensor:
 
 
 def deterministic(log_alpha: Tensor) -> Tensor:
-    """The masks that CoFi and NASH released for evaluation: as many zeros as units are expected to go, the rest soft.
+    """The masks of the released code of CoFi and NASH for evaluation: as many zeros as expected, the others soft.
 
     Of n units the ``round(n - sum(keep_probability))`` with the smallest log-alpha are 0, each other one is
     ``sigmoid(0.8 * log_alpha / b)``: 0.996 at 4.605, but 0.5 at 0.
     """
-    gone = round(len(log_alpha) - float(keep_probability(log_alpha).sum()))
+    zeros = round(len(log_alpha) - float(keep_probability(log_alpha).sum()))
     soft = torch.sigmoid(0.8 * log_alpha / TEMPERATURE)
-    soft[log_alpha.argsort(stable=True)[:gone]] = 0.0
+    soft[log_alpha.argsort(stable=True)[:zeros]] = 0.0
     return soft

@@ -1,4 +1,4 @@
-"""How much a unit matters: by the size of its weights, or by what the loss would feel without it."""
+"""Importance of units: by the magnitude of their weights, or by the gradient of the loss."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -15,24 +15,24 @@ Criterion = Literal["magnitude", "first_order"]
 
 @torch.no_grad()
 def magnitude(
-    model: nn.Module, groups: Sequence[PruningGroup], everything: Sequence[PruningGroup] = ()
+    model: nn.Module, groups: Sequence[PruningGroup], all_groups: Sequence[PruningGroup] = ()
 ) -> dict[str, Tensor]:
     """The L2 norm over everything a unit owns: rows of q, k, v with a column block of o; rows of wi with columns of wo.
 
-    What units of the model's other groups, `everything`, lose with a unit counts too: a hidden dimension of the whole
-    model owns that of the encoder. Returns one float per unit, in the order of the group's ids.
+    `all_groups` are all groups of the model: what the units within a unit own counts too, as the encoder's hidden
+    dimensions within those of the whole model. Returns one float per unit, in the order of the group's ids.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
     scores = {}
     for group in groups:
         squares = torch.zeros(len(group), dtype=torch.float32)
-        for part in (group, *(inner for inner in everything if inner.within == group.name)):
-            at = group.positions(part.ids)
+        for part in (group, *(inner for inner in all_groups if inner.within == group.name)):
+            positions = group.positions(part.ids)
             for piece in part.slices:
                 weight = parameters[piece.parameter].detach().float().square()
                 others = [dim for dim in range(weight.dim()) if dim != piece.dim]
                 per_index = weight.sum(dim=others) if others else weight
-                squares[at] += per_index.cpu().view(piece.blocks, len(part), piece.span).sum(dim=(0, 2))
+                squares[positions] += per_index.cpu().view(piece.blocks, len(part), piece.span).sum(dim=(0, 2))
         scores[group.name] = squares.sqrt()
     return scores
 
@@ -42,18 +42,18 @@ def first_order(
     groups: Sequence[PruningGroup],
     batches: Iterable[Mapping[str, Any]],
     loss: Callable[[nn.Module, Mapping[str, Any]], Tensor],
-    everything: Sequence[PruningGroup] = (),
+    all_groups: Sequence[PruningGroup] = (),
 ) -> dict[str, Tensor]:
     """The mean over batches of |dL/dz| at z = 1, where z multiplies the unit's output (first term of Taylor's series).
 
-    `everything` are all groups of the model, where hidden dimensions are scored. Returns one float per unit. Weights,
-    their gradients and the training mode are left as they were.
+    `all_groups` are all groups of the model; they are needed to score hidden dimensions. Returns one float per unit, in
+    the order of the group's ids. Weights, their gradients and the training mode do not change.
     """
     device = next(model.parameters()).device
     gates = {group.name: torch.ones(len(group), device=device, requires_grad=True) for group in groups}
     totals = {name: torch.zeros(len(gate)) for name, gate in gates.items()}
     count = 0
-    with evaluation_mode(model, gradients=True), Masks(model, everything or groups) as masks:
+    with evaluation_mode(model, gradients=True), Masks(model, all_groups or groups) as masks:
         masks.values.update(gates)
         for batch in batches:
             gradients = torch.autograd.grad(loss(model, batch), list(gates.values()))

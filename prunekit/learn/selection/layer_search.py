@@ -1,4 +1,4 @@
-"""Choosing layers: by a formula, by name, or by what the loss says of each choice."""
+"""Layer search: layers by a formula, by number, or by the dev loss without the others."""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from prunekit.learn.strategy import Problem
 
 TRIALS = 300
-"""As many choices of layers are all tried; of more, the best are searched for."""
+"""Up to this many choices of layers are all tried; among more, a beam search looks for the best."""
 BEAM = 3
-"""Choices that the search goes on with after each layer that it drops."""
+"""The choices that the beam search continues with after each removed layer."""
 
 LayerChoice = tuple[int, ...]
+"""The numbers of the layers to keep."""
 
 
 def checked_layers(problem: "Problem", stack: str, wanted: int | Sequence[int]) -> LayerChoice:
-    """The layer numbers that an option asks for: that many, evenly spaced, or an explicit list."""
+    """The layer numbers that an option asks for: a number of evenly spaced ones, or an explicit list.
+
+    Raises `PrunekitError` for layers that the stack does not have.
+    """
     ids = problem.layers(stack).ids
     if isinstance(wanted, int):
         if not 1 <= wanted <= len(ids):
@@ -32,25 +36,30 @@ def checked_layers(problem: "Problem", stack: str, wanted: int | Sequence[int]) 
         return tuple(ids[position] for position in evenly_spaced(len(ids), wanted))
     if not wanted:
         raise PrunekitError(f"{stack}_layers is empty; name at least one of the layers {list(ids)}.")
-    if unknown := sorted(set(wanted) - set(ids)):
+    unknown = sorted(set(wanted) - set(ids))
+    if unknown:
         raise PrunekitError(f"{stack}_layers names layer {unknown[0]}; the {stack} has the layers {list(ids)}.")
     return tuple(sorted(set(wanted)))
 
 
 def layers_by_loss(problem: "Problem", bench: "Bench", stack: str, count: int) -> LayerChoice:
-    """The `count` layers of a stack without whose fellows the dev loss is least, before any training.
+    """The `count` layers of a stack that give the lowest dev loss when all others are removed, before any training.
 
-    All choices are tried where they are at most 300. Otherwise layers are dropped one at a time, and the search goes on
-    with the three best choices of each size. Example: 2 of 12 layers are 66 choices; 3 of 24 would be 2,024, of which
-    the search looks at about 800.
+    Up to 300 choices are all tried. Among more, layers are removed one at a time, and the search continues with the
+    three best choices of each size. Example: 2 of 12 layers are 66 choices; 3 of 24 would be 2,024, of which the search
+    tries about 800.
     """
     group = problem.layers(stack)
     checked_layers(problem, stack, count)
-    return search(group.ids, count, lambda some: bench.losses([PruningPlan({group.name: kept}) for kept in some]))
+    return search_layers(
+        group.ids, count, lambda some: bench.losses([PruningPlan({group.name: kept}) for kept in some])
+    )
 
 
-def search(ids: LayerChoice, count: int, losses: Callable[[Sequence[LayerChoice]], Sequence[float]]) -> LayerChoice:
-    """The choice of `count` of `ids` with the least loss, or the best that a beam search finds."""
+def search_layers(
+    ids: LayerChoice, count: int, losses: Callable[[Sequence[LayerChoice]], Sequence[float]]
+) -> LayerChoice:
+    """The choice of `count` of `ids` with the lowest loss, or the best that a beam search finds."""
 
     def best(choices: Sequence[LayerChoice], number: int) -> list[LayerChoice]:
         return [choice for _, choice in sorted(zip(losses(choices), choices, strict=True))[:number]]

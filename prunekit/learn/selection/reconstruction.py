@@ -1,4 +1,4 @@
-"""Reconstruction: what units that stay can do in the place of those that go, by least squares on a few batches."""
+"""Reconstruction: refits kept units by least squares on a few batches, so that they replace the removed ones."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,49 +17,54 @@ from prunekit.find.plan import PruningPlan
 from prunekit.learn.training.loss import loss_of
 
 RIDGE = 1e-4
-"""Added to the diagonal of the moments, as a share of its mean, so that what never varies can be solved for too."""
+"""Added to the diagonal of the moments, as a share of its mean, so that constant inputs can be solved for too."""
 
 ROUNDS = 64
-"""In so many steps a group is taken apart; in one, the weakest units go together as if they were independent."""
+"""The rounds in which a group's units are eliminated; those of one round are treated as if they were independent."""
 
-
-ANSWERS = frozenset({"labels", "decoder_input_ids", "decoder_attention_mask", "index"})
-"""What of a batch an encoder is not given."""
+DECODER_INPUTS = frozenset({"labels", "decoder_input_ids", "decoder_attention_mask", "index"})
+"""The parts of a batch that an encoder does not take."""
 
 
 @dataclass
 class Moments:
-    """Sums over tokens of what one matrix reads: ``x x^T`` [n, n] and ``x`` [n], in float64."""
+    """Sums over tokens of the inputs x of one matrix: ``x x^T`` [n, n] and ``x`` [n], in float64."""
 
     products: Tensor
     sums: Tensor
     tokens: int = 0
 
+    @classmethod
+    def zeros(cls, width: int) -> "Moments":
+        """The moments of no tokens, for inputs of this width."""
+        return cls(torch.zeros(width, width, dtype=torch.float64), torch.zeros(width, dtype=torch.float64))
+
     def add(self, x: Tensor) -> None:
-        """Count tokens in: [tokens, n]."""
+        """Add the inputs of some tokens: [tokens, n]."""
         wide = x.double()
         self.products += (wide.T @ wide).to(self.products.device)
         self.sums += wide.sum(dim=0).to(self.sums.device)
         self.tokens += len(x)
 
-    def spread(self, centred: bool) -> Tensor:
-        """The second moments [n, n], about the mean where a bias can make up for it, with the ridge."""
+    def second_moments(self, centred: bool) -> Tensor:
+        """The second moments [n, n] with the ridge; about the mean if `centred`, where a bias can replace the mean."""
         count = max(self.tokens, 1)
-        found = self.products / count
+        moments = self.products / count
         if centred:
-            found = found - torch.outer(self.sums, self.sums) / count**2
-        return found + RIDGE * found.diagonal().mean().clamp(min=1e-30) * torch.eye(len(found), dtype=found.dtype)
+            moments = moments - torch.outer(self.sums, self.sums) / count**2
+        ridge = RIDGE * moments.diagonal().mean().clamp(min=1e-30)
+        return moments + ridge * torch.eye(len(moments), dtype=moments.dtype)
 
 
 @dataclass
 class Reconstruction:
-    """How well every unit of some groups can be told from the others, and the model that can be refitted to it.
+    """How well each unit can be predicted from the others of its group, and the model whose weights `refit` changes.
 
     `scores` has one value per unit, in the order of the group's ids: the squared error of the sub-layer's output that
-    is added if the unit goes after all weaker ones of its group and the rest is refitted. That is the error of the
+    removing the unit adds, after all weaker ones of its group and with the rest refitted. That is the error of the
     optimal brain surgeon (Hassibi and Stork 1993) for units that own columns of a matrix,
     ``tr(W_u [(H^-1)_uu]^-1 W_u^T)``; it compares units of one group, not those of different layers.
-    Example: of two equal channels the first to go scores 0.
+    Example: of two equal channels, the first to be removed scores 0.
     """
 
     model: nn.Module
@@ -68,132 +73,143 @@ class Reconstruction:
     scores: dict[str, Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.scores = {group.name: self._scored(group) for group in self.groups}
+        self.scores = {group.name: self._score(group) for group in self.groups}
 
-    def _scored(self, group: PruningGroup) -> Tensor:
-        path, units = _reader(self.model, group)
+    def _score(self, group: PruningGroup) -> Tensor:
+        path, columns = _output_matrix(self.model, group)
         matrix: Any = self.model.get_submodule(path)
-        spread = self.moments[path].spread(matrix.bias is not None)
-        return eliminated(spread, matrix.weight.detach().double().cpu(), units)
+        moments = self.moments[path].second_moments(matrix.bias is not None)
+        return elimination_errors(moments, matrix.weight.detach().double().cpu(), columns)
 
     @torch.no_grad()
     def refit(self, plan: PruningPlan) -> None:
-        """Change the output matrices, in the live model, so that units that `plan` keeps stand in for those that go.
+        """Change the output matrices of the live model so that the units that `plan` keeps replace the removed ones.
 
-        Columns of units that go are left as they are: the plan takes them.
+        Columns of removed units do not change: the plan removes them.
         """
         for group in self.groups:
             kept = group.positions(plan.of(group))
             if not 0 < len(kept) < len(group):
                 continue
-            path, units = _reader(self.model, group)
-            _refit(self.model.get_submodule(path), self.moments[path], units[kept].flatten())
+            path, columns = _output_matrix(self.model, group)
+            _refit(self.model.get_submodule(path), self.moments[path], columns[kept].flatten())
 
 
 def _refit(matrix: Any, moments: Moments, kept: Tensor) -> None:
-    """The least squares for some columns of a matrix: ``W' = W H[:, k] H[k, k]^-1``, and the bias that goes with it."""
-    weight, biased = matrix.weight.detach().double().cpu(), matrix.bias is not None
-    spread = moments.spread(biased)
-    fitted = torch.linalg.solve(spread[kept][:, kept], spread[kept] @ weight.T).T
+    """Least squares for the columns `kept` of a matrix: ``W' = W H[:, k] H[k, k]^-1``, with the bias to match."""
+    weight = matrix.weight.detach().double().cpu()
+    biased = matrix.bias is not None
+    hessian = moments.second_moments(biased)
+    fitted = torch.linalg.solve(hessian[kept][:, kept], hessian[kept] @ weight.T).T
     if biased:
         mean = moments.sums / max(moments.tokens, 1)
         matrix.bias.add_((weight @ mean - fitted @ mean[kept]).to(matrix.bias))
     matrix.weight[:, kept.to(matrix.weight.device)] = fitted.to(matrix.weight)
 
 
-def eliminated(spread: Tensor, weight: Tensor, units: Tensor) -> Tensor:
-    """The error that each unit adds when units go one after the other, the least missed first, and the rest makes up.
+def elimination_errors(hessian: Tensor, weight: Tensor, units: Tensor) -> Tensor:
+    """The error that each unit adds when units are removed one by one, the least first, and the rest is refitted.
 
-    `spread` [n, n] are the moments of what `weight` [d, n] reads, `units` [u, s] the columns of each unit. Returns [u]
-    float64, more for a unit that goes later, so that sorting gives the order.
+    `hessian` [n, n] holds the second moments of the inputs of `weight` [d, n], `units` [u, s] the columns of each unit.
+    Returns [u] float64, larger for a unit that is removed later, so that sorting gives the order of removal.
     """
-    inverse, weight = torch.linalg.inv(spread), weight.clone()
-    found, last = torch.zeros(len(units), dtype=spread.dtype), 0.0
-    alive, places = torch.arange(len(units)), units.clone()
-    at_once = max(1, len(units) // ROUNDS)
+    inverse = torch.linalg.inv(hessian)
+    weight = weight.clone()
+    columns = units.clone()
+    errors = torch.zeros(len(units), dtype=hessian.dtype)
+    last = 0.0
+    alive = torch.arange(len(units))
+    per_round = max(1, len(units) // ROUNDS)
     while len(alive):
-        blocks = torch.linalg.inv(inverse[places[:, :, None], places[:, None, :]])  # [u, s, s]
-        columns = weight[:, places].permute(1, 0, 2)  # [u, d, s]
-        errors = torch.einsum("uds,ust,udt->u", columns, blocks, columns)
-        weakest = errors.argsort(stable=True)[:at_once]
-        found[alive[weakest]] = errors[weakest].clamp(min=math.nextafter(last, math.inf))
-        last = float(found[alive[weakest]].max())
-        inverse, weight, places, left = _without(inverse, weight, places, weakest)
-        alive = alive[left]
-    return found
+        added = _added_errors(inverse, weight, columns)
+        weakest = added.argsort(stable=True)[:per_round]
+        errors[alive[weakest]] = added[weakest].clamp(min=math.nextafter(last, math.inf))
+        last = float(errors[alive[weakest]].max())
+        kept = torch.ones(len(columns), dtype=torch.bool)
+        kept[weakest] = False
+        inverse, weight = _eliminate(inverse, weight, columns[weakest].flatten(), columns[kept].flatten())
+        columns = torch.arange(inverse.shape[0]).view(-1, columns.shape[1])
+        alive = alive[kept]
+    return errors
 
 
-def _without(inverse: Tensor, weight: Tensor, places: Tensor, gone: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Moments' inverse, weight and places of the units that are left when some go; and which those are."""
-    left = torch.ones(len(places), dtype=torch.bool)
-    left[gone] = False
-    out, stay = places[gone].flatten(), places[left].flatten()
-    step = torch.linalg.solve(inverse[out][:, out], inverse[out][:, stay])  # [g, k]
-    smaller = inverse[stay][:, stay] - inverse[stay][:, out] @ step
-    return (
-        (smaller + smaller.T) / 2,
-        weight[:, stay] - weight[:, out] @ step,
-        torch.arange(len(stay)).view(-1, places.shape[1]),
-        left,
-    )
+def _added_errors(inverse: Tensor, weight: Tensor, columns: Tensor) -> Tensor:
+    """``tr(W_u [(H^-1)_uu]^-1 W_u^T)`` for each unit u: [u]."""
+    blocks = torch.linalg.inv(inverse[columns[:, :, None], columns[:, None, :]])  # [u, s, s]
+    weights = weight[:, columns].permute(1, 0, 2)  # [u, d, s]
+    return torch.einsum("uds,ust,udt->u", weights, blocks, weights)
+
+
+def _eliminate(inverse: Tensor, weight: Tensor, removed: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """The inverse of the moments and the refitted weight, for the columns `kept` alone, once others are removed."""
+    step = torch.linalg.solve(inverse[removed][:, removed], inverse[removed][:, kept])  # [r, k]
+    smaller = inverse[kept][:, kept] - inverse[kept][:, removed] @ step
+    return (smaller + smaller.T) / 2, weight[:, kept] - weight[:, removed] @ step
 
 
 def reconstruction(
     model: nn.Module, groups: Sequence[PruningGroup], batches: Iterable[Mapping[str, Any]]
 ) -> Reconstruction:
-    """Run `model`, without changing it, on some batches, and find how its heads and FFN channels depend on each other.
+    """Run `model` on some batches, without changing it, and find how its heads and FFN channels depend on each other.
 
-    Tokens that are padding do not count. Raises `PrunekitError` for units of other kinds.
+    Padding does not count. Only the encoder runs if all groups are the encoder's. Raises `PrunekitError` for units of
+    other kinds.
     """
-    readers = {_reader(model, group)[0]: group.stack for group in groups}
-    encoder_alone = set(readers.values()) == {"encoder"}
+    matrices = {_output_matrix(model, group)[0]: group.stack for group in groups}
+    encoder_only = set(matrices.values()) == {"encoder"}
     moments: dict[str, Moments] = {}
     whole: Any = model
-    with evaluation_mode(model, gradients=True), torch.no_grad(), _watching(model, readers, moments) as real:
+    with evaluation_mode(model, gradients=True), torch.no_grad(), _recording(model, matrices, moments) as real:
         for batch in batches:
             real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
-            if encoder_alone:
-                whole.get_encoder()(**{key: value for key, value in batch.items() if key not in ANSWERS})
+            if encoder_only:
+                whole.get_encoder()(**{key: value for key, value in batch.items() if key not in DECODER_INPUTS})
             else:
                 loss_of(model, batch)
     return Reconstruction(model, groups, moments)
 
 
 @contextmanager
-def _watching(
-    model: nn.Module, readers: Mapping[str, str], moments: dict[str, Moments]
+def _recording(
+    model: nn.Module, matrices: Mapping[str, str], moments: dict[str, Moments]
 ) -> Iterator[dict[str, Tensor | None]]:
-    """Let the model record what some matrices read, of the tokens that the yielded mask of their stack marks."""
+    """Inside the block, the inputs of some matrices are added to `moments`, by path.
+
+    Yields masks by stack, to be set before each batch: only tokens that their stack's mask marks are added.
+    """
     real: dict[str, Tensor | None] = {}
 
-    def tokens(stack: str, x: Tensor) -> Tensor:
-        mask = real.get(stack)
-        fits = mask is not None and mask.shape == x.shape[:-1]
-        return x[mask.bool()] if fits and mask is not None else x.reshape(-1, x.shape[-1])
-
-    def read(path: str, stack: str) -> Any:
+    def record(path: str, stack: str) -> Any:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            width = args[0].shape[-1]
             if path not in moments:
-                moments[path] = Moments(torch.zeros(width, width).double(), torch.zeros(width).double())
-            moments[path].add(tokens(stack, args[0]))
+                moments[path] = Moments.zeros(args[0].shape[-1])
+            moments[path].add(_real_tokens(args[0], real.get(stack)))
 
         return hook
 
     with HookSet() as hooks:
-        for path, stack in readers.items():
-            hooks.before(model.get_submodule(path), read(path, stack))
+        for path, stack in matrices.items():
+            hooks.before(model.get_submodule(path), record(path, stack))
         yield real
 
 
-def _reader(model: nn.Module, group: PruningGroup) -> tuple[str, Tensor]:
-    """The path of the matrix that reads a group's units, and the columns [units, width] that are each one's."""
+def _real_tokens(x: Tensor, mask: Tensor | None) -> Tensor:
+    """The rows [tokens, n] of `x` [batch, tokens, n] that a mask marks; all of them if it is of another shape."""
+    if mask is not None and mask.shape == x.shape[:-1]:
+        return x[mask.bool()]
+    return x.reshape(-1, x.shape[-1])
+
+
+def _output_matrix(model: nn.Module, group: PruningGroup) -> tuple[str, Tensor]:
+    """The path of the matrix that reads a group's units, and the columns [units, width] that each unit owns."""
     if group.kind not in (Kind.HEADS, Kind.FFN):
         raise PrunekitError(f"{group.name!r} cannot be reconstructed; only heads and FFN channels can.")
-    own = [p for p in group.slices if p.dim == 1 and p.parameter.endswith(".weight")]
-    linear = [p for p in own if isinstance(model.get_submodule(p.parameter.removesuffix(".weight")), nn.Linear)]
+    columns = [p for p in group.slices if p.dim == 1 and p.parameter.endswith(".weight")]
+    linear = [p for p in columns if isinstance(model.get_submodule(p.parameter.removesuffix(".weight")), nn.Linear)]
     if len(linear) != 1:
-        raise PrunekitError(f"{group.name!r} is read by {len(linear)} matrices, and can be reconstructed in one only.")
+        raise PrunekitError(
+            f"{group.name!r} is the input of {len(linear)} matrices, but only units of one matrix can be reconstructed."
+        )
     (piece,) = linear
-    columns = torch.arange(len(group) * piece.span).view(len(group), piece.span)
-    return piece.parameter.removesuffix(".weight"), columns
+    owned = torch.arange(len(group) * piece.span).view(len(group), piece.span)
+    return piece.parameter.removesuffix(".weight"), owned

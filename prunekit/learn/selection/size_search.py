@@ -1,4 +1,4 @@
-"""Choosing what stays: layers by an integer formula, units by score until a target is met exactly as defined."""
+"""Selection by size: evenly spaced layers, and units by score until a target size is met within one step."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,11 @@ def evenly_spaced(layers: int, kept: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Units that go together: one head, or `round_to` channels or dimensions, so that widths stay multiples of it."""
+    """Units that are removed together: one head, or `round_to` channels or dimensions, so that widths stay rounded.
+
+    `order` counts the chunks of a group from the weakest, `score` is the mean of the units, and `share` the part of the
+    group that is removed once the chunk is. Example: the second chunk of 8 of 20 channels has order 1 and share 0.6.
+    """
 
     group: str
     order: int
@@ -36,8 +40,8 @@ class Chunk:
 def chunks(group: PruningGroup, scores: Tensor, round_to: int) -> list[Chunk]:
     """The group's units from weakest to strongest, in chunks after each of which the width is a multiple of `round_to`.
 
-    `scores` has one value per unit, in the order of the ids. `share` is the part of the group that is gone once the
-    chunk goes. Example: 20 channels in steps of 8 go as 4, 8 and 8; of hidden dimensions the last chunk always stays.
+    `scores` has one value per unit, in the order of the ids. Example: 20 channels in steps of 8 are chunks of 4, 8 and
+    8. Of hidden dimensions the last chunk is left out, since it is always kept.
     """
     step = round_to if group.kind in (Kind.FFN, Kind.HIDDEN) else 1
     order = sorted(range(len(group)), key=lambda position: (float(scores[position]), -position))
@@ -54,19 +58,19 @@ def chunks(group: PruningGroup, scores: Tensor, round_to: int) -> list[Chunk]:
 
 
 class SizeFunction(Protocol):
-    """What the choice must know of a size: the parameters left with this many units per group."""
+    """The parameters of a model with a given number of units per group."""
 
     def counted(self, counts: Mapping[str, int]) -> int:
-        """Groups that are not named are whole."""
+        """The parameters; groups that `counts` does not name are whole."""
 
 
 def by_score(chunk: Chunk) -> tuple[float, ...]:
-    """Global competition: the weakest chunk of all goes first."""
+    """Global competition: the weakest chunk of all is removed first."""
     return (chunk.score, chunk.order)
 
 
 def by_share(chunk: Chunk) -> tuple[float, ...]:
-    """The same share everywhere: the chunk after which least of its group is gone goes first."""
+    """The same share everywhere: the chunk that leaves the largest share of its group is removed first."""
     return (chunk.share, chunk.score)
 
 
@@ -78,48 +82,54 @@ def prune_to_size(
     round_to: int = 1,
     priority: Callable[[Chunk], tuple[float, ...]] = by_score,
 ) -> PruningPlan:
-    """The plan that drops chunks in order of priority until `size` is at most `max_parameters`, and no more.
+    """The plan that removes chunks in order of priority until `size` is at most `max_parameters`, and no more.
 
-    The target is met from above: after the greedy pass every chunk that can come back without missing it does, in the
-    reverse order of priority, so that what is removed too much is less than any one chunk that could return. A chunk
-    never goes before a weaker one of its own group.
+    The target is met from above: after the greedy pass every chunk that can be restored without missing it is, in
+    reverse order of priority, so the overshoot is less than any one chunk that could be restored. A chunk is never
+    removed before a weaker one of its own group.
     """
-    order = _in_group_order(
-        sorted((c for g in groups for c in chunks(g, scores[g.name], round_to)), key=lambda c: (priority(c), c.group))
-    )
+    candidates = [chunk for group in groups for chunk in chunks(group, scores[group.name], round_to)]
     counts = {group.name: len(group) for group in groups}
-    gone: dict[str, list[Chunk]] = {group.name: [] for group in groups}
-    for chunk in order:
+    removed: dict[str, list[Chunk]] = {group.name: [] for group in groups}
+    for chunk in _in_group_order(sorted(candidates, key=lambda chunk: (priority(chunk), chunk.group))):
         if size.counted(counts) <= max_parameters:
             break
         counts[chunk.group] -= len(chunk.units)
-        gone[chunk.group].append(chunk)
-    while back := _returnable(gone, counts, size, max_parameters, priority):
-        counts[back.group] += len(back.units)
-        gone[back.group].pop()
-    dropped = {name: {unit for chunk in parts for unit in chunk.units} for name, parts in gone.items()}
+        removed[chunk.group].append(chunk)
+    _restore(removed, counts, size, max_parameters, priority)
+    dropped = {name: {unit for chunk in parts for unit in chunk.units} for name, parts in removed.items()}
     return PruningPlan({group.name: tuple(set(group.ids) - dropped[group.name]) for group in groups})
 
 
-def _returnable(
-    gone: Mapping[str, list[Chunk]],
-    counts: Mapping[str, int],
+def _restore(
+    removed: dict[str, list[Chunk]],
+    counts: dict[str, int],
     size: SizeFunction,
     max_parameters: float,
     priority: Callable[[Chunk], tuple[float, ...]],
-) -> Chunk | None:
-    """The chunk of least priority, among the last ones to go of each group, that fits under `max_parameters` again."""
-    last = sorted((parts[-1] for parts in gone.values() if parts), key=priority, reverse=True)
-    for chunk in last:
-        if size.counted({**counts, chunk.group: counts[chunk.group] + len(chunk.units)}) <= max_parameters:
-            return chunk
-    return None
+) -> None:
+    """Restore removed chunks, the one of highest priority first, as long as `size` stays within `max_parameters`.
+
+    Only the last removed chunk of each group can be restored.
+    """
+    while True:
+        last = sorted((parts[-1] for parts in removed.values() if parts), key=priority, reverse=True)
+        fitting = (
+            chunk
+            for chunk in last
+            if size.counted({**counts, chunk.group: counts[chunk.group] + len(chunk.units)}) <= max_parameters
+        )
+        restored = next(fitting, None)
+        if restored is None:
+            return
+        counts[restored.group] += len(restored.units)
+        removed[restored.group].pop()
 
 
 def _in_group_order(queue: list[Chunk]) -> list[Chunk]:
-    """The queue with each group's chunks in their own order at the places that the group holds in it."""
+    """The queue with each group's chunks in their own order, at the positions that the group holds in the queue."""
     waiting: dict[str, deque[Chunk]] = {}
-    for chunk in sorted(queue, key=lambda c: c.order):
+    for chunk in sorted(queue, key=lambda chunk: chunk.order):
         waiting.setdefault(chunk.group, deque()).append(chunk)
     return [waiting[chunk.group].popleft() for chunk in queue]
 
@@ -131,5 +141,5 @@ def prune_to_size_uniform(
     max_parameters: float,
     round_to: int = 1,
 ) -> PruningPlan:
-    """`prune_to_size` with the same share of every group going, up to rounding; scores decide only within a group."""
+    """`prune_to_size` that removes the same share of every group, up to rounding; scores decide only within a group."""
     return prune_to_size(groups, scores, size, max_parameters, round_to, priority=by_share)

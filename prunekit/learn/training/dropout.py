@@ -1,4 +1,4 @@
-"""Dropout at another rate for the duration of a training: a pruned model that trains briefly rarely needs any."""
+"""Dropout at another rate during a training: a pruned model that trains briefly rarely needs any."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from typing import Any
 from torch import nn
 
 RATES = ("p", "dropout", "activation_dropout", "attention_dropout")
-"""Where modules keep a rate: `nn.Dropout` as ``p``, the layers of transformers under the other names."""
+"""The attributes that hold a rate: ``p`` of `nn.Dropout`, the other names in layers of transformers."""
 
 
 @contextmanager
 def dropout_at(model: nn.Module, rate: float | None) -> Iterator[None]:
-    """Set every dropout rate of `model` to `rate` inside the block; None leaves them as they are."""
+    """Set every dropout rate of `model` to `rate` inside the block; None changes nothing."""
     changed: list[tuple[Any, str, float]] = []
     for module in model.modules() if rate is not None else ():
         for name in RATES:

@@ -1,4 +1,4 @@
-"""The optimiser of every training: Muon for the matrices of the layers, AdamW for all else, behind one interface."""
+"""The optimizer of trainings: Muon for the matrices of the layers, AdamW for all other weights, as one optimizer."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,13 +9,13 @@ from torch.optim import AdamW, Muon, Optimizer
 
 
 class MuonAdamW(Optimizer):
-    """`torch.optim.Muon` for weight matrices and `torch.optim.AdamW` for the rest, as one optimiser.
+    """`torch.optim.Muon` for weight matrices and `torch.optim.AdamW` for the rest, as one optimizer.
 
-    Muon orthogonalises the momentum of a whole matrix, which small transformers learn from in fewer steps than from
-    AdamW's element-wise scaling. It is not meant for embeddings, output projections or vectors: those go to AdamW.
-    The two share their parameter groups with this object, so that schedulers and gradient scalers see one optimiser.
+    Muon orthogonalises the momentum of a whole matrix, with which small transformers learn in fewer steps than with
+    AdamW's element-wise scaling. It is not meant for embeddings, output projections or vectors: AdamW trains those. The
+    two share their parameter groups with this object, so that schedulers and gradient scalers see one optimizer.
 
-    Example: a T5 with 2 layers of 4 + 2 matrices puts 12 matrices under Muon; `shared` and the norms go to AdamW.
+    Example: of a T5 with 2 layers of 4 + 2 matrices, Muon trains 12 matrices, and AdamW `shared` and the norms.
     """
 
     def __init__(self, matrices: Iterable[nn.Parameter], groups: Iterable[dict[str, Any]], lr: float):
@@ -37,7 +37,7 @@ class MuonAdamW(Optimizer):
         return {"matrices": self.matrices.state_dict(), "others": self.others.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned; the groups stay shared with both parts."""
+        """Restore the state that `state_dict` returned; the groups are still shared with both parts."""
         self.matrices.load_state_dict(state_dict["matrices"])
         self.others.load_state_dict(state_dict["others"])
         self.param_groups = self.matrices.param_groups + self.others.param_groups

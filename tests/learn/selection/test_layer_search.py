@@ -7,7 +7,7 @@ import pytest
 
 from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind, PruningGroup
-from prunekit.learn.selection.layer_search import checked_layers, layers_by_loss, search
+from prunekit.learn.selection.layer_search import checked_layers, layers_by_loss, search_layers
 from prunekit.learn.strategy import Problem
 
 
@@ -42,12 +42,12 @@ def test_an_empty_list_is_refused():
 def test_few_choices_are_all_tried(layers, count):
     """A loss in which layers hang together, so that no layer is good by itself."""
     values = {choice: hash((7, *choice)) % 9973 for choice in combinations(range(layers), count)}
-    found = search(tuple(range(layers)), count, lambda some: [values[kept] for kept in some])
+    found = search_layers(tuple(range(layers)), count, lambda some: [values[kept] for kept in some])
     assert found == min(values, key=values.__getitem__)
 
 
 def test_equal_losses_give_the_first_choice():
-    assert search((0, 1, 2, 3), 2, lambda some: [1.0] * len(some)) == (0, 1)
+    assert search_layers((0, 1, 2, 3), 2, lambda some: [1.0] * len(some)) == (0, 1)
 
 
 def test_of_many_choices_the_search_finds_the_best_where_layers_add_up():
@@ -60,7 +60,7 @@ def test_of_many_choices_the_search_finds_the_best_where_layers_add_up():
         return [-sum(worth[n] for n in kept) for kept in some]
 
     best = sorted(range(24), key=lambda n: -worth[n])[:6]
-    assert search(tuple(range(24)), 6, losses) == tuple(sorted(best))
+    assert search_layers(tuple(range(24)), 6, losses) == tuple(sorted(best))
     assert len(asked) < 1000
 
 

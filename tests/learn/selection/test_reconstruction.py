@@ -9,7 +9,7 @@ from prunekit import PrunekitError
 from prunekit.find.groups import Kind
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import masked
-from prunekit.learn.selection.reconstruction import RIDGE, Moments, eliminated, reconstruction
+from prunekit.learn.selection.reconstruction import RIDGE, Moments, elimination_errors, reconstruction
 
 
 def widths(case, *stacks):
@@ -33,11 +33,11 @@ def residual(x, weight, kept, biased=True):
 def test_errors_are_those_of_least_squares_with_the_units_that_are_left(span, biased):
     x = tokens(400, 12) @ (torch.eye(12).double() + 0.2 * tokens(12, 12, 1)) + 2
     weight = tokens(5, 12, 2)
-    moments = Moments(torch.zeros(12, 12).double(), torch.zeros(12).double())
+    moments = Moments.zeros(12)
     for part in x.split(150):
         moments.add(part)
     units = torch.arange(12).view(-1, span)
-    scores = eliminated(moments.spread(biased), weight, units)
+    scores = elimination_errors(moments.second_moments(biased), weight, units)
     order, left, before, grown = scores.argsort(), set(range(12)), 0.0, 0.0
     for unit in order.tolist()[:-1]:
         rest = {u: sorted(left - set(units[u].tolist())) for u in range(len(units)) if int(units[u][0]) in left}
@@ -107,12 +107,19 @@ def test_the_model_is_left_as_it_was_until_it_is_refitted(every, batch):
 
 
 def test_a_channel_that_never_speaks_costs_nothing():
-    moments = Moments(torch.zeros(3, 3).double(), torch.zeros(3).double())
+    moments = Moments.zeros(3)
     x = tokens(50, 3)
     x[:, 1] = 0
     moments.add(x)
-    assert int(eliminated(moments.spread(True), torch.ones(2, 3).double(), torch.arange(3)[:, None]).argmin()) == 1
-    assert moments.spread(False)[1, 1] == pytest.approx(RIDGE * float(x.square().sum() / 50 / 3))
+    assert (
+        int(
+            elimination_errors(
+                moments.second_moments(True), torch.ones(2, 3).double(), torch.arange(3)[:, None]
+            ).argmin()
+        )
+        == 1
+    )
+    assert moments.second_moments(False)[1, 1] == pytest.approx(RIDGE * float(x.square().sum() / 50 / 3))
 
 
 def test_other_units_are_refused(every, batch):
