@@ -1,5 +1,6 @@
-"""Encoded rows: what a model reads and should answer, by number, for trainers that ask millions of times."""
+"""Encoded datasets: what a model reads and should answer as numbers, for trainers that ask millions of times."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
@@ -9,14 +10,18 @@ from torch.utils.data import Dataset as TorchDataset
 
 
 class RaggedInts(Sequence[list[int]]):
-    """Lists of integers in one array. Example: ``Flat([[3, 1], [4]])[1]`` is ``[4]``, in microseconds.
+    """Lists of integers in one array. Example: ``RaggedInts([[3, 1], [4]])[1]`` is ``[4]``, in microseconds.
 
-    A `datasets.Dataset` takes a millisecond for each row, minutes for 100,000 of them.
+    A `datasets.Dataset` takes a millisecond per row, minutes for 100,000 of them. `lengths` are those of the lists.
     """
 
-    def __init__(self, rows: Sequence[Sequence[int]]):
-        self.lengths = [len(row) for row in rows]
-        self._values = np.fromiter((value for row in rows for value in row), dtype=np.int32)
+    def __init__(self, lists: Iterable[Sequence[int]]):
+        values = array("i")
+        self.lengths: list[int] = []
+        for each in lists:
+            values.extend(each)
+            self.lengths.append(len(each))
+        self._values = np.frombuffer(values, dtype=np.int32) if values else np.zeros(0, dtype=np.int32)
         self._ends = [0, *accumulate(self.lengths)]
 
     def __len__(self) -> int:
@@ -29,14 +34,16 @@ class RaggedInts(Sequence[list[int]]):
 
 
 class EncodedDataset(TorchDataset[dict[str, Any]]):
-    """Encoded pairs as ``{"source": ..., "labels": [...], "index": n}``.
+    """Encoded rows of a task. Example: row 3 is ``{"source": [7, 1], "labels": [9, 4, 1], "index": 3}``.
 
-    A source is whatever the reader that made the rows pads to a batch: token ids, or the samples of a recording.
-    `lengths` say how long the sources are without opening them; rows of like length share a batch.
+    A source is whatever the processor pads to a batch: token ids, or the samples of a recording. `lengths` are those of
+    the sources, known without opening them; rows of like length share a batch.
     """
 
     def __init__(self, sources: Sequence[Any], lengths: Sequence[int], labels: Sequence[Sequence[int]]):
-        self.sources, self.lengths, self.labels = sources, list(lengths), RaggedInts(labels)
+        self.sources = sources
+        self.lengths = list(lengths)
+        self.labels = labels if isinstance(labels, RaggedInts) else RaggedInts(labels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,7 +53,7 @@ class EncodedDataset(TorchDataset[dict[str, Any]]):
         return {"source": self.sources[index], "labels": labels, "index": index}
 
     def by_length(self) -> list[int]:
-        """The rows' numbers, the longest first."""
+        """The rows' numbers, the longest source first."""
         return sorted(range(len(self)), key=lambda row: -self.lengths[row])
 
 
@@ -54,7 +61,7 @@ Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
 def to_device(batch: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """A batch's tensors on the device of `model`, and in its precision where they are no integers."""
+    """A batch's tensors on the device of `model`; those of floating point in its precision."""
     precision = {True: model.dtype}
     return {key: value.to(model.device, precision.get(value.is_floating_point())) for key, value in batch.items()}
 

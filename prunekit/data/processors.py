@@ -1,13 +1,13 @@
-"""What stands between a task's rows and a model: how texts become token ids, and answers become text."""
+"""Processors: from a task's rows to what a model reads, and from what it generates to text."""
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, Features, List, Value, concatenate_datasets
+from datasets import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -19,33 +19,31 @@ from prunekit.recipe import TaskSection
 
 log = logging.getLogger(__name__)
 
-IDS = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))})
-"""The columns of encoded rows of text."""
-
 CHUNK = 1000
-"""Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
+"""Rows tokenized at a time, so that a large table is never in memory as Python lists."""
 
 
 class Processor(ABC):
     """Turns a task's rows into what one model reads, and what the model generates into text.
 
     Example: a `TextProcessor` pads the ids of "speed" and "a" to tensors of shape [2, longest]. `section` says how
-    texts are cut and prefixed; `save_pretrained` writes what another process needs to read in the same way.
+    texts are cut and prefixed; `save_pretrained` writes what another process needs to do the same.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, section: TaskSection):
-        self.tokenizer, self.section = tokenizer, section
+        self.tokenizer = tokenizer
+        self.section = section
 
     @abstractmethod
     def encode(self, rows: Dataset) -> EncodedDataset:
-        """The rows of a task, encoded."""
+        """The rows of a task, encoded; texts are cut to the section's lengths."""
 
     @abstractmethod
     def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
-        """Encoded sources as the tensors that the model's encoder takes, [rows, ...] each, on the CPU."""
+        """Encoded sources as the inputs of the model's encoder, tensors of shape [rows, ...] on the CPU."""
 
     def decode(self, answers: Tensor) -> list[str]:
-        """Generated ids [rows, tokens] as one text each, without special tokens."""
+        """Generated ids [rows, tokens] as one text per row, without special tokens."""
         decoded = self.tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return [text.strip() for text in decoded]
 
@@ -53,71 +51,74 @@ class Processor(ABC):
         """Write the tokenizer into a model's directory."""
         self.tokenizer.save_pretrained(directory)
 
+    def target_ids(self, rows: Dataset) -> Iterator[list[int]]:
+        """The token ids of each row's target."""
+        for texts in _chunks(rows["target"]):
+            yield from self._tokenized(self.section.target_length, text_target=texts)
+
+    def _tokenized(self, length: int, **texts: list[str]) -> list[list[int]]:
+        """Token ids of texts, cut to a length."""
+        tokenizer: Any = self.tokenizer
+        ids: list[list[int]] = tokenizer(**texts, truncation=True, max_length=length)["input_ids"]
+        return ids
+
 
 class TextProcessor(Processor):
-    """Reads texts: `input_ids` and `attention_mask`, padded on the right."""
+    """Processes text: `input_ids` and `attention_mask`, padded on the right. Sources get the section's prefix."""
 
     def encode(self, rows: Dataset) -> EncodedDataset:
-        """Token ids, cut to the section's lengths."""
-        encoded = encode(rows, self.tokenizer, self.section)
-        sources = RaggedInts(encoded["input_ids"][:])
-        return EncodedDataset(sources, sources.lengths, encoded["labels"][:])
+        """Token ids; a multilingual tokenizer is set to the section's languages first, and keeps them.
+
+        Raises `PrunekitError` for a language that the tokenizer does not have.
+        """
+        _set_languages(self.tokenizer, self.section)
+        sources = RaggedInts(self._source_ids(rows))
+        return EncodedDataset(sources, sources.lengths, RaggedInts(self.target_ids(rows)))
+
+    def _source_ids(self, rows: Dataset) -> Iterator[list[int]]:
+        for texts in _chunks(rows["source"]):
+            yield from self._tokenized(self.section.source_length, text=[self.section.prefix + text for text in texts])
 
     def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` of shape [rows, longest]."""
-        rows = [torch.tensor(ids) for ids in sources]
+        ids = [torch.tensor(source) for source in sources]
         padding = self.tokenizer.pad_token_id or 0
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        return {"input_ids": pad_sequence(rows, batch_first=True, padding_value=padding), "attention_mask": mask}
+        mask = pad_sequence([torch.ones_like(each) for each in ids], batch_first=True)
+        return {"input_ids": pad_sequence(ids, batch_first=True, padding_value=padding), "attention_mask": mask}
 
 
 class Collator:
-    """Pads a list of encoded rows to one batch; keeps the rows' numbers, by which teacher outputs are remembered."""
+    """Pads a list of encoded rows to one batch. Example: two rows give `input_ids` of shape [2, longest].
+
+    A batch keeps its rows' numbers as `index`, by which the teacher's outputs are cached.
+    """
 
     def __init__(self, processor: Processor, model: PreTrainedModel):
-        self.processor, self.model = processor, model
+        self.processor = processor
+        self.model = model
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """A batch of what the encoder reads, with labels [rows, longest], -100 behind their end, and index.
+        """The encoder's inputs, labels [rows, longest] with -100 as padding, and index [rows].
 
-        Models that can make decoder_input_ids from labels do; the others make them in their forward pass.
+        Decoder inputs come along if the model makes them from labels; other models make them in their forward pass.
         """
         answers = [torch.tensor(row["labels"], dtype=torch.long) for row in rows]
         labels = pad_sequence(answers, batch_first=True, padding_value=-100)
         batch = {**self.processor.pad([row["source"] for row in rows]), "labels": labels}
-        if (shifted := getattr(self.model, "prepare_decoder_input_ids_from_labels", None)) is not None:
-            batch["decoder_input_ids"] = shifted(labels=labels)
+        shift = getattr(self.model, "prepare_decoder_input_ids_from_labels", None)
+        if shift is not None:
+            batch["decoder_input_ids"] = shift(labels=labels)
         return {**batch, "index": torch.tensor([row["index"] for row in rows])}
 
 
-def encode(rows: Dataset, tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
-    """Token ids of `rows`, in memory, with the columns `IDS`.
-
-    Sources carry the section's prefix; both sides are cut to its lengths. A multilingual tokenizer is told the
-    section's languages first and keeps them.
-    """
-    _set_languages(tokenizer, section)
-    parts = [_encoded(rows[start : start + CHUNK], tokenizer, section) for start in range(0, len(rows), CHUNK)]
-    return concatenate_datasets(parts) if parts else Dataset.from_dict({name: [] for name in IDS}, features=IDS)
-
-
-def _encoded(chunk: Mapping[str, Sequence[str]], tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> Dataset:
-    prefixed = [section.prefix + text for text in chunk["source"]]
-    sources = tokenizer(prefixed, truncation=True, max_length=section.source_length)["input_ids"]
-    return Dataset.from_dict({"input_ids": sources, "labels": encode_targets(chunk, tokenizer, section)}, features=IDS)
-
-
-def encode_targets(
-    chunk: Mapping[str, Sequence[str]], tokenizer: PreTrainedTokenizerBase, section: TaskSection
-) -> list[list[int]]:
-    """Token ids of the right answers, cut to the section's length."""
-    encoded = tokenizer(text_target=list(chunk["target"]), truncation=True, max_length=section.target_length)
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
+def _chunks(column: Any) -> Iterator[list[str]]:
+    """The texts of a column, `CHUNK` at a time."""
+    for start in range(0, len(column), CHUNK):
+        yield list(column[start : start + CHUNK])
 
 
 def _set_languages(tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> None:
-    """Tell a multilingual tokenizer its languages; others have nothing to tell, which is worth a warning."""
+    """Set a multilingual tokenizer to the section's languages; warn if a tokenizer has none."""
     for attribute, language in (("src_lang", section.source_language), ("tgt_lang", section.target_language)):
         if language is None:
             continue

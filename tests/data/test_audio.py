@@ -105,11 +105,11 @@ def test_a_recording_longer_than_the_model_hears_is_refused(wav, letters):
     rows = task_table([wav("long.wav", tone(1.5))], ["a"], [["a"]])
     with pytest.raises(PrunekitError, match=r"long.wav' lasts 1.5 s, but the model hears 1 s; cut it"):
         processor.encode(rows)
-    with pytest.raises(PrunekitError, match=r"A sound of a workload lasts 2.0 s, but the model hears 1 s"):
+    with pytest.raises(PrunekitError, match=r"A recording of a workload lasts 2.0 s, but the model hears 1 s"):
         processor.noise(1, 200, 0)
 
 
-def test_a_reader_writes_what_another_process_needs(tmp_path, letters):
+def test_a_processor_writes_what_another_process_needs(tmp_path, letters):
     AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8), None).save_pretrained(tmp_path)
     assert WhisperFeatureExtractor.from_pretrained(tmp_path).feature_size == 8
     assert type(letters).from_pretrained(tmp_path)("a")["input_ids"] == letters("a")["input_ids"]
