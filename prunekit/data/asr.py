@@ -1,4 +1,4 @@
-"""Speech recognition as a task: recordings of the user's, and the words that are said in them."""
+"""Speech recognition as a task: the user's recordings and their transcripts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,11 +16,11 @@ ENGLISH = ("en", "english")
 
 
 class ASR(FileTaskPlugin):
-    """Speech recognition on files of your own: recordings by their paths, and what is said in them.
+    """Speech recognition on files of your own: recordings by their paths, with their transcripts.
 
-    A row's recording is named by its path from the file that the row is in. Words are compared as the field does it,
-    after Whisper's normaliser (Radford et al. 2022, appendix C): the English one unless `target_language` names another
-    language, which gets the basic one.
+    A row names its recording by the path from the row's own file. As usual in the field, words are compared after
+    Whisper's normalizer (Radford et al. 2022, appendix C): the English one, or the basic one if `target_language` names
+    another language.
     """
 
     name: ClassVar[str] = "asr"
@@ -35,34 +35,32 @@ class ASR(FileTaskPlugin):
     }
 
     def of(self, task: Task) -> Task:
-        """Paths that lead to the recordings, and texts that are compared by their words."""
+        """The task with paths from where this process works, and with normalized texts for the metrics."""
         section = task.section
         if section.prefix:
-            raise PrunekitError(
-                "Recordings have no text that a prefix could stand before; leave out --prefix (task.prefix)."
-            )
+            raise PrunekitError("Recordings have no text to put a prefix before; leave out --prefix (task.prefix).")
         return replace(
             task,
             name=self.name,
-            train=_from(section.train, task.train),
-            dev=_from(section.eval, task.dev),
-            test=_from(section.test or section.eval, task.test),
+            train=_with_paths(section.train, task.train),
+            dev=_with_paths(section.eval, task.dev),
+            test=_with_paths(section.test or section.eval, task.test),
             modality="audio",
-            normalize=normaliser(section.target_language or "en"),
+            normalize=normalizer(section.target_language or "en"),
         )
 
 
-def normaliser(language: str) -> Callable[[str], str]:
-    """What takes case, punctuation and spelling variants off a text in this language."""
+def normalizer(language: str) -> Callable[[str], str]:
+    """A function that removes case, punctuation and, in English, spelling variants from a text in this language."""
     english: Any = EnglishTextNormalizer  # constructors without types
     basic: Any = BasicTextNormalizer
-    tidy: Callable[[str], str] = english({}) if language.lower() in ENGLISH else basic()
-    return tidy
+    normalize: Callable[[str], str] = english({}) if language.lower() in ENGLISH else basic()
+    return normalize
 
 
-def _from(place: str | None, rows: Dataset) -> Dataset:
-    """Rows whose recordings are named from where this process works, not from where the file of rows lies."""
-    folder = Path(place or ".").expanduser().parent
+def _with_paths(file: str | None, rows: Dataset) -> Dataset:
+    """The rows of a file, whose recordings are named by their paths from its directory."""
+    folder = Path(file or ".").expanduser().parent
     return task_table([str(folder / path) for path in rows["source"][:]], rows["target"][:], rows["references"][:])
 
 

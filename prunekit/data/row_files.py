@@ -1,7 +1,7 @@
-"""Where rows come from: JSONL, CSV, TSV and Parquet files, and data sets of the `datasets` library by their id.
+"""Files of rows: JSONL, CSV, TSV and Parquet, and data sets of the `datasets` library by their id.
 
-Text files are read here, without any guessing of types: the library's readers turn "2020-05-01" in a JSONL file into
-a date, and "null" or "007" in a CSV file into nothing or 7. No reader leaves a cache behind.
+Text files are read here, without guessing types: the library's functions turn "2020-05-01" in a JSONL file into a date,
+and "null" or "007" in a CSV file into None or 7. Nothing is cached.
 """
 
 import csv
@@ -22,27 +22,27 @@ RawRows = Iterable[Mapping[str, object]]
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+){0,2}")
 
 
-def read_rows(place: str, splits: Sequence[str]) -> RawRows:
-    """The rows of a local file, or else of a data set id, whose first present split of `splits` is taken.
+def read_rows(origin: str, splits: Sequence[str]) -> RawRows:
+    """The rows of a local file, or else of a data set id, from the first of `splits` that the data set has.
 
     An id may name its configuration and then its split: ``wmt16:ro-en``, ``wmt16:ro-en:validation``. Raises
     `PrunekitError` in one sentence for whatever cannot be read.
     """
-    path = Path(place).expanduser()
+    path = Path(origin).expanduser()
     if path.exists():
         return _file_rows(path)
-    if path.suffix.lower() in READERS or not _HUB_ID.fullmatch(place):
-        raise PrunekitError(f"There is no file {place!r}; give a JSONL, CSV, TSV or Parquet file, or a data set id.")
-    return _hub_rows(place, splits)
+    if path.suffix.lower() in FORMATS or not _HUB_ID.fullmatch(origin):
+        raise PrunekitError(f"There is no file {origin!r}; give a JSONL, CSV, TSV or Parquet file, or a data set id.")
+    return _hub_rows(origin, splits)
 
 
 def _file_rows(path: Path) -> Iterator[Mapping[str, object]]:
-    reader = READERS.get(path.suffix.lower())
-    if path.is_dir() or reader is None:
+    read = FORMATS.get(path.suffix.lower())
+    if path.is_dir() or read is None:
         what = "a directory" if path.is_dir() else "not a file of a known kind"
-        raise PrunekitError(f"{str(path)!r} is {what}; name a file that ends in {', '.join(READERS)}.")
+        raise PrunekitError(f"{str(path)!r} is {what}; name a file that ends in {', '.join(FORMATS)}.")
     try:
-        yield from reader(path)
+        yield from read(path)
     except UnicodeDecodeError as error:
         raise PrunekitError(f"{str(path)!r} is not UTF-8 text (byte {error.start} is not); re-encode it.") from error
     except OSError as error:
@@ -50,7 +50,7 @@ def _file_rows(path: Path) -> Iterator[Mapping[str, object]]:
 
 
 def _json_rows(path: Path) -> Iterator[Mapping[str, object]]:
-    """One object a line; a file that starts with a bracket is one list of objects."""
+    """One object per line; a file that starts with a bracket is one list of objects."""
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             if number == 1 and line.lstrip().startswith("["):
@@ -73,22 +73,22 @@ def _json_objects(text: str, path: Path, line: int) -> Iterator[Mapping[str, obj
 def _separated_rows(separator: str) -> Callable[[Path], Iterator[Mapping[str, object]]]:
     def read(path: Path) -> Iterator[Mapping[str, object]]:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, delimiter=separator, strict=True)
+            rows = csv.DictReader(lines, delimiter=separator, strict=True)
             try:
-                for row in reader:
+                for row in rows:
                     if None in row or None in row.values():
-                        fields = len(reader.fieldnames or ())
-                        raise csv.Error(f"it has not {fields} fields like the header")
+                        fields = len(rows.fieldnames or ())
+                        raise csv.Error(f"it does not have {fields} fields like the header")
                     yield row
             except csv.Error as error:
-                raise PrunekitError(f"Line {reader.reader.line_num} of {str(path)!r} is malformed: {error}.") from error
+                raise PrunekitError(f"Line {rows.reader.line_num} of {str(path)!r} is malformed: {error}.") from error
 
     return read
 
 
 def _parquet_rows(path: Path) -> Iterator[Mapping[str, object]]:
     level = datasets.utils.logging.get_verbosity()
-    datasets.utils.logging.set_verbosity(datasets.utils.logging.CRITICAL)  # it would log what the sentence says
+    datasets.utils.logging.set_verbosity(datasets.utils.logging.CRITICAL)  # it would log what the error says
     try:
         with tempfile.TemporaryDirectory() as cache:
             table = datasets.Dataset.from_parquet(str(path), cache_dir=cache, keep_in_memory=True)
@@ -101,7 +101,7 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, object]]:
     yield from _flat(table)
 
 
-READERS: Mapping[str, Callable[[Path], Iterator[Mapping[str, object]]]] = {
+FORMATS: Mapping[str, Callable[[Path], Iterator[Mapping[str, object]]]] = {
     ".csv": _separated_rows(","),
     ".json": _json_rows,
     ".jsonl": _json_rows,
@@ -111,19 +111,19 @@ READERS: Mapping[str, Callable[[Path], Iterator[Mapping[str, object]]]] = {
 }
 
 
-def _hub_rows(place: str, splits: Sequence[str]) -> RawRows:
+def _hub_rows(origin: str, splits: Sequence[str]) -> RawRows:
     """Rows of a data set by id; the `datasets` library runs no code of a repository since version 4."""
-    name, config, split = [*place.split(":"), None, None][:3]
+    name, config, split = [*origin.split(":"), None, None][:3]
     try:
         present = datasets.load_dataset(name, config)
     except Exception as error:  # the library, its HTTP client and its readers raise some twenty types
         raise PrunekitError(
-            f"{place!r} is neither a file here nor a data set that can be loaded: {_reason(error)}"
+            f"{origin!r} is neither a file here nor a data set that can be loaded: {_reason(error)}"
         ) from error
-    wanted = [split] if split else splits
-    found = next((name for name in wanted if name in present), None)
+    candidates = [split] if split else splits
+    found = next((candidate for candidate in candidates if candidate in present), None)
     if found is None:
-        raise PrunekitError(f"The data set {name!r} has no split {wanted[0]!r}; {hint(wanted[0], present)}")
+        raise PrunekitError(f"The data set {name!r} has no split {candidates[0]!r}; {hint(candidates[0], present)}")
     return _flat(present[found])
 
 

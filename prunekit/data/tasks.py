@@ -89,7 +89,7 @@ class FileTaskPlugin(TaskPlugin):
 
 
 def from_files(section: TaskSection) -> Task:
-    """The task that a recipe describes by its files or data set ids; without `test`, the dev rows serve as test.
+    """The task that a recipe describes by its files or data set ids; without `test`, the dev rows are the test rows.
 
     Raises `PrunekitError` in one sentence for a file that is missing or malformed, a column that is missing, misnamed
     or not text, a row without text, and an empty set.
@@ -111,20 +111,22 @@ def _from_files(section: TaskSection, train: str | None) -> Task:
     if section.test is None:
         log.info("No test rows were named, so %s serves as dev and as test.", section.eval)
     test = _read(section.test, ("test",), section) if section.test else dev
-    learn = _read(train, ("train",), section) if train else task_table([], [])
-    return Task(section.name or Path(train or section.eval).stem, learn, dev, test, section)
+    train_rows = _read(train, ("train",), section) if train else task_table([], [])
+    return Task(section.name or Path(train or section.eval).stem, train_rows, dev, test, section)
 
 
-def _read(place: str, splits: Sequence[str], section: TaskSection) -> Dataset:
-    """The two text columns of `place` as rows of a task."""
-    source, target = (_Column(role, getattr(section, role), place) for role in ("source", "target"))
-    pairs: tuple[list[str], list[str]] = ([], [])
-    for number, row in enumerate(row_files.read_rows(place, splits), 1):
-        for column, texts in zip((source, target), pairs, strict=True):
-            texts.append(column.text(row, number))
-    if not pairs[0]:
-        raise PrunekitError(f"{place!r} has no rows; give at least one pair of texts.")
-    return task_table(pairs[0], pairs[1])
+def _read(origin: str, splits: Sequence[str], section: TaskSection) -> Dataset:
+    """The two text columns of `origin` as rows of a task."""
+    source = _Column("source", section.source, origin)
+    target = _Column("target", section.target, origin)
+    sources: list[str] = []
+    targets: list[str] = []
+    for number, row in enumerate(row_files.read_rows(origin, splits), 1):
+        sources.append(source.text(row, number))
+        targets.append(target.text(row, number))
+    if not sources:
+        raise PrunekitError(f"{origin!r} has no rows; give at least one pair of texts.")
+    return task_table(sources, targets)
 
 
 def task_table(
@@ -145,17 +147,17 @@ class _Column:
 
     role: str
     name: str | None
-    place: str
+    origin: str
 
     def text(self, row: Mapping[str, object], number: int) -> str:
-        """What `row` says here, which must be text."""
+        """The text of `row` in this column; raises `PrunekitError` where there is none."""
         if self.name is None:
             listing = ", ".join(row)
-            raise PrunekitError(f"Say with --{self.role} which column of {self.place!r} to use; there are {listing}.")
+            raise PrunekitError(f"Say with --{self.role} which column of {self.origin!r} to use; there are {listing}.")
         if self.name not in row and number == 1:
-            raise PrunekitError(f"{self.place!r} has no column {self.name!r}; {hint(self.name, row)}")
+            raise PrunekitError(f"{self.origin!r} has no column {self.name!r}; {hint(self.name, row)}")
         value = row.get(self.name)
-        here = f"Row {number} of {self.place!r}"
+        here = f"Row {number} of {self.origin!r}"
         if value is None or (isinstance(value, str) and not value.strip()):
             raise PrunekitError(f"{here} has no text in {self.name!r}; fill it or leave the row out.")
         if not isinstance(value, str):

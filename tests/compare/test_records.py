@@ -14,7 +14,7 @@ from prunekit.compare import Comparison, compare, execution, records, sources
 from prunekit.compare.grid import ordered_trials
 from prunekit.compare.recipes import trial_recipe
 from prunekit.compare.trial import Trial
-from prunekit.data.asr import normaliser
+from prunekit.data.asr import normalizer
 from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.find.plan import PruningPlan
 from prunekit.measure.predictions import Predictions
@@ -119,7 +119,7 @@ def test_rows_are_scored_as_the_task_counts(tmp_path, monkeypatch, reported, kno
     """Speech tidies texts before they are compared: one word of four is wrong then, three of them as they stand."""
     answers = Predictions(("1", "2"), (("Yes, sir.",), ("No sir",)), ("", ""), ("yes sir", "no Sire"))
     answers.write(tmp_path / "answers.jsonl")
-    english = WordErrorRate("wer").after(normaliser("en"))
+    english = WordErrorRate("wer").after(normalizer("en"))
     monkeypatch.setattr(records, "open_task", lambda section: SimpleNamespace(metrics=(english,)))
     report = SimpleNamespace(quality=SimpleNamespace(metric="wer", pruned=reported))
     found = records.row_scores(Recipe(), report, tmp_path / "answers.jsonl")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prunekit.data.asr import ASR, normaliser
+from prunekit.data.asr import ASR, normalizer
 from prunekit.data.metrics.word_errors import WordErrorRate
 from prunekit.errors import PrunekitError
 from prunekit.loading.resolve import resolve
@@ -38,7 +38,7 @@ def test_recordings_are_named_from_where_their_rows_lie(files, tmp_path):
         ("de", "MISTER BROWN'S COLOUR IT'S 20 DOLLARS", 0.0),
     ],
 )
-def test_words_are_compared_after_the_normaliser_of_the_language(files, language, said, errors):
+def test_words_are_compared_after_the_normalizer_of_the_language(files, language, said, errors):
     task = open_task(resolve({"model": "x", "task": {"name": "asr", "target_language": language, **files}}).task)
     (wer,) = task.metrics
     assert (wer.name, wer.higher_is_better) == ("wer", False)
@@ -48,8 +48,8 @@ def test_words_are_compared_after_the_normaliser_of_the_language(files, language
 
 
 def test_silence_has_no_words_and_whatever_is_heard_in_it_is_an_error():
-    tidy = normaliser("en")
-    assert tidy("(1 second of silence)") == ""
+    normalize = normalizer("en")
+    assert normalize("(1 second of silence)") == ""
     wer = WordErrorRate("wer")
     assert wer.row_parts(["you", ""], [[""], [""]]) == [(1.0, 0.0), (0.0, 0.0)]
 
@@ -62,7 +62,7 @@ def test_it_needs_files():
 
 
 def test_a_prefix_has_no_place(files):
-    with pytest.raises(PrunekitError, match="no text that a prefix could stand before; leave out --prefix"):
+    with pytest.raises(PrunekitError, match="no text to put a prefix before; leave out --prefix"):
         open_task(resolve({"model": "x", "task": {"name": "asr", "prefix": "hear: ", **files}}).task)
 
 
