@@ -1,10 +1,11 @@
-# setup: an environment in .venv   demo: the built-in example   test, check, bench: what a contributor runs
+# setup: an environment in .venv   demo: the built-in example
+# check, test: before every commit   test-full: all other tests   bench: the stored ratios
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := outputs/demo
 
-.PHONY: setup demo test check bench
+.PHONY: setup demo test test-full check bench
 
 setup: $(STAMP)
 
@@ -18,8 +19,13 @@ demo: setup
 	if [ -e $(DEMO)/report.json ]; then rm -r $(DEMO); fi
 	$(BIN)/prunekit run --strategy nash --adapter t5 --output $(DEMO)
 
+# Two tiers that share no test; a test may take five minutes. Worksteal: long tests do not wait for one worker.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 300 --durations 25
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(PYTEST) -m 'not full'
+
+test-full: setup
+	$(PYTEST) -m full
 
 check: setup
 	$(BIN)/ruff check .

@@ -153,7 +153,14 @@ def case():
     return _case
 
 
-@pytest.fixture(scope="session", params=FAMILIES)
+EVERY_CHANGE = ("t5", "bart-scaled")
+"""Families on which every change is tested, without and with biases; the others are in the full tier."""
+
+
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(name, marks=() if name in EVERY_CHANGE else pytest.mark.full) for name in FAMILIES],
+)
 def every(request):
     """The case of each family in turn."""
     return _case(request.param)

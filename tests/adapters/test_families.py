@@ -5,6 +5,7 @@ import torch
 import transformers as hf
 
 from prunekit import plugins
+from prunekit.conformance import CHECKS
 from prunekit.testing import VOCABULARY, AdapterSuite
 from prunekit.testing.models import BART_SIZES, T5_SIZES
 from prunekit_adapters.bart import Bart
@@ -32,6 +33,23 @@ STACKS = {key: size for key, size in BART_SIZES.items() if key.startswith(("enco
 CHANNELS = {key: size for key, size in STACKS.items() if key.endswith("_ffn_dim")}
 BART = {"vocab_size": VOCABULARY, **BART_SIZES, **TOKENS, "forced_eos_token_id": None}
 T5_LIKE = {"vocab_size": VOCABULARY, **T5_SIZES}
+
+
+EVERY_CHANGE = ("trace", "mixed", "saved", "portable", "generate-greedy")
+"""Checks of every type at every change; of kin, the others are in the full tier."""
+
+
+def tiered(check):
+    marks = () if check.id in EVERY_CHANGE else pytest.mark.full
+    return pytest.param(check, id=check.id, marks=marks)
+
+
+class Kin(AdapterSuite):
+    """A type that its adapter declares like another one with a suite, and whose modules are named alike."""
+
+    @pytest.mark.parametrize("check", [tiered(check) for check in CHECKS])
+    def test_adapter(self, specimen, check):
+        super().test_adapter(specimen, check)
 
 
 def bert(layers, width, channels):
@@ -84,15 +102,15 @@ class TestBart(AdapterSuite):
     adapter, config = Bart, hf.BartConfig(**BART)
 
 
-class TestMBart(AdapterSuite):
+class TestMBart(Kin):
     adapter, config = Bart, hf.MBartConfig(**BART)
 
 
-class TestPLBart(AdapterSuite):
+class TestPLBart(Kin):
     adapter, config = Bart, hf.PLBartConfig(**BART)
 
 
-class TestPegasus(AdapterSuite):
+class TestPegasus(Kin):
     adapter, config = Bart, hf.PegasusConfig(**BART)
 
 
@@ -109,11 +127,11 @@ class TestM2M100(AdapterSuite):
     adapter, config = Bart, hf.M2M100Config(**BART)
 
 
-class TestBlenderbot(AdapterSuite):
+class TestBlenderbot(Kin):
     adapter, config = Bart, hf.BlenderbotConfig(**BART)
 
 
-class TestBlenderbotSmall(AdapterSuite):
+class TestBlenderbotSmall(Kin):
     adapter, config = Bart, hf.BlenderbotSmallConfig(**BART)
 
 
@@ -263,6 +281,6 @@ SUITES = [kind for kind in list(globals().values()) if isinstance(kind, type) an
 
 @pytest.mark.parametrize("name", plugins.names(plugins.ADAPTERS))
 def test_every_type_that_prunekit_serves_has_a_suite(name):
-    served = [suite for suite in SUITES if suite is not AdapterSuite and suite.config.model_type == name]
+    served = [suite for suite in SUITES if hasattr(suite, "config") and suite.config.model_type == name]
     assert served
     assert all(name in suite.adapter.model_types for suite in served)

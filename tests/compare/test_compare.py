@@ -101,6 +101,7 @@ def test_only_some_variants_are_made_and_others_are_missing(comparison, made):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are told apart by their id")
+@pytest.mark.full
 def test_cells_in_processes_of_their_own_come_to_the_same(comparison, tmp_path, made):
     comparison |= {"seeds": [0], "baselines": [], "keep_models": True}
     comparison["variants"] = {"narrow": {}, "fresh": {"from_scratch": "narrow"}, "broken": {"options": {"rounds": 0}}}

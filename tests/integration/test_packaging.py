@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"prunekit": "prunekit", "adapters/prunekit_adapters": "prunekit_adapters"}

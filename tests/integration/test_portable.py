@@ -21,7 +21,9 @@ from prunekit import Kind, PruningPlan
 from prunekit.conformance import worker
 from prunekit.cut import checkpoint
 
-pytestmark = pytest.mark.parametrize("every", ["t5-gated-untied", "bart-scaled"], indirect=True)
+pytestmark = pytest.mark.parametrize(
+    "every", ["t5-gated-untied", pytest.param("bart-scaled", marks=pytest.mark.full)], indirect=True
+)
 
 ALONE = f"""
 import sys
@@ -83,7 +85,9 @@ def test_it_trains_and_halves_where_prunekit_is_not(saved):
     assert checkpoint.plan_of(trained) == checkpoint.plan_of(prunekit.from_pretrained(saved / "model"))
 
 
-@pytest.mark.parametrize("first", ["import prunekit", "import transformers.models.auto.modeling_auto"])
+@pytest.mark.parametrize(
+    "first", ["import prunekit", pytest.param("import transformers.models.auto.modeling_auto", marks=pytest.mark.full)]
+)
 def test_with_prunekit_imported_no_flag_is_needed(saved, first):
     found = outcome(
         f"""

@@ -80,11 +80,15 @@ def interrupted(asked, tmp_path, stage, step):
     there = tmp_path / "there"
     words = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml"), stage, str(step), str(there)]
     process = subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not there.exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    deadline = time.monotonic() + 120
+    try:
+        while not there.exists():
+            assert process.poll() is None, "it ended before it got there"
+            assert time.monotonic() < deadline, "it never got there"
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
 
 KILLED = """
@@ -103,7 +107,7 @@ run(Recipe.load(sys.argv[1]), progress)
 """
 
 
-@pytest.mark.parametrize(("stage", "step"), [("learn", 8), ("recover", 2)])
+@pytest.mark.parametrize(("stage", "step"), [("learn", 8), pytest.param("recover", 2, marks=pytest.mark.full)])
 def test_a_killed_run_resumes_to_the_same_result(t5_directory, pairs, tmp_path, stage, step):
     asked = nash(t5_directory, pairs, tmp_path / "killed", training={"save_every": 3})
     interrupted(asked, tmp_path, stage, step)
@@ -137,7 +141,12 @@ def test_a_pruned_model_is_pruned_again_in_the_original_numbers(t5_directory, pa
 
 
 @pytest.mark.parametrize(
-    ("family", "importance"), [("bart", "magnitude"), ("bart", "first_order"), ("mt5", "magnitude")]
+    ("family", "importance"),
+    [
+        ("bart", "first_order"),
+        pytest.param("bart", "magnitude", marks=pytest.mark.full),
+        pytest.param("mt5", "magnitude", marks=pytest.mark.full),
+    ],
 )
 def test_uniform_works_gradually(request, pairs, tmp_path, family, importance):
     options = {"encoder_sparsity": 0.3, "decoder_sparsity": 0.4, "importance": importance, "rounds": 2, "steps": 4}
@@ -187,7 +196,10 @@ def seen(monkeypatch):
     return sizes
 
 
-@pytest.mark.parametrize(("batch", "accumulate"), [(3, 1), (3, 2), (16, 1)])
+@pytest.mark.parametrize(
+    ("batch", "accumulate"),
+    [pytest.param(3, 1, marks=pytest.mark.full), (3, 2), pytest.param(16, 1, marks=pytest.mark.full)],
+)
 def test_a_budget_of_examples_is_met_to_the_last_step(t5_directory, pairs, tmp_path, seen, batch, accumulate):
     training = {"batch": batch, "accumulate": accumulate}
     asked = nash(t5_directory, pairs, tmp_path / "run", budget={"examples": 150}, training=training)
@@ -213,6 +225,7 @@ def test_a_strategy_that_outspends_the_budget_is_stopped_before_it_does(t5_direc
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("logits", [0.0, 0.5])
 def test_a_budget_of_seconds_is_recorded_as_steps_that_repeat_the_run(t5_directory, pairs, tmp_path, logits):
     recovery = {"distillation": {"logits": logits, "encoder_hidden": 0.0}}
@@ -271,7 +284,9 @@ def test_known_answers_of_the_dense_model_are_not_generated_again(t5_directory, 
         run(recipe(t5_directory, pairs, tmp_path / "three", measure=measure, **plain))
 
 
-@pytest.mark.parametrize("options", [{"decoder_layers": 1}, {"encoder_layers": 1}])
+@pytest.mark.parametrize(
+    "options", [{"decoder_layers": 1}, pytest.param({"encoder_layers": 1}, marks=pytest.mark.full)]
+)
 def test_a_depth_plan_needs_no_flag_and_its_card_says_so(t5_directory, pairs, tmp_path, options):
     run(recipe(t5_directory, pairs, tmp_path / "run", strategy="depth", options=options))
     card = (tmp_path / "run/model/README.md").read_text()

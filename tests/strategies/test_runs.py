@@ -39,8 +39,15 @@ def logits(model):
     return model.eval()(input_ids=ids, decoder_input_ids=ids).logits
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", STRATEGIES)
+def tiered():
+    """Every strategy on every family; at every change each on one of them, and each family with some of them."""
+    for number, name in enumerate(STRATEGIES):
+        for family in FAMILIES:
+            first = family == FAMILIES[number % len(FAMILIES)]
+            yield pytest.param(name, family, marks=() if first else pytest.mark.full)
+
+
+@pytest.mark.parametrize(("name", "family"), tiered())
 def test_every_strategy_runs_to_the_end(request, pairs, tmp_path, monkeypatch, name, family):
     directory = request.getfixturevalue(f"{family}_directory")
     live = []
