@@ -56,6 +56,7 @@ def test_scores_are_those_of_the_answers(small, tmp_path):
     assert rows == record.report.quality.examples
 
 
+@pytest.mark.full
 def test_a_run_that_ended_without_a_record_is_not_made_again(small, tmp_path, made):
     first = compare(Comparison.parse(small))
     (tmp_path / "kept/narrow-24ex-0.json").unlink()

@@ -31,6 +31,7 @@ def retrained(model):
     sources.files_hash.cache_clear()
 
 
+@pytest.mark.full
 def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path, made):
     compare(Comparison.parse(small))
     answers = tmp_path / "out/dense.jsonl"
@@ -49,6 +50,7 @@ def test_runs_of_another_dense_model_are_neither_kept_nor_mixed(small, tmp_path,
     assert pruned.quality.dense == summary.dense.quality.mean
 
 
+@pytest.mark.full
 def test_other_rows_are_other_runs(small, tmp_path, made):
     compare(Comparison.parse(small))
     train = tmp_path / "train.jsonl"
@@ -61,6 +63,7 @@ def test_other_rows_are_other_runs(small, tmp_path, made):
     assert sorted(made) == ["dense-further-24ex-0", "narrow-24ex-0"]
 
 
+@pytest.mark.full
 def test_a_shape_that_was_taken_is_taken_anew_when_it_changes(small, tmp_path, made):
     small["variants"]["fresh"] = {"from_scratch": "narrow"}
     compare(Comparison.parse(small))

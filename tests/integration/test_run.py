@@ -239,6 +239,7 @@ def test_a_budget_of_seconds_is_recorded_as_steps_that_repeat_the_run(t5_directo
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.full
 def test_a_resumed_run_keeps_the_steps_that_its_budget_came_to(t5_directory, pairs, tmp_path):
     asked = nash(t5_directory, pairs, tmp_path / "run", training={"save_every": 50}, budget={"cpu_seconds": 2.5})
     interrupted(asked, tmp_path, "recover", 1)

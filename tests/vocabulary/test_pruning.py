@@ -30,7 +30,7 @@ def words():
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
 
 
-@pytest.fixture(scope="session", params=["t5", "mt5", "bart"])
+@pytest.fixture(scope="session", params=["t5", "bart", pytest.param("mt5", marks=pytest.mark.full)])
 def directory(request, words, tmp_path_factory):
     """A model of a family with that tokenizer."""
     place = tmp_path_factory.mktemp(request.param)

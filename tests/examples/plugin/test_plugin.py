@@ -83,6 +83,7 @@ def test_all_plugins_are_listed_with_their_distribution(outside):
     assert rows == dict.fromkeys(("seamless_m4t", "better-half", "roman", "numeral_distance"), "my-package")
 
 
+@pytest.mark.full
 def test_the_projects_own_tests_pass(outside):
     tested = outside("pytest", "-v", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout
