@@ -76,9 +76,20 @@ def _inner_groups(
     for part in components if outer.prunable else ():
         lookups = _gathering_lookups(part, adapter, ties)
         if lookups and part < component:
-            stack = next(stack.name for stack in stacks if lookups[0].startswith(f"{stack.owner}."))
+            stack = _owner_of(lookups[0], stacks)
             group = _stream(f"{stack}.hidden", stack, part, graph, ties)
             yield replace(group, within=outer.name, lookups=lookups)
+
+
+def _owner_of(path: str, stacks: Sequence[Stack]) -> str:
+    """The name of the stack that a module outside of layers belongs to."""
+    found = next((stack.name for stack in stacks if path.startswith(f"{stack.owner}.")), None)
+    if found is None:
+        raise AdapterError(
+            f"The adapter gathers from {path!r}, which lies in no stack; name the module that holds all of the stack "
+            "as its `owner`."
+        )
+    return found
 
 
 def _gathering_lookups(part: Component, adapter: Adapter, ties: Mapping[str, str]) -> tuple[str, ...]:

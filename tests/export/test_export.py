@@ -58,7 +58,3 @@ def test_a_dense_model_is_plain_already_but_may_be_exported_for_an_engine(case, 
         check_exportable(dense, ExportFormat.PLAIN)
     check_exportable(dense, ExportFormat.ONNX)
     check_exportable(small.config, ExportFormat.PLAIN)
-
-
-def test_formats_are_named_as_on_the_command_line():
-    assert [str(each) for each in ExportFormat] == ["plain", "ctranslate2", "onnx"]

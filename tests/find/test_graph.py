@@ -1,19 +1,16 @@
 """The dependency graph: its groups against brute force and published counts, its couplings against wrong adapters."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 from transformers import BartConfig, MT5Config, T5Config
 
-from prunekit.find.adapter import Stack, ffn, heads
 from prunekit.find.graph import discover
 from prunekit.find.groups import Kind
 from prunekit.find.plan import PlanError, PruningPlan
 from prunekit.find.trace import trace
-from prunekit.find.validation import AdapterError
 from prunekit.learn.masking.masks import masked
 from prunekit.learn.strategy import Problem
 
@@ -177,113 +174,6 @@ def test_a_caller_may_be_in_inference_mode(every):
     with torch.inference_mode():
         found = discover(every.adapter, every.config, every.model)
     assert found.groups == every.graph.groups
-
-
-class Wrong:
-    """Makes adapters that declare the given roots of a decoder in place of the right ones."""
-
-    def __init__(self, case, family):
-        self.base = case(family)
-
-    def __call__(self, change, **attributes):
-        base = type(self.base.adapter)
-
-        def stacks(adapter, config):
-            return tuple(change(stack) for stack in base.stacks(adapter, config))
-
-        return discover(type("Wrong", (base,), {"stacks": stacks, **attributes})(), self.base.config)
-
-
-@pytest.fixture(params=["t5", "t5-gated", "bart"])
-def wrong(request, case):
-    return Wrong(case, request.param)
-
-
-def with_roots(stack, roots):
-    return Stack(stack.name, stack.path, *roots, depth=stack.depth, own_depth=stack.own_depth, first=stack.first)
-
-
-def only(name, change):
-    """Change the roots of one stack."""
-    return lambda stack: with_roots(stack, change(list(stack.roots))) if stack.name == name else stack
-
-
-def test_the_right_roots_pass(wrong):
-    assert prunable(wrong(lambda stack: stack))
-
-
-@pytest.mark.parametrize("family", ["t5", "t5-gated", "mt5"])
-def test_a_position_bias_that_is_not_cut(case, family):
-    with pytest.raises(
-        AdapterError,
-        match=r"Wrong declares heads at 'encoder\.block\.0\.layer\.0\.SelfAttention\.q' as a group of their own, "
-        r"but tracing couples them with 'encoder\.block\.\d\.[^']*SelfAttention[^']*'; declare a cut",
-    ):
-        Wrong(case, family)(lambda stack: stack, cuts=())
-
-
-def test_a_forgotten_cross_attention(wrong):
-    with pytest.raises(
-        AdapterError, match=r"prunable group at '[^']*decoder[^']*(EncDecA|encoder_a)tt[^']*' that the adapter Wrong"
-    ):
-        wrong(only("decoder", lambda roots: [roots[0], roots[2]]))
-
-
-@pytest.mark.parametrize("stack", ["encoder", "decoder"])
-def test_a_forgotten_feed_forward(wrong, stack):
-    with pytest.raises(
-        AdapterError, match=rf"prunable group at '[^']*{stack}[^']*(DenseReluDense|fc1)[^']*' that the adapter Wrong"
-    ):
-        wrong(only(stack, lambda roots: roots[:-1]))
-
-
-def test_a_group_that_is_deliberately_kept_needs_no_root(wrong):
-    graph = wrong(only("encoder", lambda roots: roots[:-1]), keep=("DenseReluDense", "fc1"))
-    assert {group.stack for group in graph.groups if group.kind is Kind.FFN} == {"decoder"}
-
-
-def test_a_misspelt_root(wrong):
-    with pytest.raises(
-        AdapterError, match=r"Wrong declares '[^']*0\.self_attention\.query', which \w+Generation does not have"
-    ):
-        wrong(only("encoder", lambda roots: [heads("self_attention.query"), *roots[1:]]))
-
-
-def test_a_misspelt_stack(wrong):
-    with pytest.raises(AdapterError, match=r"Wrong declares 'encoder\.blocks', which \w+ does not have"):
-        wrong(lambda stack: copied(stack, path="encoder.blocks") if stack.name == "encoder" else stack)
-
-
-def copied(stack, path):
-    return Stack(stack.name, path, *stack.roots, depth=stack.depth, own_depth=stack.own_depth, first=stack.first)
-
-
-def test_a_root_that_another_root_owns(wrong):
-    """Keys go with their queries: a second declaration of the same group names the first."""
-
-    def twice(roots):
-        key = replace(roots[0], module=roots[0].module.replace("q_proj", "k_proj").replace("tion.q", "tion.k"))
-        assert key != roots[0]
-        return [*roots, key]
-
-    with pytest.raises(AdapterError, match=r"declares heads at '([^']*)k(_proj)?' .* couples them with '\1q(_proj)?'"):
-        wrong(only("decoder", twice))
-
-
-def test_a_root_on_the_residual_stream(wrong):
-    """The second matrix of an FFN puts out hidden dimensions, which belong to no layer alone."""
-
-    def second(roots):
-        last = roots[-1].module
-        return [*roots[:-1], ffn(last.replace("wi_0", "wo").replace("wi", "wo").replace("fc1", "fc2"))]
-
-    with pytest.raises(AdapterError, match=r"declares ffn at '[^']*(wo|fc2)' as a group of their own, .* couples"):
-        wrong(only("encoder", second))
-
-
-def test_heads_that_do_not_fit_their_projection(wrong):
-    with pytest.raises(AdapterError, match=r"Wrong gives heads of 5 .* which has (24|32) rows"):
-        wrong(lambda stack: stack, head_size=lambda adapter, config, stack: 5)
 
 
 def test_what_stays_whole_is_found_but_neither_offered_nor_counted(case):
