@@ -16,7 +16,7 @@ from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan
 from prunekit.recipe import VocabularySection
-from prunekit.vocabulary import tokenizer as pieces
+from prunekit.vocabulary.tokenizer import pruned_tokenizer, used_pieces
 
 TASK = "task"
 """The corpus that is the task's own training rows."""
@@ -65,15 +65,15 @@ def required_token_ids(
     With them come the pieces that `keep` names or that its texts are made of, and every token that the model's configs
     or the `generation` settings name. Raises `PrunekitError` where the tokenizer's tokens cannot be told apart.
     """
-    used = pieces.used_pieces(tokenizer, corpus.read, corpus.written, keep)
+    used = used_pieces(tokenizer, corpus.read, corpus.written, keep)
     named = token_ids_in_configs(model, generation or {})
     return sorted({*used, *(token for token in named if token < len(tokenizer))})
 
 
 def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
-    """The plan that leaves the tokens with these ids of the live model that `graph` describes.
+    """The plan that keeps the tokens with these ids, counted as in the model that `graph` describes.
 
-    Raises `PrunekitError` for an architecture whose vocabulary stays whole.
+    Raises `PrunekitError` for an architecture whose vocabulary cannot be pruned.
     """
     words = vocabulary_group(graph.groups)
     if words is None:
@@ -82,9 +82,9 @@ def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
 
 
 def prune_processor(processor: Processor, ids: list[int]) -> Processor:
-    """The same reader with the tokens of these ids alone, which it counts from 0."""
-    small = copy.copy(processor)
-    small.tokenizer = pieces.pruned_tokenizer(processor.tokenizer, ids)
-    if isinstance(small, AudioProcessor) and small.start in ids:
-        small.start = ids.index(small.start)
-    return small
+    """A copy of a processor with only the tokens of these ids, renumbered from 0."""
+    pruned = copy.copy(processor)
+    pruned.tokenizer = pruned_tokenizer(processor.tokenizer, ids)
+    if isinstance(pruned, AudioProcessor) and pruned.start in ids:
+        pruned.start = ids.index(pruned.start)
+    return pruned

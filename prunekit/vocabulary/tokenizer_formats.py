@@ -1,4 +1,4 @@
-"""The two forms in which transformers keeps the pieces of a tokenizer, and how their files are rewritten for fewer."""
+"""The two formats in which transformers keeps the pieces of tokenizers, and their files rewritten with fewer pieces."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -15,33 +15,36 @@ from transformers import (
 )
 
 from prunekit.errors import PrunekitError
-from prunekit.vocabulary.pieces import BYTE, dead_end, joined, letters, with_parts
+from prunekit.vocabulary.pieces import BYTE, alphabet_pieces, merged, pieces_before_unknown, with_merge_parts
 
 
 class TokenizerFormat(Protocol):
-    """A tokenizer's pieces: which depend on which, and where they are written."""
+    """How a tokenizer keeps its pieces: which of them need which, and in which files they are.
+
+    Example: a T5 has 32,000 pieces in a ``tokenizer.json``, a Marian 58,000 in a ``vocab.json`` and two ``.spm`` files.
+    """
 
     vocabulary: Mapping[str, int]
-    """Every piece with its number, added tokens among them."""
+    """The id of every piece, added tokens included."""
 
-    def fixed(self) -> set[int]:
-        """The numbers that must stay whatever the texts are."""
+    def required_ids(self) -> set[int]:
+        """The ids that are needed for any text."""
 
-    def closed(self, names: set[str]) -> set[str]:
-        """`names` with what they are made of and what spells other words."""
+    def with_dependencies(self, names: set[str]) -> set[str]:
+        """The pieces `names`, those that they are made of, and those that spell other words."""
 
-    def unread(self, text: str, ids: Sequence[int]) -> set[str]:
-        """The pieces that made parts of `text`, whose ids are given, unknown."""
+    def pieces_of_unknown_words(self, text: str, ids: Sequence[int]) -> set[str]:
+        """The pieces because of which words of `text`, whose ids are given, are unknown."""
 
     def rewrite(self, directory: Path, number: Mapping[int, int]) -> None:
-        """Write the saved files in `directory` again, with the pieces in `number` (old to new) only."""
+        """Rewrite the saved files in `directory` with only the ids in `number`, which maps old ones to new ones."""
 
-    def reads(self, small: Any, directory: Path) -> bool:
-        """Whether `small`, loaded from `directory`, is what was written there."""
+    def loaded_as_written(self, pruned: Any, directory: Path) -> bool:
+        """Whether `pruned`, loaded from `directory`, is what was written there."""
 
 
 def format_of(tokenizer: PreTrainedTokenizerBase) -> TokenizerFormat:
-    """The form of a tokenizer; raises `PrunekitError` where its pieces are in none that can be rewritten."""
+    """The format of a tokenizer; raises `PrunekitError` for one that cannot be rewritten."""
     name = type(tokenizer).__name__
     if isinstance(tokenizer, PreTrainedTokenizerFast):
         return UnifiedFormat(tokenizer)
@@ -75,11 +78,11 @@ class UnifiedFormat:
         self.model: dict[str, Any] = self.data["model"]
         self.prefix: str = self.model.get("continuing_subword_prefix") or ""
 
-    def fixed(self) -> set[int]:
-        """Special tokens, the ends that every text gets, bytes, and what unknown characters are told by.
+    def required_ids(self) -> set[int]:
+        """Special tokens, the ends that every text gets, bytes, and what scores unknown characters.
 
-        Unigram prices an unknown character below the worst piece, which therefore stays. Classes like T5Tokenizer
-        write the place of the unknown piece into their code, so nothing goes before it.
+        Unigram scores an unknown character below the worst piece, which is therefore kept. Classes like T5Tokenizer
+        have the id of the unknown piece in their code, so no id before it is removed.
         """
         kept = {*_special(self.tokenizer, self.vocabulary), *self.tokenizer.backend_tokenizer.encode("").ids}
         if self.model["type"] == "Unigram":
@@ -92,25 +95,25 @@ class UnifiedFormat:
             kept.update(self.vocabulary[byte] for byte in ByteLevel.alphabet() if byte in self.vocabulary)
         return kept
 
-    def closed(self, names: set[str]) -> set[str]:
+    def with_dependencies(self, names: set[str]) -> set[str]:
         """With the parts of every merge that leads to a piece, and the letters of its script."""
         mark = self.prefix if self.model["type"] == "WordPiece" else ""
-        names = names | letters(self.vocabulary, names, mark)
+        names = names | alphabet_pieces(self.vocabulary, names, mark)
         if self.model["type"] == "BPE":
-            names = with_parts(names, [(a, b) for a, b in self.model["merges"]], self.prefix)
+            names = with_merge_parts(names, [(a, b) for a, b in self.model["merges"]], self.prefix)
         return names & self.vocabulary.keys()
 
-    def unread(self, text: str, ids: Sequence[int]) -> set[str]:
-        """What WordPiece took of words that it gave up; the other models have no such memory."""
+    def pieces_of_unknown_words(self, text: str, ids: Sequence[int]) -> set[str]:
+        """The pieces that WordPiece found in words before it gave them up; other models do not give up words."""
         if self.model["type"] != "WordPiece" or self.vocabulary.get(self.model["unk_token"]) not in ids:
             return set()
         core = self.tokenizer.backend_tokenizer
         plain = core.normalizer.normalize_str(text) if core.normalizer else text
         words = [word for word, _ in core.pre_tokenizer.pre_tokenize_str(plain)] if core.pre_tokenizer else [plain]
-        return {piece for word in words for piece in dead_end(word, self.model["vocab"], self.prefix)}
+        return {piece for word in words for piece in pieces_before_unknown(word, self.model["vocab"], self.prefix)}
 
     def rewrite(self, directory: Path, number: Mapping[int, int]) -> None:
-        """Numbers stand in the model, in added tokens, in padding and in the post-processor."""
+        """Ids are in the model, in added tokens, in padding and in the post-processor."""
         path = directory / "tokenizer.json"
         data = json.loads(path.read_text(encoding="utf-8"))
         model = data["model"]
@@ -119,8 +122,9 @@ class UnifiedFormat:
         else:
             model["vocab"] = {name: number[old] for name, old in model["vocab"].items() if old in number}
         if "merges" in model:
-            whole = ((a, b, joined((a, b), self.prefix)) for a, b in model["merges"])
-            model["merges"] = [[a, b] for a, b, ab in whole if {a, b, ab} <= model["vocab"].keys()]
+            model["merges"] = [
+                [a, b] for a, b in model["merges"] if {a, b, merged((a, b), self.prefix)} <= model["vocab"].keys()
+            ]
         for token in data["added_tokens"]:
             token["id"] = number[token["id"]]
         if data["padding"]:
@@ -128,10 +132,10 @@ class UnifiedFormat:
         _renumber(data["post_processor"], number)
         path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
-    def reads(self, small: Any, directory: Path) -> bool:
-        """Everything but scores, whose last digit the library may round."""
+    def loaded_as_written(self, pruned: Any, directory: Path) -> bool:
+        """Compares all but scores, whose last digit the library may round."""
         written = json.loads((directory / "tokenizer.json").read_text(encoding="utf-8"))
-        read = json.loads(small.backend_tokenizer.to_str())
+        read = json.loads(pruned.backend_tokenizer.to_str())
         for data in (written, read):
             if data["model"]["type"] == "Unigram":
                 data["model"]["vocab"] = [name for name, _ in data["model"]["vocab"]]
@@ -139,7 +143,7 @@ class UnifiedFormat:
 
 
 def _renumber(processor: Any, number: Mapping[int, int]) -> None:
-    """The numbers of the tokens that a post-processor puts around texts."""
+    """Renumber the tokens that a post-processor puts around texts."""
     for part in (processor or {}).get("processors", ()):
         _renumber(part, number)
     for token in ((processor or {}).get("special_tokens") or {}).values():
@@ -149,7 +153,7 @@ def _renumber(processor: Any, number: Mapping[int, int]) -> None:
 
 
 class FileFormat:
-    """A ``vocab.json`` that numbers the pieces of SentencePiece models beside it, in Python."""
+    """A ``vocab.json`` with the ids of the pieces of the SentencePiece models beside it, read in Python."""
 
     def __init__(self, tokenizer: Any):
         self.tokenizer = tokenizer
@@ -157,20 +161,20 @@ class FileFormat:
         self.vocabulary: Mapping[str, int] = {**tokenizer.encoder, **tokenizer.added_tokens_encoder, **codes}
         self.codes = {*codes, *(name for name in tokenizer.encoder if name.startswith(">>") and name.endswith("<<"))}
 
-    def fixed(self) -> set[int]:
+    def required_ids(self) -> set[int]:
         """Special tokens, bytes and languages."""
         return _special(self.tokenizer, self.vocabulary) | {self.vocabulary[code] for code in self.codes}
 
-    def closed(self, names: set[str]) -> set[str]:
+    def with_dependencies(self, names: set[str]) -> set[str]:
         """With the letters of their scripts; SentencePiece itself knows what pieces are made of."""
-        return names | letters(self.vocabulary, names)
+        return names | alphabet_pieces(self.vocabulary, names)
 
-    def unread(self, text: str, ids: Sequence[int]) -> set[str]:
-        """Nothing: what the model finds no number for stays as it is."""
+    def pieces_of_unknown_words(self, text: str, ids: Sequence[int]) -> set[str]:
+        """None: a piece without an id is unknown by itself."""
         return set()
 
     def rewrite(self, directory: Path, number: Mapping[int, int]) -> None:
-        """The numbers of pieces and added tokens, and what the SentencePiece models may use."""
+        """Ids are in the vocabulary and in the config; SentencePiece models learn which pieces they may use."""
         encoder = {name: number[old] for name, old in self.tokenizer.encoder.items() if old in number}
         (directory / "vocab.json").write_text(json.dumps(encoder, ensure_ascii=False), encoding="utf-8")
         path = directory / "tokenizer_config.json"
@@ -180,20 +184,20 @@ class FileFormat:
         path.write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
         for name in self.tokenizer.vocab_files_names.values():
             if name.endswith((".spm", ".model")):
-                _disuse(directory / name, self.tokenizer.encoder.keys() - encoder.keys())
+                _mark_unused(directory / name, self.tokenizer.encoder.keys() - encoder.keys())
 
-    def reads(self, small: Any, directory: Path) -> bool:
-        """The numbers of all pieces, and of the added tokens in the config."""
+    def loaded_as_written(self, pruned: Any, directory: Path) -> bool:
+        """Compares the ids of all pieces, and of the added tokens in the config."""
         written = json.loads((directory / "vocab.json").read_text(encoding="utf-8"))
         config = json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))
         added = {token["content"]: int(new) for new, token in config["added_tokens_decoder"].items()}
-        return bool(small.encoder == written and small.added_tokens_encoder == added)
+        return bool(pruned.encoder == written and pruned.added_tokens_encoder == added)
 
 
-def _disuse(path: Path, gone: Collection[str]) -> None:
-    """ModelPoint pieces of a SentencePiece model as unused, so that it reads words by smaller ones instead.
+def _mark_unused(path: Path, removed: Collection[str]) -> None:
+    """Mark pieces of a SentencePiece model as unused, so that it encodes words by smaller ones instead.
 
-    Its numbers stay, and so does the piece with the lowest score, by which an unknown character is priced.
+    Its own numbering is unchanged. The piece with the lowest score is kept, since unknown characters score below it.
     """
     try:
         from sentencepiece import sentencepiece_model_pb2 as messages
@@ -205,6 +209,6 @@ def _disuse(path: Path, gone: Collection[str]) -> None:
     normal = [piece for piece in proto.pieces if piece.type == kinds.NORMAL]
     worst = min(normal, key=lambda piece: piece.score, default=None)
     for piece in normal:
-        if piece.piece in gone and piece is not worst:
+        if piece.piece in removed and piece is not worst:
             piece.type = kinds.UNUSED
     path.write_bytes(proto.SerializeToString())

@@ -10,7 +10,7 @@ from sentencepiece import sentencepiece_model_pb2 as messages
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertTokenizer, MarianTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
-from prunekit.vocabulary.pieces import letters, with_parts
+from prunekit.vocabulary.pieces import alphabet_pieces, with_merge_parts
 from prunekit.vocabulary.tokenizer import pruned_tokenizer, used_pieces
 
 
@@ -113,14 +113,14 @@ def test_an_unknown_character_keeps_its_price(make, same, tmp_path):
 
 def test_letters_of_a_script_stay_together_and_ideographs_alone():
     signs = "".join(map(chr, range(0x4E00, 0x4E00 + 2000)))
-    single = letters([*"aé!щж", *signs, "##ö", "##ш", "ab"], ["日", "naïve", signs[7]], "##")
+    single = alphabet_pieces([*"aé!щж", *signs, "##ö", "##ш", "ab"], ["日", "naïve", signs[7]], "##")
     assert single == {"a", "é", "!", "##ö", signs[7]}
-    assert letters([*"aéщж"], ["мир"]) == {*"aщж"}
+    assert alphabet_pieces([*"aéщж"], ["мир"]) == {*"aщж"}
 
 
 def test_a_piece_keeps_what_leads_to_it_and_nothing_else():
     """``low`` is made of l and ow, since o and w are joined first; the merge of lo and w is never reached."""
     merges = [("o", "w"), ("l", "o"), ("lo", "w"), ("l", "ow"), ("low", "er"), ("e", "r")]
-    assert with_parts({"low"}, merges) == {*"low", "ow", "low"}
-    assert with_parts({"lower"}, merges) == {*"lower", "ow", "low", "er", "lower"}
-    assert with_parts({"low</w>"}, [("lo", "w</w>"), ("l", "o")]) == {"low</w>", "lo", "w</w>", *"lo"}
+    assert with_merge_parts({"low"}, merges) == {*"low", "ow", "low"}
+    assert with_merge_parts({"lower"}, merges) == {*"lower", "ow", "low", "er", "lower"}
+    assert with_merge_parts({"low</w>"}, [("lo", "w</w>"), ("l", "o")]) == {"low</w>", "lo", "w</w>", *"lo"}
