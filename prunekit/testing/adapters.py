@@ -1,4 +1,4 @@
-"""The kit for adapters: a suite of checks that an outsider's test file takes over in three lines."""
+"""The kit for adapters: a suite of checks that an outsider's test file uses in three lines."""
 
 from typing import ClassVar
 
@@ -20,34 +20,34 @@ class AdapterSuite:
             adapter = Pegasus
             config = PegasusConfig(d_model=32, encoder_layers=3, decoder_layers=4, vocab_size=60, ...)
 
-    Every check has an id, a sentence that says what holds, and one that says what to mend where it does not. What an
+    Each check has an id, a sentence for what must hold, and one for what to change where it does not. What an
     architecture does not offer (heads to cut, say, or generating with a static cache) is skipped by name.
     """
 
     adapter: ClassVar[type[Adapter]]
     config: ClassVar[PretrainedConfig]
     dtype: ClassVar[torch.dtype] = torch.float64
-    """The weights' precision; float32 for models that know no other."""
+    """The weights' precision; float32 for models that have no other."""
     tolerance: ClassVar[float] = 1e-5
     """How far logits may differ, relative to the largest."""
 
     @pytest.fixture
-    def specimen(self) -> ModelUnderTest:
+    def model_under_test(self) -> ModelUnderTest:
         """The tiny model, built once for all checks."""
         kind = type(self)
-        if kind not in _SPECIMENS:
-            _SPECIMENS[kind] = ModelUnderTest.tiny(kind.adapter(), kind.config, kind.dtype, kind.tolerance)
-        return _SPECIMENS[kind]
+        if kind not in _BUILT:
+            _BUILT[kind] = ModelUnderTest.tiny(kind.adapter(), kind.config, kind.dtype, kind.tolerance)
+        return _BUILT[kind]
 
     @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
-    def test_adapter(self, specimen: ModelUnderTest, check: Check) -> None:
+    def test_adapter(self, model_under_test: ModelUnderTest, check: Check) -> None:
         """One check holds."""
         try:
-            check.run(specimen)
+            check.run(model_under_test)
         except Skip as reason:
             pytest.skip(str(reason))
         except PrunekitError as error:
             pytest.fail(f"{check.holds}\nHere {error}.\nTo mend it, {check.mend}.", pytrace=False)
 
 
-_SPECIMENS: dict[type[AdapterSuite], ModelUnderTest] = {}
+_BUILT: dict[type[AdapterSuite], ModelUnderTest] = {}

@@ -1,4 +1,4 @@
-"""Models of every built-in family that run in a moment, with weights so large that a wrong slice shows."""
+"""Tiny models of the T5 and BART families, with weights so large that a wrong slice shows."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

@@ -21,7 +21,7 @@ def unit_choices(group: PruningGroup) -> "st.SearchStrategy[tuple[int, ...]]":
 
 
 def plans(groups: Iterable[PruningGroup]) -> "st.SearchStrategy[PruningPlan]":
-    """Plans for any groups; the vocabulary stays whole. Example: ``@given(plan=plans(graph.groups))``."""
+    """Plans for any groups; the vocabulary is not pruned. Example: ``@given(plan=plans(graph.groups))``."""
     groups = [group for group in groups if group.prunable and group.kind is not Kind.VOCABULARY]
     return st.fixed_dictionaries({group.name: unit_choices(group) for group in groups}).map(
         lambda kept: fitting(PruningPlan(kept), groups)
