@@ -45,7 +45,7 @@ def with_merge_parts(pieces: Iterable[str], merges: Sequence[Merge], prefix: str
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     makers: dict[str, list[Merge]] = {}
     for pair in ranks:
-        makers.setdefault(merged(pair, prefix), []).append(pair)
+        makers.setdefault(merged_pair(pair, prefix), []).append(pair)
     found: set[str] = set()
     pending = list(pieces)
     while pending:
@@ -61,7 +61,7 @@ def with_merge_parts(pieces: Iterable[str], merges: Sequence[Merge], prefix: str
     return found
 
 
-def merged(pair: Merge, prefix: str = "") -> str:
+def merged_pair(pair: Merge, prefix: str = "") -> str:
     """What a merge makes: ``low`` of ``lo`` and ``w``, also of ``lo`` and ``##w``."""
     return pair[0] + pair[1].removeprefix(prefix)
 

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from prunekit.errors import PrunekitError
-from prunekit.vocabulary.pieces import BYTE, alphabet_pieces, merged, pieces_before_unknown, with_merge_parts
+from prunekit.vocabulary.pieces import BYTE, alphabet_pieces, merged_pair, pieces_before_unknown, with_merge_parts
 
 
 class TokenizerFormat(Protocol):
@@ -123,7 +123,7 @@ class UnifiedFormat:
             model["vocab"] = {name: number[old] for name, old in model["vocab"].items() if old in number}
         if "merges" in model:
             model["merges"] = [
-                [a, b] for a, b in model["merges"] if {a, b, merged((a, b), self.prefix)} <= model["vocab"].keys()
+                [a, b] for a, b in model["merges"] if {a, b, merged_pair((a, b), self.prefix)} <= model["vocab"].keys()
             ]
         for token in data["added_tokens"]:
             token["id"] = number[token["id"]]
