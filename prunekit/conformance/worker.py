@@ -1,6 +1,6 @@
 """What another process does with a saved model; as a program, one in which transformers alone loads it.
 
-Reads lines of JSON with a directory and how to generate; answers "done", or what went wrong. Imports no prunekit.
+Reads lines of JSON with a directory and how to generate; answers "done", or the error. Imports no prunekit.
 """
 
 import json

@@ -33,7 +33,8 @@ def upgrade_record(record: Mapping[str, Any], source: str = "The model") -> dict
     Example: ``{"format": 2, ...}`` becomes ``{"format": 3, ...}``.
     """
     upgraded = dict(record)
-    while (found := upgraded.get("format")) != FORMAT:
+    while upgraded.get("format") != FORMAT:
+        found = upgraded.get("format")
         if found not in _UPGRADES:
             raise PrunekitError(_unreadable(found, source))
         upgraded = _UPGRADES[found](upgraded)

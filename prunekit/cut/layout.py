@@ -83,7 +83,7 @@ def parameter_holders(model: nn.Module) -> Holders:
 
 
 def replace_parameter(holders: Holders, old: nn.Parameter, values: torch.Tensor) -> None:
-    """Replace a parameter by `values` in every module that holds it, so that it stays tied."""
+    """Replace a parameter by `values` in every module that holds it, so that it is still tied."""
     new = nn.Parameter(values, requires_grad=old.requires_grad)
     holders[id(new)] = holders.pop(id(old))
     for module, leaf in holders[id(new)]:

@@ -143,7 +143,7 @@ class Renumbering:
 
 
 def token_ids_in_configs(model: PreTrainedModel, overrides: Mapping[str, Any]) -> set[int]:
-    """The ids that must stay because the model's configs, or `overrides` of its generation config, name them.
+    """The ids that must be kept because the model's configs, or `overrides` of its generation config, name them.
 
     Ends, padding, languages, tasks.
     """

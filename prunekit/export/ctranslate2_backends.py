@@ -101,7 +101,7 @@ class TranslatorBackend:
 
     @property
     def never(self) -> list[int]:
-        """Tokens that the engine is told not to give."""
+        """Tokens that the engine must not give."""
         padding = self.config.pad_token_id
         return [padding] if padding < len(self.vocabulary) and padding != self.config.eos_token_id else []
 

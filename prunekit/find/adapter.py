@@ -163,10 +163,10 @@ class Adapter:
     unused: ClassVar[tuple[str, ...]] = ()
     """Paths of modules on whose output no logit depends, such as a pooler: they do not run in a cut model."""
     keep: ClassVar[tuple[str, ...]] = ()
-    """Parts of parameter names whose traced groups are deliberately left whole."""
+    """Parts of parameter names whose traced groups are deliberately kept whole."""
     alignment: ClassVar[tuple[str, ...]] = ("alignment_heads",)
     """Keys of the generation config that list heads of cross-attention as ``[decoder layer, head]``, as Whisper's does
-    for timestamps: a cut model lists those that are left, by their new numbers."""
+    for timestamps: a cut model lists the kept ones, by their new numbers."""
     biases: ClassVar[tuple[str, ...]] = ("final_logits_bias",)
     """Buffers with one constant per token that are added to the logits."""
     skeleton_sizes: ClassVar[Mapping[str, Any]] = {

@@ -52,7 +52,7 @@ class DependencyGraph:
     def after(self, plan: PruningPlan) -> "DependencyGraph":
         """The graph of the model that `plan` leaves: fewer units, smaller shapes, layers renumbered.
 
-        Groups keep their names, which count in the original model; the couplings stay those of the original.
+        Groups keep their names, which number layers as in the original model; so do the couplings.
         """
         groups = groups_after(self.groups, plan)
         layers = [group for group in self.groups if group.kind is Kind.LAYERS]
@@ -112,9 +112,9 @@ def _parameters(model: nn.Module) -> tuple[dict[str, tuple[int, ...]], dict[str,
 
 
 def _extended(component: Component, stacks: Sequence[Stack], depths: Mapping[str, int]) -> list[Component]:
-    """A skeleton's component in the full model: layer 1 of the skeleton stands for every layer but the first.
+    """A skeleton's component in the full model: layer 1 of the skeleton represents every layer but the first.
 
-    A component inside one layer becomes one in each layer it stands for; one that spans layers stays one.
+    A component inside one layer becomes one in each layer that it represents; one that spans layers is still one.
     """
 
     def copies(parameter: str) -> list[str]:

@@ -24,7 +24,7 @@ FORMATS: Mapping[str, Callable[["nx.Graph[str]", Path], None]] = {".graphml": nx
 
 
 def check_format(file: Path) -> None:
-    """Raise `PrunekitError` unless `file` can be written as its name says; what stands there before may go."""
+    """Raise `PrunekitError` unless `file` can be written as its name asks; a file that exists is replaced."""
     if file.suffix.lower() not in FORMATS:
         raise PrunekitError(
             f"The graph cannot be exported as {file.name!r}; "
@@ -47,17 +47,17 @@ def export_graph(graph: DependencyGraph, file: Path) -> "nx.Graph[str]":
 
 
 def graph_drawing(graph: DependencyGraph) -> "nx.Graph[str]":
-    """The couplings of the model as it stands, with readable names: one node per dimension of a parameter.
+    """The couplings of the model as it is, with readable names: one node per dimension of a parameter.
 
     Example: ``encoder.block.0.layer.0.SelfAttention.q.weight[0]`` has the `size` 768, the `group`
     ``encoder.0.self.heads`` that slices it (empty where none does) and the `part` ``encoder`` where it counts. Edges
     have the `kind` ``traced`` or ``tie``; connected nodes are cut together. The other names of a tied parameter are
     nodes too, with the group of the first.
     """
-    names = current_names(graph)
+    names = _current_names(graph)
     ties = {names[alias]: names[first] for alias, first in graph.ties.items()}
     owner = {(piece.parameter, piece.dim): group.name for group in graph.groups for piece in group.slices}
-    couplings = standing(graph.graph, names)
+    couplings = _renamed_couplings(graph.graph, names)
     drawn: nx.Graph[str] = nx.Graph()
     for name, dim in couplings:
         first = ties.get(name, name)
@@ -74,18 +74,18 @@ def node_text(node: Node) -> str:
     return f"{name}[{dim}]"
 
 
-def current_names(graph: DependencyGraph) -> dict[str, str | None]:
-    """What each traced parameter is called in the model as it stands; None where its layer was dropped."""
+def _current_names(graph: DependencyGraph) -> dict[str, str | None]:
+    """The name of each traced parameter in the model as it is; None where its layer was dropped."""
     layers = [group for group in graph.groups if group.kind is Kind.LAYERS]
     owned = set().union(*(group.parameters() for group in layers))
     # What only a stack's first layer has moves along under its old name, so it is there and no layer owns it.
-    stays = {name for name in graph.shapes if name not in owned}
+    unowned = {name for name in graph.shapes if name not in owned}
     traced = {name for name, _ in graph.graph}
-    return {name: name if name in stays else current_name(name, layers, PruningPlan()) for name in traced}
+    return {name: name if name in unowned else current_name(name, layers, PruningPlan()) for name in traced}
 
 
-def standing(couplings: "nx.Graph[Node]", names: Mapping[str, str | None]) -> "nx.Graph[Node]":
-    """The couplings under other names. What was coupled through a parameter that is gone stays coupled."""
+def _renamed_couplings(couplings: "nx.Graph[Node]", names: Mapping[str, str | None]) -> "nx.Graph[Node]":
+    """The couplings under other names. What was coupled through a dropped parameter is still coupled."""
     current = couplings.copy()
     for node in [node for node in current if names[node[0]] is None]:
         near = sorted(current[node])

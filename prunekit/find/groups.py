@@ -53,12 +53,12 @@ class PruningGroup:
     ``encoder``, the `layer` 3 and the `role` ``self``; groups that no layer owns have neither layer nor role.
 
     `ids` are the units' numbers in the original model. They equal the positions until a model has been cut: a model
-    with heads 0, 2 and 3 left has ids (0, 2, 3) at positions 0, 1 and 2.
+    that kept heads 0, 2 and 3 has ids (0, 2, 3) at positions 0, 1 and 2.
 
     A group may lie `within` another: its units live only while those of the same number in the outer group do. The
     encoder's hidden dimensions lie within ``hidden``, those of the whole model, and `lookups` names the embeddings from
     which a narrower encoder gathers its columns. `constants` are modules that add to the stream what no gradient
-    reaches, as sinusoidal positions: they stay whole, and what they give is gathered. `streams` is how many hidden
+    reaches, as sinusoidal positions: they keep their width, and their output is gathered. `streams` is how many hidden
     states a layer hands on.
     """
 

@@ -52,7 +52,7 @@ def hidden_group(
 ) -> PruningGroup:
     """The dimensions of one residual stream: ``hidden`` of both stacks, or ``encoder.hidden`` of a stack of its own.
 
-    What lies between two stacks of different widths and runs through neither is the ``bridge``, which stays whole.
+    What lies between two stacks of different widths and runs through neither is the ``bridge``, which is kept whole.
     """
     group = _stream("hidden", "", component, graph, ties)
     readers = [stack for stack in stacks if _reads(stack, group)]

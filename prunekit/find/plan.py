@@ -17,7 +17,7 @@ class PlanError(PrunekitError):
 
 @dataclass(frozen=True)
 class PruningPlan:
-    """Which units stay, per group, in the original model's numbers; a group that is not named stays whole.
+    """Which units are kept, per group, in the original model's numbers; a group that is not named is kept whole.
 
     Example: ``PruningPlan({"decoder.layers": (0, 11), "encoder.0.self.heads": (1, 3)})``. Order never matters, equal
     plans compare equal, and plans compose by `then`.
@@ -33,13 +33,13 @@ class PruningPlan:
         return hash(tuple(self.kept.items()))
 
     def of(self, group: PruningGroup) -> tuple[int, ...]:
-        """The numbers of the units of `group` that stay; what left the group it lies within is gone here too."""
+        """The kept units of `group`, by their numbers; what the group around it drops is dropped here too."""
         ids = self.kept.get(group.name, group.ids)
         outer = self.kept.get(group.within)
         return ids if outer is None else tuple(unit for unit in ids if unit in set(outer))
 
     def then(self, later: "PruningPlan") -> "PruningPlan":
-        """The plan that keeps what both keep: `later` may speak of the original model or of what this plan left."""
+        """The plan that keeps what both keep; `later` may be written for the original model, or for this plan's."""
         both = dict(self.kept)
         for name, ids in later.kept.items():
             both[name] = tuple(set(ids) & set(both.get(name, ids)))
@@ -48,7 +48,7 @@ class PruningPlan:
     def validate(self, groups: Iterable[PruningGroup]) -> None:
         """Raise `PlanError` in one sentence unless every group is known and every number exists in it.
 
-        A stack must keep at least one layer; heads and FFN channels may go altogether.
+        A stack must keep at least one layer; a group of heads or FFN channels may lose all of its units.
         """
         known = {group.name: group for group in groups}
         for name, ids in self.kept.items():
@@ -60,9 +60,10 @@ class PruningPlan:
             group = known[name]
             if not group.prunable and ids != group.ids:
                 raise PlanError(f"The plan prunes {name!r}, whose {group.kind} cannot be cut; leave it out.")
-            if unknown := sorted(set(ids) - set(group.ids)):
+            unknown = sorted(set(ids) - set(group.ids))
+            if unknown:
                 raise PlanError(
-                    f"The plan keeps unit {unknown[0]} of {name!r}, which has only {_spelled(group.ids)}; "
+                    f"The plan keeps unit {unknown[0]} of {name!r}, which has only {_units_text(group.ids)}; "
                     "is it a plan for another model?"
                 )
         for group in known.values():
@@ -122,12 +123,12 @@ def _ranges(ids: Sequence[int]) -> Iterator[str]:
         yield f"{first}-{others[-1][1]}" if others else str(first)
 
 
-def _spelled(ids: Sequence[int]) -> str:
+def _units_text(ids: Sequence[int]) -> str:
     return f"units {ids[0]} to {ids[-1]}" if len(ids) > 1 and ids[-1] - ids[0] == len(ids) - 1 else f"units {list(ids)}"
 
 
 def current_name(parameter: str, groups: Iterable[PruningGroup], plan: PruningPlan) -> str | None:
-    """What an original parameter is called once `plan` has dropped layers; None if its layer is gone.
+    """The name of an original parameter once `plan` has dropped layers; None if its own layer is dropped.
 
     Example: with decoder layers 0 and 11 kept, ``decoder.block.11.x`` becomes ``decoder.block.1.x``.
     """
@@ -142,14 +143,15 @@ def current_name(parameter: str, groups: Iterable[PruningGroup], plan: PruningPl
 def groups_after(groups: Sequence[PruningGroup], plan: PruningPlan) -> tuple[PruningGroup, ...]:
     """The groups as they stand in a model that `plan` was applied to: fewer ids, current parameter names.
 
-    Groups inside dropped layers are gone.
+    Groups inside dropped layers are left out.
     """
     layers = [group for group in groups if group.kind is Kind.LAYERS]
 
     def renamed(group: PruningGroup) -> PruningGroup | None:
         slices = []
         for piece in group.slices:
-            if (name := current_name(piece.parameter, layers, plan)) is not None:
+            name = current_name(piece.parameter, layers, plan)
+            if name is not None:
                 slices.append(replace(piece, parameter=name))
         if group.slices and not slices:
             return None

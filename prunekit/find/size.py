@@ -45,7 +45,7 @@ class Size:
     def __call__(self, keep: Mapping[str, Any]) -> Any:
         """The size for keep-values per group: a sequence or tensor of one value per unit, in the order of the ids.
 
-        Groups that `keep` leaves out stay whole. Tensors give a differentiable scalar, numbers an exact count.
+        Groups that `keep` does not name count as whole. Tensors give a differentiable scalar, numbers an exact count.
         """
         sums = {name: self._sum(name, keep) for name in self.names}
         total: Any = 0
@@ -62,9 +62,9 @@ class Size:
         return len(self.groups[name]) if values is None else _total(values)
 
     def counted(self, counts: Mapping[str, int], layers: Mapping[str, Sequence[int]] | None = None) -> int:
-        """The exact size with this many units left per group of slices, and these 0/1 per layer; the others are whole.
+        """The exact size with this many kept units per group of slices, and these 0/1 per layer; the others are whole.
 
-        Counts say nothing about which units are left, so a group within another that is counted too has as many as
+        Counts do not tell which units are kept, so a group within another that is counted too has as many as
         the smaller of both.
         """
         return int(self({**(layers or {}), **{name: _Count(count) for name, count in counts.items()}}))

@@ -35,7 +35,7 @@ class Traced(NamedTuple):
 
 
 def trace(adapter: Adapter, model: PreTrainedModel) -> Traced:
-    """The coupled dimensions of `model`, which should be small and lie on the CPU; its own state is left as it was.
+    """The coupled dimensions of `model`, which should be small and lie on the CPU; its own state does not change.
 
     torch-pruning follows autograd, so a frozen parameter ends the trail: that is how the adapter's `cuts` are made, and
     why every other parameter must require gradients here. Only membership is read; its index mapping is not used.

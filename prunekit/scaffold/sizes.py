@@ -74,10 +74,12 @@ class ModelKind(NamedTuple):
 
     def sizes(self, column: str) -> dict[str, int]:
         """The sizes of the ``tiny`` model or the ``skeleton``, by their keys, in the config's order."""
+        numbers = (key for key, value in self.config_class().to_dict().items() if isinstance(value, int))
+        found = {key: small_of(key) for key in numbers}
         return {
             key: getattr(small, f"{column}_decoder" if "decoder" in key else column)
-            for key, value in self.config_class().to_dict().items()
-            if isinstance(value, int) and (small := small_of(key)) is not None
+            for key, small in found.items()
+            if small is not None
         }
 
     def tiny(self) -> dict[str, Any]:
