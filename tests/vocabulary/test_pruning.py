@@ -149,20 +149,6 @@ def test_the_command_writes_a_model_that_needs_no_prunekit(directory, tmp_path):
     assert AutoTokenizer.from_pretrained(tmp_path / "out")(WORDS[17]).input_ids == [9, 1]
 
 
-@pytest.mark.parametrize(
-    ("corpus", "message"), [(None, "cannot be read as UTF-8 text"), ("\n", "contains no text"), (b"\xff\xfe", "UTF-8")]
-)
-def test_a_corpus_that_is_none_gets_one_sentence(t5_directory, tmp_path, corpus, message):
-    path = tmp_path / "corpus.txt"
-    if corpus is not None:
-        path.write_bytes(corpus if isinstance(corpus, bytes) else corpus.encode())
-    asked = ["vocabulary", str(t5_directory), "--corpus", str(path), "--output", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, asked)
-    assert result.exit_code == 1
-    assert message in " ".join(result.output.split())
-    assert not (tmp_path / "out").exists()
-
-
 def test_what_a_config_names_must_stay(case):
     words = next(group for group in case("bart").graph.groups if group.name == "vocabulary")
     end = case("bart").config.eos_token_id
