@@ -38,10 +38,15 @@ class TaskSection(Section):
     target: str | None = None
     metric: str | None = None
     prefix: str = ""
-    source_length: PositiveInt = 128
-    target_length: PositiveInt = 128
-    source_language: str | None = None
-    target_language: str | None = None
+    source_length: PositiveInt | None = Field(
+        None,
+        description="tokens that a source is cut to; when left out what the model has positions for, at most 1024",
+    )
+    target_length: PositiveInt | None = Field(
+        None, description="tokens that a target is cut to, and that an answer has at most; when left out at most 256"
+    )
+    source_language: str | None = Field(None, description="as the tokenizer calls it: eng_Latn, en_XX, en")
+    target_language: str | None = Field(None, description="the language of answers, as the tokenizer calls it")
 
 
 class TrainingSection(Section):

@@ -25,7 +25,7 @@ class ASR(FileTaskPlugin):
 
     name: ClassVar[str] = "asr"
     defaults: ClassVar[Mapping[str, Any]] = {
-        "task": {"source": "audio", "target": "text", "metric": "wer", "target_length": 60},
+        "task": {"source": "audio", "target": "text", "metric": "wer"},
         "training": {"batch": 8, "learning_rate": 1e-4, "warmup": 0.1},
         "measure": {
             "batch": 8,

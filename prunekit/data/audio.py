@@ -66,14 +66,14 @@ def audio_library(name: str) -> ModuleType:
 class AudioProcessor(Processor):
     """Processes recordings, by the model's feature extractor; sources are samples at its rate.
 
-    `start` is the id with which the decoder starts. Where the tokenizer writes it before a text, as Whisper's does, it
-    is removed from the labels, since the model puts it before them too.
+    Tokenizers that write the decoder's start before a text, as Whisper's do, have it taken off the labels.
     """
 
+    drops_start = True
+
     def __init__(self, tokenizer: PreTrainedTokenizerBase, section: TaskSection, extractor: Any, start: int | None):
-        super().__init__(tokenizer, section)
+        super().__init__(tokenizer, section, start)
         self.extractor = extractor
-        self.start = start
         padding = inspect.signature(extractor.__call__).parameters.get("padding")
         self._padding = (padding and padding.default) or True
 
@@ -87,8 +87,10 @@ class AudioProcessor(Processor):
         sources = AudioFiles(rows["source"][:], self.rate)
         for path, length in zip(sources.paths, sources.lengths, strict=True):
             self._check_length(f"{path!r}", length)
-        labels = (ids[1:] if ids and ids[0] == self.start else ids for ids in self.target_ids(rows))
-        return EncodedDataset(sources, sources.lengths, RaggedInts(labels))
+        written = self._counter()
+        labels = RaggedInts(self.target_ids(rows["target"], written))
+        side = written.side(self._limit("target_length"))
+        return EncodedDataset(sources, sources.lengths, labels, target_side=side)
 
     def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """The extractor's features, padded as the model needs them."""

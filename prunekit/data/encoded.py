@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -33,17 +34,44 @@ class RaggedInts(Sequence[list[int]]):
         return self._values[self._ends[index] : self._ends[index + 1]].tolist()
 
 
+@dataclass(frozen=True)
+class Side:
+    """What encoding met on one side of a data set. Example: of 8 sources, `lengths` of which 5 exceed `limit`.
+
+    `lengths` count tokens before any were cut, `unknown` the tokens that stand for what the tokenizer does not know.
+    """
+
+    lengths: tuple[int, ...] = ()
+    limit: int | None = None
+    unknown: int = 0
+
+    @property
+    def cut(self) -> int:
+        """How many rows were cut."""
+        return sum(length > self.limit for length in self.lengths) if self.limit is not None else 0
+
+
 class EncodedDataset(TorchDataset[dict[str, Any]]):
     """Encoded rows of a task. Example: row 3 is ``{"source": [7, 1], "labels": [9, 4, 1], "index": 3}``.
 
     A source is whatever the processor pads to a batch: token ids, or the samples of a recording. `lengths` are those of
-    the sources, known without opening them; rows of like length share a batch.
+    the sources, known without opening them; rows of like length share a batch. `source_side` and `target_side` say
+    what was cut and what was unknown.
     """
 
-    def __init__(self, sources: Sequence[Any], lengths: Sequence[int], labels: Sequence[Sequence[int]]):
+    def __init__(
+        self,
+        sources: Sequence[Any],
+        lengths: Sequence[int],
+        labels: Sequence[Sequence[int]],
+        source_side: Side | None = None,
+        target_side: Side | None = None,
+    ):
         self.sources = sources
         self.lengths = list(lengths)
         self.labels = labels if isinstance(labels, RaggedInts) else RaggedInts(labels)
+        self.source_side = source_side or Side()
+        self.target_side = target_side or Side()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,8 +1,10 @@
 """Processors: from a task's rows to what a model reads, and from what it generates to text."""
 
+import copy
 import logging
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,72 +14,164 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from prunekit._support.suggest import hint
-from prunekit.data.encoded import EncodedDataset, RaggedInts
-from prunekit.errors import PrunekitError
+from prunekit.data.encoded import EncodedDataset, RaggedInts, Side
+from prunekit.data.languages import answer_settings, languages_of, tell_languages
+from prunekit.data.lengths import Positions, fit_lengths
 from prunekit.recipe import TaskSection
 
 log = logging.getLogger(__name__)
 
+FRAMING = ("pad", "bos", "eos", "unk", "sep", "cls", "mask", "decoder_start")
+"""The tokens that tokenizers name for what they are, which are no part of a text."""
+
+MARK = re.compile(r"<\|.*\|>")
+"""Whisper's marks: tasks, languages, timestamps."""
+
+UNCUT = 10**9
+"""More tokens than any row has."""
+
 CHUNK = 1000
-"""Rows tokenized at a time, so that a large table is never in memory as Python lists."""
+"""Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
 
 
 class Processor(ABC):
     """Turns a task's rows into what one model reads, and what the model generates into text.
 
     Example: a `TextProcessor` pads the ids of "speed" and "a" to tensors of shape [2, longest]. `section` says how
-    texts are cut and prefixed; `save_pretrained` writes what another process needs to do the same.
+    texts are cut, prefixed and in which languages they are; `save_pretrained` writes what another process needs to read
+    in the same way. `start` is the id that the decoder starts with, where it is known; where `drops_start` is true, a
+    tokenizer that writes it before a text has it taken off, since the model puts it there itself.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, section: TaskSection):
+    drops_start = False
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, section: TaskSection, start: int | None = None):
         self.tokenizer = tokenizer
-        self.section = section
+        self.section = fit_lengths(section, Positions(None, None))
+        self.start = start
+        self._tell_languages()
+
+    def _tell_languages(self) -> None:
+        """Tell a multilingual tokenizer the section's languages; others have nothing to tell, which is a warning."""
+        unused = tell_languages(self.tokenizer, self.section.source_language, self.section.target_language)
+        for language in unused:
+            log.warning("%s has no languages, so %r is not used.", type(self.tokenizer).__name__, language)
+
+    def uncut(self) -> "Processor":
+        """The same processor with no limit to lengths."""
+        whole = copy.copy(self)
+        whole.section = self.section.model_copy(update={"source_length": UNCUT, "target_length": UNCUT})
+        return whole
 
     @abstractmethod
     def encode(self, rows: Dataset) -> EncodedDataset:
-        """The rows of a task, encoded; texts are cut to the section's lengths."""
+        """The rows of a task, encoded."""
 
     @abstractmethod
     def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
-        """Encoded sources as the inputs of the model's encoder, tensors of shape [rows, ...] on the CPU."""
+        """Encoded sources as the tensors that the model's encoder takes, [rows, ...] each, on the CPU."""
+
+    def generation_settings(self) -> Mapping[str, int]:
+        """The generation settings by which an answer begins in the section's language."""
+        return answer_settings(self.tokenizer, self.section.target_language)
 
     def decode(self, answers: Tensor) -> list[str]:
-        """Generated ids [rows, tokens] as one text per row, without special tokens."""
-        decoded = self.tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """Generated ids [rows, tokens] as one text each.
+
+        Left out is what frames a text (padding, start, end, unknown, languages), not tokens that the user added.
+        """
+        framing = self._framing_ids()
+        kept = [[token for token in row if token not in framing] for row in answers.tolist()]
+        decoded = self.tokenizer.batch_decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return [text.strip() for text in decoded]
+
+    def _framing_ids(self) -> set[int]:
+        """The ids that frame a text."""
+        tokenizer: Any = self.tokenizer
+        named = {getattr(tokenizer, f"{name}_token_id", None) for name in FRAMING}
+        marks = {id_ for id_ in tokenizer.all_special_ids if MARK.fullmatch(str(tokenizer.convert_ids_to_tokens(id_)))}
+        return {*filter(lambda id_: id_ is not None, named), *marks, *languages_of(tokenizer).values()}
+
+    def target_ids(self, texts: Sequence[str], counter: "SideCounter") -> Iterator[list[int]]:
+        """Token ids of right answers, as many tokens as the section allows; `counter` counts what there was.
+
+        An answer that is cut does not end there: its end is cut off too.
+        """
+        limit = self._limit("target_length")
+        language_behind = "decoder_start_token_id" in self.generation_settings()
+        for chunk in _chunks(texts):
+            for ids in self._tokenized(text_target=chunk):
+                whole = ids[1:] if self.drops_start and ids and ids[0] == self.start else ids
+                counter.count(whole)
+                yield _cut_target(whole, limit, language_behind)
+
+    def _tokenized(self, **texts: Any) -> list[list[int]]:
+        """Token ids of texts, however long they are."""
+        tokenizer: Any = self.tokenizer
+        ids: list[list[int]] = tokenizer(**texts, verbose=False)["input_ids"]
+        return ids
+
+    def _limit(self, key: str) -> int:
+        limit = getattr(self.section, key)
+        assert isinstance(limit, int), "lengths are fitted when a processor is made"
+        return limit
+
+    def _counter(self) -> "SideCounter":
+        return SideCounter(getattr(self.tokenizer, "unk_token_id", None))
 
     def save_pretrained(self, directory: Path) -> None:
         """Write the tokenizer into a model's directory."""
         self.tokenizer.save_pretrained(directory)
 
-    def target_ids(self, rows: Dataset) -> Iterator[list[int]]:
-        """The token ids of each row's target."""
-        for texts in _chunks(rows["target"]):
-            yield from self._tokenized(self.section.target_length, text_target=texts)
 
-    def _tokenized(self, length: int, **texts: list[str]) -> list[list[int]]:
-        """Token ids of texts, cut to a length."""
-        tokenizer: Any = self.tokenizer
-        ids: list[list[int]] = tokenizer(**texts, truncation=True, max_length=length)["input_ids"]
+class SideCounter:
+    """Counts lengths and unknown tokens while rows are encoded."""
+
+    def __init__(self, unknown: int | None):
+        self.unknown = unknown
+        self._lengths: list[int] = []
+        self._found = 0
+
+    def count(self, ids: list[int]) -> None:
+        """Count one row, before it is cut."""
+        self._lengths.append(len(ids))
+        if self.unknown is not None:
+            self._found += ids.count(self.unknown)
+
+    def side(self, limit: int) -> Side:
+        """What was counted, and the limit that rows were cut to."""
+        return Side(tuple(self._lengths), limit, self._found)
+
+
+def _cut_target(ids: list[int], limit: int, language_behind: bool) -> list[int]:
+    """The first `limit` ids; a language that stands behind a text, from where models take it, stays there."""
+    if len(ids) <= limit:
         return ids
+    return [*ids[: limit - 1], ids[-1]] if language_behind else ids[:limit]
 
 
 class TextProcessor(Processor):
     """Processes text: `input_ids` and `attention_mask`, padded on the right. Sources get the section's prefix."""
 
     def encode(self, rows: Dataset) -> EncodedDataset:
-        """Token ids; a multilingual tokenizer is set to the section's languages first, and keeps them.
+        """Token ids, cut to the section's lengths."""
+        read = self._counter()
+        written = self._counter()
+        sources = RaggedInts(self._source_ids(rows["source"], read))
+        labels = RaggedInts(self.target_ids(rows["target"], written))
+        source_side = read.side(self._limit("source_length"))
+        target_side = written.side(self._limit("target_length"))
+        return EncodedDataset(sources, sources.lengths, labels, source_side, target_side)
 
-        Raises `PrunekitError` for a language that the tokenizer does not have.
-        """
-        _set_languages(self.tokenizer, self.section)
-        sources = RaggedInts(self._source_ids(rows))
-        return EncodedDataset(sources, sources.lengths, RaggedInts(self.target_ids(rows)))
-
-    def _source_ids(self, rows: Dataset) -> Iterator[list[int]]:
-        for texts in _chunks(rows["source"]):
-            yield from self._tokenized(self.section.source_length, text=[self.section.prefix + text for text in texts])
+    def _source_ids(self, texts: Sequence[str], counter: SideCounter) -> Iterator[list[int]]:
+        """Token ids; long rows are cut by the tokenizer, which knows what must stand at their end."""
+        limit = self._limit("source_length")
+        tokenizer: Any = self.tokenizer
+        for chunk in _chunks(texts):
+            prefixed = [self.section.prefix + text for text in chunk]
+            for text, ids in zip(prefixed, self._tokenized(text=prefixed), strict=True):
+                counter.count(ids)
+                yield ids if len(ids) <= limit else tokenizer(text, truncation=True, max_length=limit)["input_ids"]
 
     def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` of shape [rows, longest]."""
@@ -115,17 +209,3 @@ def _chunks(column: Any) -> Iterator[list[str]]:
     """The texts of a column, `CHUNK` at a time."""
     for start in range(0, len(column), CHUNK):
         yield list(column[start : start + CHUNK])
-
-
-def _set_languages(tokenizer: PreTrainedTokenizerBase, section: TaskSection) -> None:
-    """Set a multilingual tokenizer to the section's languages; warn if a tokenizer has none."""
-    for attribute, language in (("src_lang", section.source_language), ("tgt_lang", section.target_language)):
-        if language is None:
-            continue
-        if not hasattr(tokenizer, attribute):
-            log.warning("%s has no languages, so %r is not used.", type(tokenizer).__name__, language)
-            continue
-        known = getattr(tokenizer, "lang_code_to_id", None) or {language: 0}
-        if language not in known:
-            raise PrunekitError(f"{type(tokenizer).__name__} has no language {language!r}; {hint(language, known)}")
-        setattr(tokenizer, attribute, language)

@@ -9,6 +9,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.data.audio import AudioProcessor
+from prunekit.data.lengths import Positions, fit_lengths
 from prunekit.data.processors import Processor, TextProcessor
 from prunekit.data.tasks import Task, from_files
 from prunekit.errors import PrunekitError
@@ -16,6 +17,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.learn.strategy import Strategy, build
 from prunekit.loading.device import device_of
+from prunekit.loading.labels import choose_label_start
 from prunekit.loading.pretrained import graph_of, located, open_config, open_extractor, open_model, open_tokenizer
 from prunekit.loading.structure import adapter_for
 from prunekit.loading.task import model_of, open_task
@@ -56,6 +58,8 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)
+    choose_label_start(model, processor, task)
+    _begin_answers(model, processor, recipe.generation)
     return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, recipe.generation)
 
 
@@ -82,10 +86,27 @@ def _check_reads(adapter: Adapter, config: PretrainedConfig, task: Task) -> None
 def open_processor(directory: Path, config: PretrainedConfig, task: Task, trust_remote_code: bool = False) -> Processor:
     """What reads a task's rows for the model in a directory."""
     tokenizer = open_tokenizer(directory, trust_remote_code)
+    positions = Positions.of(config)
+    start = getattr(config, "decoder_start_token_id", None)
     if task.modality == "text":
-        return TextProcessor(tokenizer, task.section)
+        return TextProcessor(tokenizer, fit_lengths(task.section, positions), start)
     extractor = open_extractor(directory, trust_remote_code)
-    return AudioProcessor(tokenizer, task.section, extractor, getattr(config, "decoder_start_token_id", None))
+    section = fit_lengths(task.section, Positions(None, positions.target), _prompt_length(tokenizer, start))
+    return AudioProcessor(tokenizer, section, extractor, start)
+
+
+def _prompt_length(tokenizer: Any, start: int | None) -> int:
+    """How many tokens stand before every answer of a speech model: the decoder's start, and what belongs to it."""
+    ids = tokenizer(text_target="")["input_ids"]
+    written = [token for token in ids if token != tokenizer.eos_token_id]
+    return len(written) if start in written else len(written) + 1
+
+
+def _begin_answers(model: PreTrainedModel, processor: Processor, generation: Mapping[str, Any]) -> None:
+    """Let the model's answers begin in the task's language, unless the user's generation settings say otherwise."""
+    for key, value in processor.generation_settings().items():
+        if key not in generation:
+            setattr(model.generation_config, key, value)
 
 
 def _check_vocabulary(processor: Processor, model: PreTrainedModel, directory: Path) -> None:

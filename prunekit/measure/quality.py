@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datasets import Dataset
@@ -25,12 +25,14 @@ class Quality:
     """What a model scored. Example: ``Quality({"exact_match": 0.66, "per": 0.09}, ("S P IY D", ...), 41.0)``.
 
     `scores` are fractions by metric name, the headline first; `predictions` stand in the rows' order; `seconds` are
-    wall seconds for generating and scoring.
+    wall seconds for generating and scoring. `ended` says of each answer whether the model ended it by itself, where
+    that is known.
     """
 
     scores: Mapping[str, float]
     predictions: tuple[str, ...]
     seconds: float
+    ended: tuple[bool, ...] | None = None
 
 
 def evaluate_quality(
@@ -44,8 +46,8 @@ def evaluate_quality(
 ) -> Quality:
     """Generate for every row and score against its `references`."""
     start = time.perf_counter()
-    predictions = generate_answers(model, processor, rows, generation, batch, progress)
-    return score_answers(predictions, rows, metrics, start)
+    predictions, ended = generate_answers(model, processor, rows, generation, batch, progress)
+    return replace(score_answers(predictions, rows, metrics, start), ended=tuple(ended))
 
 
 def score_answers(
@@ -64,8 +66,8 @@ def generate_answers(
     generation: Mapping[str, Any],
     batch: int = 64,
     progress: StageProgress | None = None,
-) -> list[str]:
-    """One generated text per row, in the rows' order.
+) -> tuple[list[str], list[bool]]:
+    """One generated text per row, in the rows' order, and whether each ended by itself.
 
     `generation` overrides the model's own generation config; unless it limits the length, at most ``target_length`` new
     tokens are made, as the reader's section has it. Rows of like length share a batch, the longest first, so that a
@@ -75,16 +77,25 @@ def generate_answers(
     order = encoded.by_length()
     generator: Any = model  # transformers declares `generate` on the classes of single architectures only
     texts = [""] * len(order)
+    ended = [True] * len(order)
     with evaluation_mode(model), use_generation_config(model, _config(model, processor.section, generation)):
         for start in range(0, len(order), batch):
             chunk = order[start : start + batch]
             inputs = processor.pad([encoded.sources[row] for row in chunk])
             answers = generator.generate(**to_device(inputs, model))
-            for row, text in zip(chunk, processor.decode(answers), strict=True):
+            for row, ids, text in zip(chunk, answers.tolist(), processor.decode(answers), strict=True):
                 texts[row] = text
+                ended[row] = _ends(ids, model)
             if progress:
                 progress(start + len(chunk), len(order))
-    return texts
+    return texts, ended
+
+
+def _ends(ids: Sequence[int], model: PreTrainedModel) -> bool:
+    """Whether generated ids, the first of which starts every answer, hold the token that ends one."""
+    config: Any = model.generation_config
+    ends = config.eos_token_id
+    return bool(set(ids[1:]) & set(ends if isinstance(ends, list) else [ends]))
 
 
 def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str, Any]) -> GenerationConfig:

@@ -1,5 +1,6 @@
 """Evaluation at the end of a run: quality and speed of both models, and the report on the whole run."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from prunekit.latency.workload import input_maker_for
 from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.loss import mean_loss
 from prunekit.loading.context import RunContext
+from prunekit.measure.answers import AnswerHealth, AnswersSection
 from prunekit.measure.bootstrap import bootstrap_interval
 from prunekit.measure.environment import environment
 from prunekit.measure.equivalence import Equivalence
@@ -38,6 +40,8 @@ from prunekit.report.sections import (
     SpentSection,
     WidthsSection,
 )
+
+log = logging.getLogger(__name__)
 
 SAMPLES = 12
 """Test rows that a report shows with both answers."""
@@ -140,8 +144,19 @@ def report_on(
         equivalence=equivalence,
         seconds=SecondsSection(**seconds),
         spent=SpentSection(examples=ledger.examples, cpu_seconds=ledger.seconds, device=ledger.device),
+        answers=answers_section(evaluation.dense, evaluation.pruned),
         samples=_samples(evaluation, context.task),
     )
+
+
+def answers_section(dense: Quality, pruned: Quality) -> AnswersSection:
+    """The health of both models' answers; what pruning changed much has been logged."""
+    found = AnswersSection(
+        dense=AnswerHealth.of(dense.predictions, dense.ended), pruned=AnswerHealth.of(pruned.predictions, pruned.ended)
+    )
+    for sentence in found.complaints():
+        log.warning("%s", sentence)
+    return found
 
 
 def _quality(evaluation: Evaluation, task: Task) -> QualitySection:

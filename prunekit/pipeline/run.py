@@ -11,6 +11,7 @@ from prunekit.report.report import Report
 STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
     ("find", stages.aim_at_speed),
     ("find", stages.check_given_plan),
+    ("find", stages.look_before_work),
     ("learn", stages.train_teacher),
     ("cut", stages.cut_vocabulary),
     ("learn", stages.propose_upfront),

@@ -23,6 +23,7 @@ from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
 from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.pipeline.evaluation import evaluate_run, first_rows, quality_of, report_on
+from prunekit.pipeline.preflight import look
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
 from prunekit.pipeline.target import resolve_target
@@ -47,6 +48,15 @@ def check_given_plan(state: RunState) -> RunState:
     """Raise `PrunekitError` for a given plan that does not fit the model."""
     _check_fits(state, state.proposal)
     return state
+
+
+def look_before_work(state: RunState) -> RunState:
+    """Look at model and data, and warn of what is cut, lost or doubtful."""
+    context = state.dense
+    training = state.data.training
+    rows = first_rows(context.task.test, state.recipe.measure.eval_examples)
+    test = None if context.task.test is context.task.dev else context.processor.encode(rows)
+    return replace(state, found=look(context, training.train, training.dev, test))
 
 
 def train_teacher(state: RunState) -> RunState:
@@ -139,6 +149,7 @@ def write_results(state: RunState) -> RunState:
     assert evaluation is not None
     seconds = directory.seconds()
     report = report_on(evaluation, state.dense, state.recipe, state.plan, state.equivalence, seconds, state.budget)
+    report = report.model_copy(update={"data": state.found})
     if state.target is not None:
         report = state.target.add_prediction(report, state.plan)
     model = state.pruned.model

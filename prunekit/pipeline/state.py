@@ -9,6 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit._support.progress import Progress, StageProgress, counting
 from prunekit.cut import checkpoint
 from prunekit.data.encoded import collate_batches
+from prunekit.data.lengths import Positions, fit_workload
 from prunekit.data.processors import Collator
 from prunekit.find.groups import PruningGroup
 from prunekit.find.plan import PruningPlan, groups_after
@@ -23,7 +24,8 @@ from prunekit.measure.equivalence import Equivalence
 from prunekit.pipeline.evaluation import Evaluation, first_rows
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.target import SpeedTarget
-from prunekit.recipe import Recipe
+from prunekit.recipe import Recipe, Workload
+from prunekit.report.data_section import DataSection
 from prunekit.report.report import Report
 
 PROOF_ROWS = 16
@@ -74,6 +76,7 @@ class RunState:
     proposal: PruningPlan
     target: SpeedTarget | None = None
     equivalence: Equivalence | None = None
+    found: DataSection | None = None
     evaluation: Evaluation | None = None
     report: Report | None = None
 
@@ -109,6 +112,7 @@ def open_run(recipe: Recipe, progress: Progress | None = None) -> RunState:
     with directory.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
         context = open_run_context(recipe)
+        recipe = _fit_default_workloads(recipe, Positions.of(context.model.config))
         check_workloads(context.model, recipe.measure.workloads)
         plan = checkpoint.plan_of(context.model) or PruningPlan()
         budget = BudgetTracker(directory.work / "spent.json", context.device, recipe.budget.examples)
@@ -124,6 +128,16 @@ def open_run(recipe: Recipe, progress: Progress | None = None) -> RunState:
             plan=plan,
             proposal=PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan(),
         )
+
+
+def _fit_default_workloads(recipe: Recipe, positions: Positions) -> Recipe:
+    """The recipe with workloads that the model has positions for, where the user chose none."""
+    measure = recipe.measure
+    target = recipe.target.model_copy(update={"workload": fit_workload(recipe.target.workload, positions)})
+    if "workloads" not in measure.model_fields_set:
+        workloads = tuple(fit_workload(Workload(batch=each.batch), positions) for each in measure.workloads)
+        measure = measure.model_copy(update={"workloads": workloads})
+    return recipe.model_copy(update={"measure": measure, "target": target})
 
 
 def encode_data(

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from prunekit._support.frozen import FrozenModel
 from prunekit.errors import PrunekitError
+from prunekit.measure.answers import AnswersSection
 from prunekit.measure.equivalence import Equivalence
+from prunekit.report.data_section import DataSection
 from prunekit.report.kept_units import KeptSection
 from prunekit.report.sections import (
     LatencySection,
@@ -44,6 +46,8 @@ class Report(FrozenModel):
     equivalence: Equivalence | None = None
     seconds: SecondsSection = SecondsSection()
     spent: SpentSection = SpentSection()
+    data: DataSection | None = None
+    answers: AnswersSection | None = None
     samples: tuple[Sample, ...] = ()
 
     @classmethod

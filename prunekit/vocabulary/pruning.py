@@ -9,7 +9,6 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from prunekit.cut.token_ids import token_ids_in_configs, vocabulary_group
-from prunekit.data.audio import AudioProcessor
 from prunekit.data.processors import Processor
 from prunekit.data.tasks import Task
 from prunekit.errors import PrunekitError
@@ -85,6 +84,6 @@ def prune_processor(processor: Processor, ids: list[int]) -> Processor:
     """A copy of a processor with only the tokens of these ids, renumbered from 0."""
     pruned = copy.copy(processor)
     pruned.tokenizer = pruned_tokenizer(processor.tokenizer, ids)
-    if isinstance(pruned, AudioProcessor) and pruned.start in ids:
+    if pruned.start is not None and pruned.start in ids:
         pruned.start = ids.index(pruned.start)
     return pruned

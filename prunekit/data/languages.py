@@ -1,0 +1,83 @@
+"""The languages of a multilingual tokenizer, and how an answer begins in one of them."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from prunekit.errors import PrunekitError
+
+LANGUAGE_TOKEN = re.compile(
+    r"(?P<nllb>[a-z]{3}_[A-Z][a-z]{3})|(?P<mbart>[a-z]{2,3}_[A-Z]{2})"
+    r"|__(?P<m2m>[A-Za-z_]+?)__|<\|(?P<whisper>[a-z]{2,3})\|>"
+)
+"""Language tokens: ``deu_Latn`` in NLLB, ``de_DE`` in mBART, ``__de__`` in M2M-100, ``<|de|>`` in Whisper."""
+
+LISTED = 5
+"""How many languages a sentence names where none is near."""
+
+
+def languages_of(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """The languages that a tokenizer has tokens for, by name, with the tokens' ids; none for a monolingual one."""
+    special = set(tokenizer.all_special_tokens)
+    found = {}
+    for token, number in tokenizer.get_vocab().items():
+        match = LANGUAGE_TOKEN.fullmatch(token) if token in special else None
+        if match is not None:
+            found[next(filter(None, match.groups()))] = number
+    return dict(sorted(found.items()))
+
+
+def check_language(tokenizer: PreTrainedTokenizerBase, language: str) -> None:
+    """Raise `PrunekitError`, with the nearest names, for a language that the tokenizer has no token for."""
+    known = languages_of(tokenizer)
+    if known and language not in known:
+        raise PrunekitError(
+            f"{type(tokenizer).__name__} has no language {language!r}; {_nearest(language, list(known))}"
+        )
+
+
+def _nearest(language: str, known: Sequence[str]) -> str:
+    """``did you mean 'deu_Latn'?``, or some of the languages that there are."""
+    short = language.lower()[:2]
+    close = difflib.get_close_matches(language, known, n=1)
+    alike = close or [name for name in known if name.startswith(short)][:LISTED]
+    if alike:
+        return f"did you mean {' or '.join(map(repr, alike))}?"
+    return f"it has {len(known)}, such as {', '.join(known[:LISTED])}."
+
+
+def tell_languages(tokenizer: Any, source: str | None, target: str | None) -> tuple[str, ...]:
+    """Set a tokenizer's languages; returns those that reach nothing, since the tokenizer knows none.
+
+    Raises `PrunekitError` for a language that a multilingual tokenizer has no token for.
+    """
+    unused = []
+    for attribute, language in (("src_lang", source), ("tgt_lang", target)):
+        if language is None:
+            continue
+        if not hasattr(tokenizer, attribute):
+            unused.append(language)
+            continue
+        check_language(tokenizer, language)
+        setattr(tokenizer, attribute, language)
+    return tuple(unused)
+
+
+def answer_settings(tokenizer: PreTrainedTokenizerBase, language: str | None) -> Mapping[str, int]:
+    """The generation settings by which an answer begins in `language`, which the tokenizer has been told.
+
+    NLLB, M2M-100 and mBART-50 write the language before a text, so it is the first token that they are forced to say;
+    mBART and PLBart write it behind, from where models wrap it round to the decoder's start. Nothing for others.
+    """
+    token = languages_of(tokenizer).get(language or "")
+    if token is None:
+        return {}
+    ids = tokenizer(text_target="")["input_ids"]
+    if ids and ids[0] == token:
+        return {"forced_bos_token_id": token}
+    if ids and ids[-1] == token:
+        return {"decoder_start_token_id": token}
+    return {}

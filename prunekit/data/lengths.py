@@ -1,0 +1,77 @@
+"""How many tokens a model can read and write: its positions, and the lengths that rows are cut to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from prunekit.errors import PrunekitError
+from prunekit.recipe import TaskSection, Workload
+
+SOURCE_DEFAULT = 1024
+TARGET_DEFAULT = 256
+"""The tokens that rows are cut to where neither the user nor the model's positions say otherwise."""
+
+ENCODER_KEYS = ("max_encoder_position_embeddings", "max_position_embeddings")
+DECODER_KEYS = ("max_target_positions", "max_decoder_position_embeddings", "max_position_embeddings")
+"""Where configs say how many positions a stack has, the most particular first."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The most tokens that a model's encoder and decoder have positions for; None where there is no limit.
+
+    Example: a BART has 1,024 of both, a T5 no limit, a Whisper 448 tokens of decoder.
+    """
+
+    source: int | None
+    target: int | None
+
+    @classmethod
+    def of(cls, config: PretrainedConfig) -> "Positions":
+        """By the config; of models put together from two, by the config of each."""
+        halves: Any = config
+        encoder = getattr(halves, "encoder", None)
+        decoder = getattr(halves, "decoder", None)
+        return cls(_first(encoder or config, ENCODER_KEYS), _first(decoder or config, DECODER_KEYS))
+
+
+def _first(config: Any, keys: tuple[str, ...]) -> int | None:
+    """The first of these keys that a config has; configs may hold parts as dictionaries."""
+    values = config if isinstance(config, Mapping) else vars(config)
+    found = (values.get(key) for key in keys)
+    return next((value for value in found if isinstance(value, int)), None)
+
+
+def fit_lengths(section: TaskSection, positions: Positions, prompt: int = 0) -> TaskSection:
+    """The section with lengths that the model can do: the user's, or defaults no longer than its positions.
+
+    `prompt` counts tokens that stand before every answer. Raises `PrunekitError` for a length that the user chose and
+    the model has no positions for.
+    """
+    room = Positions(positions.source, None if positions.target is None else positions.target - prompt)
+    source = _fitted("source_length", section.source_length, room.source, SOURCE_DEFAULT)
+    target = _fitted("target_length", section.target_length, room.target, TARGET_DEFAULT)
+    return section.model_copy(update={"source_length": source, "target_length": target})
+
+
+def _fitted(key: str, asked: int | None, room: int | None, default: int) -> int:
+    if asked is None:
+        return default if room is None else min(default, room)
+    if room is not None and asked > room:
+        raise PrunekitError(
+            f"task.{key} is {asked}, but the model has positions for {room} tokens there; set it to {room} or less."
+        )
+    return asked
+
+
+def fit_workload(workload: Workload, positions: Positions) -> Workload:
+    """A workload whose defaults, which nobody chose, are no longer than the model's positions."""
+    room = {"source": positions.source, "new_tokens": positions.target}
+    changed = {
+        key: most
+        for key, most in room.items()
+        if key not in workload.model_fields_set and most is not None and getattr(workload, key) > most
+    }
+    return workload.model_copy(update=changed) if changed else workload

@@ -1,0 +1,54 @@
+"""Labels as a model learnt them, where its tokenizer writes the decoder's start token before every text."""
+
+import logging
+from typing import Any
+
+import torch
+
+from prunekit.data.encoded import EncodedDataset, collate_batches
+from prunekit.data.processors import Collator, Processor
+from prunekit.data.tasks import Task
+
+log = logging.getLogger(__name__)
+
+COMPARED = 16
+"""Dev rows on which both ways are compared."""
+
+
+def choose_label_start(model: Any, processor: Processor, task: Task) -> None:
+    """Let `processor` leave out a start token that its tokenizer writes, if the model's loss is lower without it.
+
+    The model puts the start before the labels itself. Some were trained on labels that hold it once more, others not;
+    whichever loss on dev rows is lower tells. Nothing to choose where the tokenizer writes none.
+    """
+    if processor.drops_start or not _writes_start(processor):
+        return
+    rows = task.dev.select(range(min(len(task.dev), COMPARED)))
+    losses = {}
+    for drops in (False, True):
+        processor.drops_start = drops
+        losses[drops] = _loss(model, processor, processor.encode(rows))
+    processor.drops_start = losses[True] < losses[False]
+    log.info(
+        "The tokenizer writes the decoder's start token before every text; labels are %s it, since the model's loss is "
+        "%.2f with it and %.2f without.",
+        "without" if processor.drops_start else "with",
+        losses[False],
+        losses[True],
+    )
+
+
+def _writes_start(processor: Processor) -> bool:
+    ids = processor.tokenizer(text_target="")["input_ids"]
+    return bool(ids) and processor.start is not None and ids[0] == processor.start
+
+
+@torch.no_grad()
+def _loss(model: Any, processor: Processor, encoded: EncodedDataset) -> float:
+    """The mean loss per batch on encoded rows."""
+    batches = collate_batches(encoded, range(len(encoded)), COMPARED, Collator(processor, model), model)
+    losses = []
+    for batch in batches:
+        batch.pop("index", None)
+        losses.append(float(model(**batch, use_cache=False).loss))
+    return sum(losses) / max(1, len(losses))

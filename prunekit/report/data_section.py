@@ -1,0 +1,97 @@
+"""What a look at the data found before any training: lengths, cuts, unknown tokens, targets that do not survive."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from prunekit._support.frozen import FrozenModel
+from prunekit.data.encoded import EncodedDataset, Side
+
+MANY_UNKNOWN = 0.001
+"""A share of unknown tokens that is worth a warning."""
+
+
+class SideSection(FrozenModel):
+    """The sources or the targets of a set of rows. Lengths are in tokens, before any row was cut to `limit`."""
+
+    limit: int | None
+    cut: int
+    median: int
+    p95: int
+    longest: int
+    unknown: float
+
+    @classmethod
+    def of(cls, side: Side) -> "SideSection":
+        """`unknown` is the share of tokens that stand for what the tokenizer does not know."""
+        lengths = np.array(side.lengths or [0])
+        median, p95 = np.percentile(lengths, [50, 95])
+        return cls(
+            limit=side.limit,
+            cut=side.cut,
+            median=round(float(median)),
+            p95=round(float(p95)),
+            longest=int(lengths.max()),
+            unknown=side.unknown / max(1, int(lengths.sum())),
+        )
+
+
+class RowsSection(FrozenModel):
+    """One set of rows. Sources are None where the model reads audio, whose length is no number of tokens."""
+
+    rows: int
+    sources: SideSection | None
+    targets: SideSection
+
+    @classmethod
+    def of(cls, encoded: EncodedDataset) -> "RowsSection":
+        """As a processor encoded it."""
+        sources = SideSection.of(encoded.source_side) if encoded.source_side.lengths else None
+        return cls(rows=len(encoded), sources=sources, targets=SideSection.of(encoded.target_side))
+
+    def complaints(self, name: str) -> Iterator[str]:
+        """What was cut or unknown, each as one sentence with the setting's name."""
+        for noun, side in (("sources", self.sources), ("targets", self.targets)):
+            if side is None:
+                continue
+            if side.cut:
+                yield (
+                    f"{side.cut:,} of {self.rows:,} {noun} of the {name} rows are cut to task.{noun[:-1]}_length "
+                    f"({side.limit} tokens): the longest has {side.longest:,}."
+                )
+            if side.unknown > MANY_UNKNOWN:
+                yield f"{side.unknown:.1%} of the tokens in the {noun} of the {name} rows are unknown to the tokenizer."
+
+
+class LostTargets(FrozenModel):
+    """Targets that are another text once they were encoded and decoded. Example: accents that a tokenizer drops."""
+
+    looked_at: int
+    lost: int
+    example: tuple[str, str] | None = None
+
+
+class FirstTokenLoss(FrozenModel):
+    """The dense model's loss on the first label token, beside that on all others, in nats."""
+
+    first: float
+    others: float
+
+
+class DataSection(FrozenModel):
+    """`report.json`'s ``data``: what the look before the work found. `warnings` are the sentences that the user saw.
+
+    `labels_begin_with` and `asked_with` are pieces of the tokenizer: what every label begins with, and what the model
+    is made to begin its answers with.
+    """
+
+    train: RowsSection | None
+    dev: RowsSection
+    test: RowsSection | None
+    source_language: str | None = None
+    target_language: str | None = None
+    labels_begin_with: tuple[str, ...] = ()
+    asked_with: tuple[str, ...] = ()
+    lost_targets: LostTargets | None = None
+    first_token_loss: FirstTokenLoss | None = None
+    warnings: tuple[str, ...] = ()
