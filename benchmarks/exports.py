@@ -96,7 +96,7 @@ def quality(place: Path) -> list[str]:
     rows = context.task.test.select(range(EXAMPLES))
     tokenizer = context.processor.tokenizer
     metrics = context.task.metrics
-    said = {"transformers": generate_answers(context.model, context.processor, rows, {}, 256)}
+    said = {"transformers": generate_answers(context.model, context.processor, rows, {}, 256)[0]}
     sources = [context.processor.encode(rows)[n]["source"] for n in range(EXAMPLES)]
     for kind in ("float32", "int8"):
         names = to_ctranslate2.export_ctranslate2(

@@ -17,7 +17,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.learn.strategy import Strategy, build
 from prunekit.loading.device import device_of
-from prunekit.loading.labels import choose_label_start
+from prunekit.loading.labels import fit_label_start
 from prunekit.loading.pretrained import graph_of, located, open_config, open_extractor, open_model, open_tokenizer
 from prunekit.loading.structure import adapter_for
 from prunekit.loading.task import model_of, open_task
@@ -58,7 +58,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)
-    choose_label_start(model, processor, task)
+    fit_label_start(model, processor, task)
     _begin_answers(model, processor, recipe.generation)
     return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, recipe.generation)
 

@@ -15,7 +15,7 @@ COMPARED = 16
 """Dev rows on which both ways are compared."""
 
 
-def choose_label_start(model: Any, processor: Processor, task: Task) -> None:
+def fit_label_start(model: Any, processor: Processor, task: Task) -> None:
     """Let `processor` leave out a start token that its tokenizer writes, if the model's loss is lower without it.
 
     The model puts the start before the labels itself. Some were trained on labels that hold it once more, others not;

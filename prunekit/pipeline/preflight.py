@@ -8,10 +8,10 @@ import torch
 from datasets import Dataset
 
 from prunekit.data.encoded import EncodedDataset, collate_batches
-from prunekit.data.processors import Collator, Processor
+from prunekit.data.processors import Collator, Processor, SideCounter
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.evaluation import first_rows
-from prunekit.report.data_section import DataSection, FirstTokenLoss, LostTargets, RowsSection
+from prunekit.report.data_section import DataSection, DatasetSection, FirstTokenLoss, LostTargets
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ def look(
     section = context.processor.section
     processor = context.processor
     found = DataSection(
-        train=None if train is None else RowsSection.of(train),
-        dev=RowsSection.of(dev),
-        test=None if test is None else RowsSection.of(test),
+        train=None if train is None else DatasetSection.of(train),
+        dev=DatasetSection.of(dev),
+        test=None if test is None else DatasetSection.of(test),
         source_language=section.source_language,
         target_language=section.target_language,
         labels_begin_with=_pieces(processor, _common_start([dev.labels[n] for n in range(min(len(dev), SCORED))])),
@@ -75,8 +75,8 @@ def lost_targets(processor: Processor, rows: Dataset) -> LostTargets:
     """Dev targets that are another text once they were encoded and decoded; spaces do not count."""
     texts = list(first_rows(rows, LOOKED_AT)["target"])
     whole = processor.uncut()
-    ids, _ = whole.encode_targets(texts)
-    back = [whole.decode(torch.tensor([row], dtype=torch.long))[0] for row in ids]
+    encoded = whole.target_ids(texts, SideCounter(None))
+    back = [whole.decode(torch.tensor([row], dtype=torch.long))[0] for row in encoded]
     lost = [(one, other) for one, other in zip(texts, back, strict=True) if one.split() != other.split()]
     return LostTargets(looked_at=len(texts), lost=len(lost), example=lost[0] if lost else None)
 

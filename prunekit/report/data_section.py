@@ -36,7 +36,7 @@ class SideSection(FrozenModel):
         )
 
 
-class RowsSection(FrozenModel):
+class DatasetSection(FrozenModel):
     """One set of rows. Sources are None where the model reads audio, whose length is no number of tokens."""
 
     rows: int
@@ -44,7 +44,7 @@ class RowsSection(FrozenModel):
     targets: SideSection
 
     @classmethod
-    def of(cls, encoded: EncodedDataset) -> "RowsSection":
+    def of(cls, encoded: EncodedDataset) -> "DatasetSection":
         """As a processor encoded it."""
         sources = SideSection.of(encoded.source_side) if encoded.source_side.lengths else None
         return cls(rows=len(encoded), sources=sources, targets=SideSection.of(encoded.target_side))
@@ -85,9 +85,9 @@ class DataSection(FrozenModel):
     is made to begin its answers with.
     """
 
-    train: RowsSection | None
-    dev: RowsSection
-    test: RowsSection | None
+    train: DatasetSection | None
+    dev: DatasetSection
+    test: DatasetSection | None
     source_language: str | None = None
     target_language: str | None = None
     labels_begin_with: tuple[str, ...] = ()

@@ -64,5 +64,6 @@ class Report(FrozenModel):
 
     def json_text(self) -> str:
         """The text of `report.json`: lists of numbers take one line each."""
-        text = self.model_dump_json(indent=2)
+        absent = {name for name in ("data", "answers") if getattr(self, name) is None}  # in reports from before them
+        text = self.model_dump_json(indent=2, exclude=absent)
         return re.sub(r"\[\n[-\d.,\s]+\]", lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text) + "\n"

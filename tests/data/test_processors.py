@@ -1,13 +1,22 @@
-"""Processors of text: ids by hand, in order, whatever the number of rows."""
+"""Processors: how texts become ids, what is cut and counted, and how ids become texts again."""
 
 import pytest
 import torch
-from transformers import ByT5Tokenizer, MBartTokenizer
+from tokenizers import AddedToken
+from transformers import ByT5Tokenizer, MBart50Tokenizer, MBartTokenizer
 
-from prunekit.data.processors import CHUNK, Collator, TextProcessor
+from prunekit.data.processors import CHUNK, Collator, SideCounter, TextProcessor
 from prunekit.data.tasks import task_table
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
+
+LETTERS = [
+    ("<s>", 0.0),
+    ("<pad>", 0.0),
+    ("</s>", 0.0),
+    ("<unk>", 0.0),
+    *((letter, -1.0) for letter in "\u2581abcdefgh"),
+]
 
 
 def bytes_of(text: str) -> list[int]:
@@ -15,39 +24,90 @@ def bytes_of(text: str) -> list[int]:
     return [byte + 3 for byte in text.encode()] + [1]
 
 
-def encoded(rows, tokenizer, **section):
-    return TextProcessor(tokenizer, TaskSection(**section)).encode(rows)
+def targets(processor, texts):
+    return list(processor.target_ids(texts, SideCounter(None)))
 
 
-def test_encoding_prefixes_cuts_and_counts():
-    rows = task_table(["ab", "é" * 9], ["x", "y" * 9])
-    found = encoded(rows, ByT5Tokenizer(), prefix="p: ", source_length=8, target_length=4)
-    assert list(found.sources) == [bytes_of("p: ab"), bytes_of("p: éé")]
-    assert list(found.labels) == [bytes_of("x"), bytes_of("yyy")]
-    assert found.lengths == [6, 8]
+def table(sources, targets):
+    return task_table(sources, targets)
+
+
+def test_a_source_that_is_cut_still_ends_and_a_target_that_is_cut_does_not():
+    section = TaskSection(prefix="p: ", source_length=8, target_length=4)
+    encoded = TextProcessor(ByT5Tokenizer(), section).encode(table(["ab", "é" * 9], ["x", "y" * 9]))
+    assert [encoded.sources[n] for n in (0, 1)] == [bytes_of("p: ab"), bytes_of("p: éé")]
+    assert [encoded.labels[n] for n in (0, 1)] == [bytes_of("x"), bytes_of("yyyy")[:-1]]
+
+
+def test_what_is_cut_is_counted_by_the_lengths_before():
+    section = TaskSection(source_length=8, target_length=4)
+    encoded = TextProcessor(ByT5Tokenizer(), section).encode(table(["ab", "c" * 9, "d" * 20], ["x", "y" * 9, "zzz"]))
+    assert (encoded.source_side.lengths, encoded.source_side.limit, encoded.source_side.cut) == ((3, 10, 21), 8, 2)
+    assert (encoded.target_side.lengths, encoded.target_side.limit, encoded.target_side.cut) == ((2, 10, 4), 4, 1)
+
+
+def test_unknown_tokens_are_counted(letters):
+    encoded = TextProcessor(letters, TaskSection()).encode(table(["a ? b", "? ?"], ["a", "ß"]))
+    assert (encoded.source_side.unknown, encoded.target_side.unknown) == (3, 1)
 
 
 @pytest.mark.parametrize("number", [0, 1, CHUNK, CHUNK + 1])
 def test_encoding_keeps_rows_in_order_whatever_their_number(number):
     texts = [str(n) for n in range(number)]
-    found = encoded(task_table(texts, texts), ByT5Tokenizer())
-    assert list(found.labels) == list(found.sources) == [bytes_of(text) for text in texts]
+    encoded = TextProcessor(ByT5Tokenizer(), TaskSection()).encode(table(texts, texts))
+    assert [encoded.labels[n] for n in range(len(encoded))] == [bytes_of(text) for text in texts]
+    assert len(encoded.source_side.lengths) == number
 
 
-def test_a_multilingual_tokenizer_is_set_to_its_languages():
-    tokenizer = MBartTokenizer()
-    row = encoded(task_table(["x"], ["y"]), tokenizer, source_language="ro_RO", target_language="de_DE")[0]
-    assert [tokenizer.convert_ids_to_tokens(row[side][-1]) for side in ("source", "labels")] == ["ro_RO", "de_DE"]
+@pytest.mark.parametrize(("kind", "place"), [(MBartTokenizer, -1), (MBart50Tokenizer, 0)])
+def test_a_multilingual_tokenizer_is_told_its_languages(kind, place):
+    tokenizer = kind(vocab=LETTERS)
+    section = TaskSection(source_language="ro_RO", target_language="de_DE")
+    encoded = TextProcessor(tokenizer, section).encode(table(["a"], ["b"]))
+    ids = (encoded.sources[0][place], encoded.labels[0][place])
+    assert tokenizer.convert_ids_to_tokens(list(ids)) == ["ro_RO", "de_DE"]
+
+
+def test_a_cut_target_keeps_the_language_that_models_take_from_its_end():
+    tokenizer = MBartTokenizer(vocab=LETTERS)
+    processor = TextProcessor(tokenizer, TaskSection(target_language="de_DE", target_length=4))
+    (ids,) = targets(processor, ["abcdefgh"])
+    assert len(ids) == 4
+    assert tokenizer.convert_ids_to_tokens(ids)[-1] == "de_DE"
 
 
 def test_a_language_that_does_not_exist_gets_a_hint():
     with pytest.raises(PrunekitError, match="no language 'de_D'; did you mean 'de_DE'"):
-        encoded(task_table(["x"], ["y"]), MBartTokenizer(), target_language="de_D")
+        TextProcessor(MBartTokenizer(vocab=LETTERS), TaskSection(target_language="de_D"))
 
 
 def test_languages_for_a_tokenizer_without_any_are_worth_a_warning(caplog):
-    encoded(task_table(["x"], ["y"]), ByT5Tokenizer(), source_language="de_DE")
+    TextProcessor(ByT5Tokenizer(), TaskSection(source_language="de_DE"))
     assert "ByT5Tokenizer has no languages, so 'de_DE' is not used" in caplog.text
+
+
+def test_decoding_leaves_out_what_frames_a_text_and_keeps_the_users_own_tokens():
+    tokenizer = MBart50Tokenizer(vocab=LETTERS)
+    tokenizer.add_tokens([AddedToken("<name>", special=True)])
+    processor = TextProcessor(tokenizer, TaskSection(target_language="de_DE"))
+    ids = tokenizer.convert_tokens_to_ids(["</s>", "de_DE", "\u2581", "a", "<name>", "b", "</s>", "<pad>"])
+    assert processor.decode(torch.tensor([ids])) == [tokenizer.decode(ids[2:6])]
+    assert "<name>" in processor.decode(torch.tensor([ids]))[0]
+
+
+def test_a_start_that_the_tokenizer_writes_can_be_left_out():
+    tokenizer = MBart50Tokenizer(vocab=LETTERS, src_lang="en_XX", tgt_lang="de_DE")
+    start = tokenizer.convert_tokens_to_ids("de_DE")
+    processor = TextProcessor(tokenizer, TaskSection(target_language="de_DE"), start)
+    (whole,) = targets(processor, ["ab"])
+    processor.drops_start = True
+    assert targets(processor, ["ab"]) == [whole[1:]]
+
+
+def test_without_limits_nothing_is_cut():
+    processor = TextProcessor(ByT5Tokenizer(), TaskSection(target_length=4))
+    assert targets(processor.uncut(), ["y" * 900]) == [bytes_of("y" * 900)]
+    assert processor.section.target_length == 4
 
 
 def test_a_batch_is_padded_on_the_right_and_keeps_its_rows_numbers(t5, bart, tokenizer):

@@ -21,7 +21,9 @@ def test_quality_is_the_share_of_right_answers_that_generate_gives(state):
     right = 0
     for row in rows:
         inputs = tokenizer(row["source"], return_tensors="pt")
-        answer = context.model.generate(**inputs, max_length=context.task.section.target_length)
+        answer = context.model.generate(
+            **inputs, max_new_tokens=context.processor.section.target_length, max_length=None
+        )
         right += tokenizer.decode(answer[0], skip_special_tokens=True).strip() == row["target"]
     assert quality_of(context, rows, 3).scores["exact_match"] == pytest.approx(right / len(rows))
 

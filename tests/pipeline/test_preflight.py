@@ -1,0 +1,61 @@
+"""The look before the work: what it finds, and what it says."""
+
+import pytest
+import torch
+
+from prunekit.pipeline.preflight import first_token_loss, look, lost_targets
+from prunekit.pipeline.stages import look_before_work
+from prunekit.report.data_section import FirstTokenLoss
+
+
+def test_what_is_cut_is_told_by_its_setting_and_stands_in_the_state(state, caplog):
+    found = look_before_work(state(task={**state().recipe.task.model_dump(), "target_length": 2})).found
+    assert found is not None
+    assert found.train.targets.cut == 6  # "a b c" has three letters and an end, "f" one
+    assert "6 of 8 targets of the training rows are cut to task.target_length (2 tokens)" in caplog.text
+    assert [text for text in found.warnings if "target_length" in text]
+
+
+def test_all_is_well_where_all_is_well(state, caplog):
+    found = look_before_work(state()).found
+    assert found is not None
+    assert found.warnings == ()
+    assert found.test is None  # the dev rows serve as test rows
+    assert found.asked_with == ("<pad>",)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_targets_that_do_not_survive_are_shown(state):
+    context = state().dense
+    rows = context.task.dev.map(lambda row: {"target": row["target"].replace("c", "ç")})
+    found = lost_targets(context.processor, rows)
+    with_c = sum("c" in text for text in context.task.dev["target"])
+    assert (found.looked_at, found.lost) == (8, with_c)
+    assert found.example is not None
+    assert "ç" in found.example[0]
+    assert "ç" not in found.example[1]
+
+
+def test_the_first_tokens_loss_is_that_of_the_first_label(state):
+    context = state().dense
+    encoded = context.processor.encode(context.task.dev)
+    first, others = [], []
+    for n in range(len(encoded)):
+        labels = torch.tensor([encoded[n]["labels"]])
+        with torch.no_grad():
+            logits = context.model(input_ids=torch.tensor([encoded[n]["source"]]), labels=labels).logits
+        losses = torch.nn.functional.cross_entropy(logits[0], labels[0], reduction="none").tolist()
+        first.append(losses[0])
+        others += losses[1:]
+    found = first_token_loss(context, encoded)
+    assert found is not None
+    assert found.first == pytest.approx(sum(first) / len(first), rel=1e-4)
+    assert found.others == pytest.approx(sum(others) / len(others), rel=1e-4)
+
+
+def test_a_first_token_that_costs_much_more_is_doubtful(state, monkeypatch, caplog):
+    opened = state()
+    dear = FirstTokenLoss(first=9.0, others=0.5)
+    monkeypatch.setattr("prunekit.pipeline.preflight.first_token_loss", lambda *_: dear)
+    look(opened.dense, None, opened.data.training.dev, None)
+    assert "loss on the first label token is 9.0, on the others 0.5" in caplog.text
