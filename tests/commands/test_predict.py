@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import prunekit
 from prunekit.cli import app
 from prunekit.cut import checkpoint
-from prunekit.latency import cost_model, shapes, timing
+from prunekit.latency import calibration, shapes, timing
 from prunekit.latency.clocks import Reading
 from prunekit.latency.interleave import InterleavedTimes
 from prunekit.recipe import Recipe
@@ -22,7 +22,7 @@ WORK = "batch=1,source=4,new_tokens=3"
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Prices need not be good here."""
-    monkeypatch.setattr(cost_model, "CALIBRATION_SECONDS", 0.0)
+    monkeypatch.setattr(calibration, "CALIBRATION_SECONDS", 0.0)
 
 
 @pytest.fixture
