@@ -132,7 +132,7 @@ def _changed_keys(adapter: Adapter, config: PretrainedConfig) -> dict[str, Stack
 
 
 def _copy_configs(model: PreTrainedModel) -> None:
-    """Give the modules copies of their configs, which whoever built the model may still hold; shared ones are still shared."""
+    """Give the modules copies of their configs, which others may still hold; what they share is still shared."""
     copies: dict[int, PretrainedConfig] = {}
     module: Any
     for module in model.modules():

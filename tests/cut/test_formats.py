@@ -5,6 +5,7 @@ tokens that it computed then. Together they hold every override and a stock mode
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSeq2SeqLM
+from tokenizers import Tokenizer, models
+from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
+from typer.testing import CliRunner
 
 import prunekit
 from prunekit import PrunekitError, PruningPlan
+from prunekit.cli import app
 from prunekit.conformance import worker
 from prunekit.cut import checkpoint
 from prunekit.cut.formats import FORMAT, upgrade_record
@@ -145,6 +149,27 @@ def test_pruned_again_it_computes_what_its_mask_says(name):
         )
         torch.testing.assert_close(small(**inputs, use_cache=False).logits, expected, atol=1e-5, rtol=1e-5)
     assert checkpoint.plan_of(small).kept[group.name] == group.ids[1:]
+
+
+def test_it_is_exported_and_loses_tokens_like_a_new_one(tmp_path):
+    """Both commands open the model by its config first."""
+    source = shutil.copytree(SAMPLES / "bart", tmp_path / "bart")
+    (source / "expected.safetensors").unlink()
+    tokenizer = Tokenizer(models.WordLevel({f"w{n}": n for n in range(24)}, unk_token="w3"))
+    special = {"pad_token": "w0", "bos_token": "w1", "eos_token": "w2", "unk_token": "w3"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(source)
+    (tmp_path / "corpus.txt").write_text("w5w6w7\n")
+    corpus = ["--corpus", tmp_path / "corpus.txt"]
+    done = run("vocabulary", source, *corpus, "--output", tmp_path / "fewer")
+    assert done.exit_code == 0, done.stderr
+    assert record_of(tmp_path / "fewer")["format"] == FORMAT
+    done = run("export", SAMPLES / "t5", "--to", "plain", "--output", tmp_path / "plain")
+    assert done.exit_code == 0, done.stderr
+    assert_as_stored(AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "plain"), "t5", 1e-5)
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.mark.parametrize(
