@@ -25,9 +25,9 @@ class StrategySuite:
             strategy = Halves(encoder_sparsity=0.5)
             stacks, targets = ("encoder", "decoder"), {"encoder": 0.5}
 
-    `stacks` are the stacks that the strategy may prune, `targets` what it promises of the ``encoder``, ``decoder``,
-    ``non_embedding`` or ``total`` sparsity. Every check is a method whose name is its id; what it says when it fails
-    is what to mend.
+    `stacks` are the stacks that the strategy may prune, `targets` the ``encoder``, ``decoder``, ``non_embedding`` or
+    ``total`` sparsity that it promises. Every check is a method whose name is its id; the message of a failed check
+    says what to change.
     """
 
     strategy: ClassVar[Strategy]
@@ -43,8 +43,8 @@ class StrategySuite:
 
     @pytest.fixture
     def trial(self, family: str) -> StrategyTrial:
-        """What the strategy did to the tiny model of a family; tried once."""
-        return tried(type(self), family)
+        """The strategy tried on the tiny model of a family, once for all checks."""
+        return cached_trial(type(self), family)
 
     def test_it_is_documented(self) -> None:
         """A docstring of its own, a description for every option."""
@@ -69,14 +69,14 @@ class StrategySuite:
         assert not inner, f"import these from `prunekit` itself or do without them: {inner}"
 
     def test_its_plans_are_valid(self, trial: StrategyTrial) -> None:
-        """The first answer speaks of the dense model, the second of what the first left; numbers are the original's."""
+        """The first plan is about the dense model, the second about what the first left; numbers are the original's."""
         trial.upfront.validate(trial.problem.groups)
-        trial.plan.validate(trial.second.groups)
+        trial.plan.validate(trial.later_problem.groups)
 
     def test_it_never_grows_the_model(self, trial: StrategyTrial) -> None:
         """And the size counted for its plan is that of the model that was cut."""
         real = sum(parameter.numel() for parameter in trial.model.parameters())
-        assert real == trial.problem.sizes["total"].of(trial.whole)
+        assert real == trial.problem.sizes["total"].of(trial.both_plans)
         assert real <= trial.problem.whole["total"], "the plan must not add parameters"
 
     def test_it_leaves_no_traces(self, trial: StrategyTrial) -> None:
@@ -85,7 +85,7 @@ class StrategySuite:
             assert trial.after[what] == before, f"after plan() the model's {what} must be as they were"
 
     def test_masked_equals_cut(self, trial: StrategyTrial) -> None:
-        """Law 1 for both of its plans, after whatever it trained."""
+        """Law 1 for both of its plans, after any training."""
         for proof in trial.proofs:
             assert proof.tokens_equal, "the cut model generates other tokens than the masked one"
             assert proof.max_rel_diff <= TOLERANCE, "the cut model's logits are not those of the masked one"
@@ -94,46 +94,53 @@ class StrategySuite:
         """A stack that was not to be pruned keeps every unit."""
         for group in trial.problem.groups:
             if group.stack and group.stack not in self.stacks:
-                kept = trial.whole.kept.get(group.name, group.ids)
+                kept = trial.both_plans.kept.get(group.name, group.ids)
                 assert kept == group.ids, f"{group.name} lost units; name its stack in `stacks` if that is meant"
 
     def test_targets_are_met_from_above(self, trial: StrategyTrial) -> None:
-        """At least what was promised goes, and less than one rounding step more."""
+        """At least the promised share is removed, and less than one rounding step more."""
         for part, sparsity in self.targets.items():
-            left, most = trial.problem.sizes[part].of(trial.whole), trial.problem.max_parameters(part, sparsity)
-            assert left <= most, f"{left} parameters stay of the {part}, but at {sparsity:.0%} at most {most:.0f} may"
-            assert most - left < step(trial, part, self.round_to), f"the {part} loses more than the target asks"
+            kept = trial.problem.sizes[part].of(trial.both_plans)
+            most = trial.problem.max_parameters(part, sparsity)
+            assert kept <= most, (
+                f"the {part} keeps {kept} parameters; at {sparsity:.0%} sparsity it may keep {most:.0f}"
+            )
+            assert most - kept < largest_step(trial, part, self.round_to), f"the {part} loses more than the target asks"
 
     def test_the_same_seed_gives_the_same_plan(self) -> None:
         """Draw random numbers from a generator seeded with `problem.seed` only."""
-        first, second = tried(type(self), self.families[0]), _tried_anew(type(self), self.families[0])
-        assert second.upfront == first.upfront, "upfront() must give the same plan for the same seed"
-        assert second.plan == first.plan, "plan() must give the same plan for the same seed"
+        first = cached_trial(type(self), self.families[0])
+        again = _new_trial(type(self), self.families[0])
+        assert again.upfront == first.upfront, "upfront() must give the same plan for the same seed"
+        assert again.plan == first.plan, "plan() must give the same plan for the same seed"
 
 
-_TRIED: dict[tuple[type[StrategySuite], str], StrategyTrial] = {}
+_TRIALS: dict[tuple[type[StrategySuite], str], StrategyTrial] = {}
 
 
-def tried(suite: type[StrategySuite], family: str) -> StrategyTrial:
+def cached_trial(suite: type[StrategySuite], family: str) -> StrategyTrial:
     """The one trial of a suite on a family that its checks share."""
-    if (suite, family) not in _TRIED:
-        _TRIED[suite, family] = _tried_anew(suite, family)
-    return _TRIED[suite, family]
+    if (suite, family) not in _TRIALS:
+        _TRIALS[suite, family] = _new_trial(suite, family)
+    return _TRIALS[suite, family]
 
 
-def _tried_anew(suite: type[StrategySuite], family: str) -> StrategyTrial:
+def _new_trial(suite: type[StrategySuite], family: str) -> StrategyTrial:
     with tempfile.TemporaryDirectory() as directory:
         return try_out(suite.strategy, family, Path(directory), suite.round_to)
 
 
-def step(trial: StrategyTrial, part: str, round_to: int) -> int:
-    """The most parameters of a part that hang on one step of one group, as the plan leaves the others."""
-    size, groups, plan = trial.problem.sizes[part], trial.problem.groups, trial.whole
+def largest_step(trial: StrategyTrial, part: str, round_to: int) -> int:
+    """The most parameters of a part that one more head, or `round_to` more units, of any group would add."""
+    size = trial.problem.sizes[part]
+    groups = trial.problem.groups
+    plan = trial.both_plans
     layers = keep_values((group for group in groups if group.kind is Kind.LAYERS), plan)
-    counts = {g.name: len(plan.of(g)) for g in groups if g.kind is not Kind.LAYERS}
-    left, steps = size.counted(counts, layers), [0]
+    counts = {group.name: len(plan.of(group)) for group in groups if group.kind is not Kind.LAYERS}
+    kept = size.counted(counts, layers)
+    steps = [0]
     for group in groups:
         if group.kind in (Kind.HEADS, Kind.FFN, Kind.HIDDEN) and counts[group.name]:
             more = counts[group.name] + (1 if group.kind is Kind.HEADS else round_to)
-            steps.append(size.counted({**counts, group.name: more}, layers) - left)
+            steps.append(size.counted({**counts, group.name: more}, layers) - kept)
     return max(steps)

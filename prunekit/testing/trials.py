@@ -1,4 +1,4 @@
-"""A strategy tried out on a tiny model: real training on random pairs and real surgery, kept to be looked at."""
+"""A strategy tried on a tiny model, with real training on random pairs and real surgery, for checks to look at."""
 
 import copy
 from dataclasses import dataclass
@@ -25,21 +25,24 @@ from prunekit.pipeline.stages import problem_of
 from prunekit.recipe import Recipe, TaskSection, TrainingSection
 from prunekit.testing.models import VOCABULARY, tiny
 
-PAIRS, SHORT, LONG = 64, 3, 9
-"""Random pairs to train on, and how many tokens they have at least and fewer than."""
+PAIRS = 64
+"""Random pairs to train on."""
+SHORTEST = 3
+LONGEST = 8
+"""The tokens of a random source or target, at least and at most."""
 
 
 @dataclass(frozen=True)
 class StrategyTrial:
-    """What a strategy did to one model: its two answers, what it left behind, and the cut model.
+    """A strategy tried on one model: its two plans, the state in which it left the model, and the cut model.
 
-    `problem` is about the dense model, `second` about what `upfront` left. `before` and `after` are `traces` of the
-    live model around the strategy's second answer; `proofs` compares masked and cut for both answers, in float64, where
-    rounding hides nothing.
+    `problem` is about the dense model, `later_problem` about the model that `upfront` left. `before` and `after` are
+    the `model_state` around the strategy's second answer. `proofs` compares masked and cut for both plans, in float64,
+    where rounding hides nothing.
     """
 
     problem: Problem
-    second: Problem
+    later_problem: Problem
     upfront: PruningPlan
     plan: PruningPlan
     before: dict[str, Any]
@@ -48,7 +51,7 @@ class StrategyTrial:
     model: PreTrainedModel
 
     @property
-    def whole(self) -> PruningPlan:
+    def both_plans(self) -> PruningPlan:
         """Both answers as one plan."""
         return self.upfront.then(self.plan)
 
@@ -60,38 +63,39 @@ def try_out(strategy: Strategy, family: str, directory: Path, round_to: int = 4,
     recipe = Recipe(round_to=round_to, seed=seed)
     dense = copy.deepcopy(model)
     context = training_context(model, directory, seed)
-    proofs = list(collate_batches(context.dev, range(8), 4, Collator(context.processor, model), model))
+    batches = list(collate_batches(context.dev, range(8), 4, Collator(context.processor, model), model))
 
     def bench(done: PruningPlan, phase: str) -> Bench:
         teacher = Teacher.of(dense, graph.groups, done)
         return Bench(model, context, lambda _: 0.0, graph.after(done).groups, teacher, phase)
 
     def prove_and_cut(plan: PruningPlan, done: PruningPlan) -> Equivalence:
-        proof = cut_checked(copy.deepcopy(model).double(), plan, adapter, graph, config, done, proofs)
+        proof = cut_checked(copy.deepcopy(model).double(), plan, adapter, graph, config, done, batches)
         cut(model, plan, adapter, graph, config, done)
         return proof
 
     problem = problem_of(graph, recipe, PruningPlan())
     upfront = strategy.upfront(problem, bench(PruningPlan(), "upfront"))
-    first = prove_and_cut(upfront, PruningPlan())
-    second = problem_of(graph, recipe, upfront)
-    before = traces(model)
-    plan = strategy.plan(second, bench(upfront, "learn"))
-    after = traces(model)
-    return StrategyTrial(problem, second, upfront, plan, before, after, (first, prove_and_cut(plan, upfront)), model)
+    first_proof = prove_and_cut(upfront, PruningPlan())
+    later_problem = problem_of(graph, recipe, upfront)
+    before = model_state(model)
+    plan = strategy.plan(later_problem, bench(upfront, "learn"))
+    after = model_state(model)
+    proofs = (first_proof, prove_and_cut(plan, upfront))
+    return StrategyTrial(problem, later_problem, upfront, plan, before, after, proofs, model)
 
 
 def training_context(model: PreTrainedModel, directory: Path, seed: int) -> TrainingContext:
-    """Random pairs, the same for every seed, and a tokenizer whose padding is the model's."""
+    """A context to train on random pairs, the same for every seed, with a tokenizer whose padding is the model's."""
     generator = torch.Generator().manual_seed(0)
 
     def sentence() -> list[int]:
-        length = int(torch.randint(SHORT, LONG, (1,), generator=generator))
+        length = int(torch.randint(SHORTEST, LONGEST + 1, (1,), generator=generator))
         return torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
 
     pairs = [(sentence(), sentence()) for _ in range(PAIRS)]
     sources = RaggedInts([source for source, _ in pairs])
-    rows = EncodedDataset(sources, sources.lengths, [answer for _, answer in pairs])
+    rows = EncodedDataset(sources, sources.lengths, [target for _, target in pairs])
     words = {f"w{number}": number for number in range(VOCABULARY)}
     core = Tokenizer(models.WordLevel(words, unk_token="w3"))
     tokenizer: Any = PreTrainedTokenizerFast  # whose constructor has no types
@@ -109,8 +113,8 @@ def training_context(model: PreTrainedModel, directory: Path, seed: int) -> Trai
     )
 
 
-def traces(model: nn.Module) -> dict[str, Any]:
-    """What a strategy must leave as it found it: modules, parameters, hooks, and modes."""
+def model_state(model: nn.Module) -> dict[str, Any]:
+    """The state of a model that a strategy must not change: hooks, parameters, modes, and replaced forward passes."""
     hooks = {
         name: len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
         for name, module in model.named_modules()

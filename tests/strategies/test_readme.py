@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from prunekit.testing import StrategySuite
-from prunekit.testing.strategies import tried
+from prunekit.testing.strategies import cached_trial
 
 GUIDE = (Path(__file__).parents[2] / "strategies/README.md").read_text(encoding="utf-8")
 WRITTEN, TESTED = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
@@ -28,4 +28,4 @@ def test_the_guides_strategy_passes_the_guides_test(tmp_path, monkeypatch):
 
 def arguments(check, suite):
     """The trial of the first family, for the checks that look at one."""
-    return [tried(suite, suite.families[0])] if "trial" in inspect.signature(check).parameters else []
+    return [cached_trial(suite, suite.families[0])] if "trial" in inspect.signature(check).parameters else []

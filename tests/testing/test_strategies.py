@@ -9,7 +9,7 @@ from pydantic import Field
 from prunekit import PruningPlan, Strategy, checked_layers, prune_to_size_uniform
 from prunekit.find.plan import PlanError
 from prunekit.testing import StrategySuite
-from prunekit.testing.strategies import tried
+from prunekit.testing.strategies import cached_trial
 
 
 class Halves(Strategy):
@@ -113,7 +113,7 @@ def suite(given):
 
 def check(made, name):
     method = getattr(made, name)
-    return method(tried(type(made), "t5")) if "trial" in inspect.signature(method).parameters else method()
+    return method(cached_trial(type(made), "t5")) if "trial" in inspect.signature(method).parameters else method()
 
 
 ON_TRIAL = [
