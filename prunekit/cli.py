@@ -1,4 +1,4 @@
-"""The command line: parse and print, nothing else. Every error ends here, as one sentence."""
+"""The command line: one app of all commands, and the boundary that turns every error into one sentence."""
 
 import errno
 import traceback
@@ -27,23 +27,22 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Boundary(TyperGroup):
-    """Turns whatever a command raises into one red sentence and an exit code: 1 for failures, 130 when interrupted.
+    """Turns an error of a command into one red sentence and an exit code: 1 for failures, 130 for interrupts.
 
-    Wrong usage keeps the exit code 2 that Typer gives it. ``--debug`` shows the traceback too.
+    Wrong usage keeps Typer's exit code 2. ``--debug`` shows the traceback too.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            resumes = (
-                "; the same command goes on where it stopped" if ctx.invoked_subcommand in ("run", "compare") else ""
-            )
+            resumes = "; the same command resumes it" if ctx.invoked_subcommand in ("run", "compare") else ""
             ERR.print(Text(f"\ninterrupted{resumes}.", style="bold red"), soft_wrap=True)
             raise typer.Exit(130) from None
         except Exception as error:
-            if (sentence := error_sentence(error)) is None:
+            sentence = error_sentence(error)
+            if sentence is None:
                 raise
             if ctx.meta.get("prunekit.debug"):
                 traceback.print_exception(error)
@@ -52,16 +51,14 @@ class Boundary(TyperGroup):
 
 
 def error_sentence(error: Exception) -> str | None:
-    """What to tell the user about an error; None for what Typer itself deals with."""
+    """The sentence about an error for the user; None for errors that Typer handles."""
     text = one_line(error)
     if isinstance(error, PrunekitError):
         return text
     if type(error).__module__.startswith(("typer.", "click.")) or getattr(error, "errno", None) == errno.EPIPE:
         return None
     if getattr(error, "errno", None) in FULL or "No space left on device" in text:
-        return (
-            "There is no space left to write to; free some and give the same command again, which goes on from there."
-        )
+        return "There is no space left to write to; free some, and give the same command again to resume."
     if type(error).__name__ == "OutOfMemoryError":
         return "The device ran out of memory; try --set training.batch=N or --set measure.batch=N with smaller numbers."
     if isinstance(error, OSError) and error.filename:

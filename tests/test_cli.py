@@ -55,7 +55,7 @@ def test_debug_shows_the_traceback_and_the_sentence(monkeypatch):
 def test_an_interrupted_run_says_that_it_resumes(monkeypatch):
     result = answer(monkeypatch, KeyboardInterrupt())
     assert result.exit_code == 130
-    assert result.stderr.strip() == "interrupted; the same command goes on where it stopped."
+    assert result.stderr.strip() == "interrupted; the same command resumes it."
 
 
 @pytest.mark.parametrize(

@@ -37,4 +37,4 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
     """The model that a field holds, by itself or many of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for inner in get_args(annotation) if (found := _model_of(inner))), None)
+    return next(filter(None, map(_model_of, get_args(annotation))), None)

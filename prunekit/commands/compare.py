@@ -1,6 +1,7 @@
 """``prunekit compare``: strategies, seeds and budgets side by side, from one recipe."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,12 +25,10 @@ WIDTH = 1000
 
 def compare(
     recipe: Annotated[
-        Path,
-        typer.Argument(metavar="RECIPE.yaml", help="base, variants, baselines, seeds, budgets, output."),
+        Path, typer.Argument(metavar="RECIPE.yaml", help="base, variants, baselines, seeds, budgets, output.")
     ],
     only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VARIANT", help="Run only this variant; repeatable."),
+        list[str] | None, typer.Option(metavar="VARIANT", help="Run only this variant; repeatable.")
     ] = None,
     budget: Annotated[
         list[str] | None,
@@ -37,8 +36,7 @@ def compare(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with several, each on one thread.")] = 1,
     write: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.md", help="Put the tables between the markers in this document, too."),
+        Path | None, typer.Option(metavar="FILE.md", help="Also put the tables between the markers in this document.")
     ] = None,
     output: Annotated[str | None, typer.Option(metavar="DIR", help="Where everything is written.")] = None,
     debug: options.Debug = False,
@@ -59,10 +57,14 @@ def compare(
         summary = compare_trials(comparison, command_text(recipe, output), trials, jobs, display)
     if summary is not None:
         _publish(summary, comparison.output, write)
-    failed = failed_trials(comparison, trials)
-    for name, reason in failed.items():
+    _exit_if_failed(failed_trials(comparison, trials))
+
+
+def _exit_if_failed(reasons: Mapping[str, str]) -> None:
+    """Print why each trial failed, and end with exit code 1 if any did."""
+    for name, reason in reasons.items():
         ERR.print(Text.assemble(("error: ", "bold red"), (f"{name}: {reason}", "red")), soft_wrap=True)
-    if failed:
+    if reasons:
         raise typer.Exit(1)
 
 

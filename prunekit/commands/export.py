@@ -1,6 +1,5 @@
 """``prunekit export``: a pruned model for programs that know only stock architectures."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,30 +8,25 @@ from prunekit.commands import directories, options
 from prunekit.commands.console import OUT
 from prunekit.export.formats import ExportFormat
 
+TO = (
+    "plain: the stock architecture, with zeros for removed heads and channels; ctranslate2, onnx: for these engines, "
+    "as narrow as the pruned model."
+)
+
 
 def export(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="DIR", help="A directory with a pruned model; for an engine a dense one does too."),
-    ],
-    to: Annotated[
-        ExportFormat,
-        typer.Option(
-            "--to",
-            help="plain: the stock architecture, with zeros for removed heads and channels; ctranslate2, onnx: for "
-            "these engines, as narrow as the model is.",
-        ),
-    ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the result; must not exist.")],
+    model: Annotated[str, typer.Argument(metavar="DIR", help="A pruned model; for an engine, a dense one too.")],
+    to: Annotated[ExportFormat, typer.Option("--to", help=TO)],
+    output: options.NewOutput,
     quantization: Annotated[
-        str, typer.Option(metavar="TYPE", help="An engine's weights: float32, int8; ctranslate2 knows more.")
+        str, typer.Option(metavar="TYPE", help="The engine's weights: float32 or int8; ctranslate2 takes more.")
     ] = "float32",
     adapter: options.Adapter = None,
     debug: options.Debug = False,
 ) -> None:
-    """Write a pruned model in another form, and prove that it computes the same.
+    """Write a pruned model in another format, and prove that it computes the same.
 
-    The plain form opens everywhere and keeps the speed of the dropped layers, not that of narrower ones.
+    The plain format opens everywhere. It keeps the speed-up of dropped layers, but not that of narrower ones.
     """
     import torch
 

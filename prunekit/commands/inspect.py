@@ -75,10 +75,6 @@ def title(structure: "ModelStructure") -> str:
 
 def heading(structure: "ModelStructure") -> Text:
     """The title, then the parameters of each part."""
-    graph = structure.graph
-    parts = ", ".join(
-        f"{part} {size:,}"
-        for part in ("embedding", "encoder", "decoder", "head")
-        if (size := graph.size_of(part).whole)
-    )
+    sizes = {part: structure.graph.size_of(part).whole for part in ("embedding", "encoder", "decoder", "head")}
+    parts = ", ".join(f"{part} {size:,}" for part, size in sizes.items() if size)
     return Text(f"{title(structure)}: {parts}\n")

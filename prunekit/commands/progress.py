@@ -56,7 +56,9 @@ class Display:
             if stage not in self.stages:
                 self.stages[stage] = self.bars.add_task(stage, figures=text)
             self.bars.update(self.stages[stage], completed=done, total=total, figures=text)
-        elif (tenth := done * LINES_PER_STAGE // max(total, 1)) != self.printed.get(stage, -1):
+            return
+        tenth = done * LINES_PER_STAGE // max(total, 1)
+        if tenth != self.printed.get(stage, -1):
             self.printed[stage] = tenth
             ERR.print(f"{stage}: {done}/{total}  {text}".rstrip(), soft_wrap=True, markup=False)
 

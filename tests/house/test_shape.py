@@ -5,19 +5,12 @@ import ast
 LINES_OF_A_FILE = 260
 LINES_OF_A_FUNCTION = 40
 LOOSE_FILES = 9
-MIRRORED = 0.54
-"""The share of the engine's modules that have a test at their path; it may only grow."""
+MIRRORED = 0.9
+"""The share of the engine's modules that must have a test at their path."""
 
-PARALLEL_ASSIGNMENTS = 167
-WALRUSES = 81
+PARALLEL_ASSIGNMENTS = 10
+WALRUSES = 5
 """How many there may be in all; both may only shrink, to where one line each would be worse."""
-
-
-LONG = {
-    "prunekit/commands/compare.py compare",
-    "prunekit/commands/export.py export",
-}
-"""Files and functions that are still too long. The list may only shrink: one that is gone fails."""
 
 
 def long_files(sources):
@@ -40,7 +33,7 @@ def long_functions(sources):
 
 
 def test_files_are_short(engine, plugin_files, source):
-    assert set(long_files([*engine, *plugin_files])) == {name for name in LONG if name.endswith(".py")}
+    assert long_files([*engine, *plugin_files]) == []
     assert long_files([source("prunekit/long.py", "\n" * 260), source("prunekit/short.py", "\n" * 259)]) == [
         "prunekit/long.py"
     ]
@@ -53,7 +46,7 @@ def test_files_say_what_they_are_for(engine, plugin_files, source):
 
 
 def test_functions_are_short(engine, plugin_files, source):
-    assert set(long_functions([*engine, *plugin_files])) == {name for name in LONG if not name.endswith(".py")}
+    assert long_functions([*engine, *plugin_files]) == []
     text = "class A:\n    def f():\n" + "        pass\n" * 40 + "    def g():\n" + "        pass\n" * 39
     assert long_functions([source("prunekit/long.py", text)]) == ["prunekit/long.py f"]
 
