@@ -41,14 +41,14 @@ def print_scores(data: dict[str, Any]) -> None:
     from prunekit.data.tasks import for_evaluation
     from prunekit.loading.context import open_run_context
     from prunekit.loading.resolve import resolve
-    from prunekit.pipeline.evaluation import first_rows, quality_of
+    from prunekit.pipeline.evaluation import quality_of, take_first
     from prunekit.pipeline.preflight import look
 
     recipe = resolve(data)
     with Display() as display:
         context = open_run_context(recipe, for_evaluation)
         task = context.task
-        rows = first_rows(task.test, recipe.measure.eval_examples)
+        rows = take_first(task.test, recipe.measure.eval_examples)
         look(context, None, context.processor.encode(rows), None)
         found = quality_of(context, rows, recipe.measure.batch, counting(display, task.name))
     OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)

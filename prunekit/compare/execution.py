@@ -24,7 +24,7 @@ from prunekit.errors import PrunekitError, error_line, one_line
 from prunekit.find.plan import PruningPlan
 from prunekit.loading.context import open_run_context
 from prunekit.measure.predictions import Predictions
-from prunekit.pipeline.evaluation import first_rows, quality_of
+from prunekit.pipeline.evaluation import quality_of, take_first
 from prunekit.pipeline.run import run
 from prunekit.recipe import Recipe
 
@@ -106,7 +106,7 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     if answers.exists() and note.exists() and note.read_text(encoding="utf-8") == conditions:
         return
     context = open_run_context(recipe)
-    rows = first_rows(context.task.test, recipe.measure.eval_examples)
+    rows = take_first(context.task.test, recipe.measure.eval_examples)
     quality = quality_of(context, rows, recipe.measure.batch, counting(progress, f"test, {DENSE}"))
     Predictions.of(rows, quality.predictions).write(answers)
     write_text(note, conditions)

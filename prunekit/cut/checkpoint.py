@@ -109,7 +109,8 @@ def load_weights(kind: Any, directory: Path | str, **options: Any) -> PreTrained
     files = weight_files(place)
     if files is None:
         raise PrunekitError(f"The weights in {str(directory)!r} cannot be loaded: there is no model.safetensors.")
-    if wrapper := files.wrapper():
+    wrapper = files.wrapper()
+    if wrapper:
         log.info("The names of the weights in %s begin with %s, which is taken off.", files.main, wrapper)
         options["key_mapping"] = {f"^{re.escape(wrapper)}": ""}
     try:

@@ -48,8 +48,9 @@ class WeightFiles:
         """The prefix that a wrapper left before every name; empty where there is none."""
         names = self.names()
         prefix = ""
-        while found := next((w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)), None):
-            prefix += found
+        for _ in WRAPPERS:  # each at most once
+            shared = (wrapper for wrapper in WRAPPERS if all(name.startswith(prefix + wrapper) for name in names))
+            prefix += next(shared, "")
         return prefix
 
 

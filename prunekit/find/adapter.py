@@ -212,7 +212,8 @@ class Adapter:
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(3, config.vocab_size, (rows, 7), generator=generator)
         mask = torch.ones_like(ids)
-        mask[1::3, 4:], mask[2::3, :2] = 0, 0
+        mask[1::3, 4:] = 0
+        mask[2::3, :2] = 0
         return {"input_ids": ids, "attention_mask": mask}
 
     def build(self, config: PretrainedConfig, device: str = "meta") -> PreTrainedModel:

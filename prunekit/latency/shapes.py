@@ -93,7 +93,8 @@ class Shapes:
         less would. Raises `PrunekitError` where none does, with the most that is possible and what limits it.
         """
         choices = sparsities or self.sparsities
-        found = [shape for depth in self.depths if (shape := self._narrowest(depth, speedup, choices)) is not None]
+        narrowest = (self._narrowest(depth, speedup, choices) for depth in self.depths)
+        found = [shape for shape in narrowest if shape is not None]
         if not found:
             most = self.fastest(sparsities)
             raise PrunekitError(self.limit(speedup, most, most.speedup))
@@ -107,7 +108,8 @@ class Shapes:
         """The least sparsity with which so many layers are fast enough; None if none is."""
         if self.shape(depth, choices[-1]).speedup < speedup:
             return None
-        low, high = 0, len(choices) - 1
+        low = 0
+        high = len(choices) - 1
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if self.shape(depth, choices[middle]).speedup >= speedup else (middle + 1, high)

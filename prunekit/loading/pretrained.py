@@ -149,7 +149,8 @@ def _base_directory(directory: Path) -> Path:
 
 
 def _no_weights(directory: Path) -> str:
-    if pickle := next(_matching(directory, PICKLES), None):
+    pickle = next(_matching(directory, PICKLES), None)
+    if pickle:
         return (
             f"{str(directory)!r} holds a pickle ({pickle.name}) that is not called as transformers calls weights; save "
             "the model as safetensors first (save_pretrained of transformers does)."

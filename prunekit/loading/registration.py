@@ -22,7 +22,8 @@ class DeferredRegistration(MetaPathFinder, Loader):
         sys.meta_path.remove(self)
         spec = find_spec(fullname)
         if spec is not None:
-            self.loader, spec.loader = spec.loader, self
+            self.loader = spec.loader
+            spec.loader = self
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:

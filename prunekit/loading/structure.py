@@ -31,7 +31,8 @@ def open_structure(place: str, adapter: str | None = None) -> ModelStructure:
     config = open_config(located(place, CONFIG))
     name, chosen = adapter_for(config, adapter)
     graph = discover(chosen, dense_config(config))
-    if (plan := plan_in(config)) is not None:
+    plan = plan_in(config)
+    if plan is not None:
         graph = graph.after(plan)
     return ModelStructure(config.model_type, name, chosen, graph)
 
@@ -41,7 +42,8 @@ def adapter_for(config: PretrainedConfig, wanted: str | None) -> tuple[str, Adap
 
     Raises `PrunekitError` where there is none or `wanted` is for other models.
     """
-    model_type, known = config.model_type.removeprefix(PREFIX), names(ADAPTERS)
+    model_type = config.model_type.removeprefix(PREFIX)
+    known = names(ADAPTERS)
     name = wanted or model_type
     if wanted is None and model_type not in known:
         raise PrunekitError(

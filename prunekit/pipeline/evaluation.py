@@ -64,7 +64,7 @@ def quality_of(context: RunContext, rows: Dataset, batch: int, progress: StagePr
     return evaluate_quality(context.model, context.processor, rows, metrics, context.generation, batch, progress)
 
 
-def first_rows(rows: Dataset, count: int | None) -> Dataset:
+def take_first(rows: Dataset, count: int | None) -> Dataset:
     """The first `count` rows, or all."""
     return rows if count is None or count >= len(rows) else rows.select(range(count))
 
@@ -77,7 +77,7 @@ def evaluate_run(
     listener: Callable[[str], StageProgress | None],
 ) -> Evaluation:
     """Quality of both models on the test rows, then their speed; `listener` gives the progress display of a stage."""
-    rows = first_rows(dense.task.test, measure.eval_examples)
+    rows = take_first(dense.task.test, measure.eval_examples)
     before = dense_quality(dense, rows, measure, listener("test, dense"))
     after = quality_of(pruned, rows, measure.batch, listener("test, pruned"))
     timings = compare_latency(
@@ -161,7 +161,8 @@ def answers_section(dense: Quality, pruned: Quality) -> AnswersSection:
 
 def _quality(evaluation: Evaluation, task: Task) -> QualitySection:
     head, *rest = task.metrics
-    dense, pruned = evaluation.dense.scores, evaluation.pruned.scores
+    dense = evaluation.dense.scores
+    pruned = evaluation.pruned.scores
     return QualitySection(
         metric=head.name,
         higher_is_better=head.higher_is_better,
@@ -192,7 +193,7 @@ def _intervals(metric: SummedMetric, answers: Predictions) -> Intervals:
 
 def _samples(evaluation: Evaluation, task: Task) -> tuple[Sample, ...]:
     """The first test rows with both models' answers."""
-    rows = first_rows(task.test, SAMPLES)
+    rows = take_first(task.test, SAMPLES)
     answers = zip(
         rows["source"], rows["references"], evaluation.dense.predictions, evaluation.pruned.predictions, strict=False
     )

@@ -10,7 +10,7 @@ from datasets import Dataset
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator, Processor, SideCounter
 from prunekit.loading.context import RunContext
-from prunekit.pipeline.evaluation import first_rows
+from prunekit.pipeline.evaluation import take_first
 from prunekit.report.data_section import DataSection, DatasetSection, FirstTokenLoss, LostTargets
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def complaints(found: DataSection) -> Iterator[str]:
 
 def lost_targets(processor: Processor, rows: Dataset) -> LostTargets:
     """Dev targets that are another text once they were encoded and decoded; spaces do not count."""
-    texts = list(first_rows(rows, LOOKED_AT)["target"])
+    texts = list(take_first(rows, LOOKED_AT)["target"])
     whole = processor.uncut()
     encoded = whole.target_ids(texts, SideCounter(None))
     back = [whole.decode(torch.tensor([row], dtype=torch.long))[0] for row in encoded]

@@ -51,7 +51,8 @@ def prune_vocabulary(
     small = pruned_tokenizer(tokenizer, ids)
     original = original_of(model, adapter)
     config = copy.deepcopy(original.config)
-    graph, before = discover(adapter, config, original), plan_of(model) or PruningPlan()
+    graph = discover(adapter, config, original)
+    before = plan_of(model) or PruningPlan()
     plan = plan_for(graph.after(before), ids)
     cut_checked(model, plan, adapter, graph, config, before, [_any_batch(model, adapter, ids)])
     return model, small
@@ -59,7 +60,8 @@ def prune_vocabulary(
 
 def _any_batch(model: PreTrainedModel, adapter: Adapter, ids: Sequence[int]) -> dict[str, Tensor]:
     """Random inputs and labels for four rows, of these tokens only."""
-    left, chance = torch.tensor(ids), torch.Generator().manual_seed(0)
+    left = torch.tensor(ids)
+    chance = torch.Generator().manual_seed(0)
     inputs = dict(adapter.encoder_inputs(model.config, 4))
     if "input_ids" in inputs:
         inputs["input_ids"] = left[torch.randint(len(ids), inputs["input_ids"].shape, generator=chance)]

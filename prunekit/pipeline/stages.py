@@ -22,7 +22,7 @@ from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
 from prunekit.pipeline.checked_cut import cut_checked
-from prunekit.pipeline.evaluation import evaluate_run, first_rows, quality_of, report_on
+from prunekit.pipeline.evaluation import evaluate_run, quality_of, report_on, take_first
 from prunekit.pipeline.preflight import look
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
@@ -54,7 +54,7 @@ def look_before_work(state: RunState) -> RunState:
     """Look at model and data, and warn of what is cut, lost or doubtful."""
     context = state.dense
     training = state.data.training
-    rows = first_rows(context.task.test, state.recipe.measure.eval_examples)
+    rows = take_first(context.task.test, state.recipe.measure.eval_examples)
     test = None if context.task.test is context.task.dev else context.processor.encode(rows)
     return replace(state, found=look(context, training.train, training.dev, test))
 
@@ -195,7 +195,7 @@ def _teacher(state: RunState) -> Teacher:
 
 def dev_score(context: RunContext, measure: MeasureSection) -> float:
     """The headline metric of the context's model on the first dev rows."""
-    rows = first_rows(context.task.dev, measure.dev_examples)
+    rows = take_first(context.task.dev, measure.dev_examples)
     return quality_of(context, rows, measure.batch).scores[context.task.metrics[0].name]
 
 

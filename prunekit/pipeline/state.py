@@ -21,7 +21,7 @@ from prunekit.learn.training.teacher import Teacher, TeacherCache
 from prunekit.loading.context import RunContext, open_run_context, open_strategy
 from prunekit.loading.resolve import resolve
 from prunekit.measure.equivalence import Equivalence
-from prunekit.pipeline.evaluation import Evaluation, first_rows
+from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.target import SpeedTarget
 from prunekit.recipe import Recipe, Workload
@@ -149,7 +149,7 @@ def encode_data(
     training = TrainingContext(
         processor=processor,
         train=processor.encode(task.train),
-        dev=processor.encode(first_rows(task.dev, recipe.measure.dev_examples)),
+        dev=processor.encode(take_first(task.dev, recipe.measure.dev_examples)),
         training=recipe.training,
         directory=directory.work,
         log=directory.log,
@@ -160,7 +160,7 @@ def encode_data(
         claim=directory.claim,
         budget=budget,
     )
-    proofs = processor.encode(first_rows(task.dev, PROOF_ROWS))
+    proofs = processor.encode(take_first(task.dev, PROOF_ROWS))
     collate = Collator(processor, context.model)
     batches = collate_batches(proofs, range(len(proofs)), PROOF_ROWS // 2, collate, context.model)
     return EncodedData(training, tuple(batches))

@@ -34,7 +34,8 @@ class SpeedTarget:
 
     def add_prediction(self, report: Report, plan: PruningPlan) -> Report:
         """The report with the speed that was predicted for `plan`, beside the measured one; a miss is said aloud."""
-        latency, predicted = report.latency, self.cost.speedup(plan)
+        latency = report.latency
+        predicted = self.cost.speedup(plan)
         if latency is None:
             return report
         if latency.speedup < 0.95 * self.speedup:
@@ -87,9 +88,11 @@ def resolve_target(
 
 def _found(recipe: Recipe, context: RunContext, narrows: bool, progress: Progress | None) -> dict[str, object]:
     """The options, with the prices behind them, for the run to keep."""
-    target, measure = recipe.target, recipe.measure
+    target = recipe.target
+    measure = recipe.measure
     assert target.speedup is not None
-    shapes, inputs = shapes_for_run(context, recipe, progress), input_maker_for(context.processor)
+    shapes = shapes_for_run(context, recipe, progress)
+    inputs = input_maker_for(context.processor)
 
     def measured(shape: Shape) -> float:
         tell = counting(progress, f"timing {shape.spelled}")

@@ -28,9 +28,7 @@ REASONS = {
 }
 """Names that may hold a forbidden word, each with the reason why it means something else there."""
 
-OPEN = {
-    "prunekit.pipeline.evaluation.first_rows",
-}
+OPEN: set[str] = set()
 """Names that are still to be changed. The list may only shrink: one that is gone fails."""
 
 

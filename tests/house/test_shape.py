@@ -8,8 +8,8 @@ LOOSE_FILES = 9
 MIRRORED = 0.9
 """The share of the engine's modules that must have a test at their path."""
 
-PARALLEL_ASSIGNMENTS = 10
-WALRUSES = 5
+PARALLEL_ASSIGNMENTS = 0
+WALRUSES = 4
 """How many there may be in all; both may only shrink, to where one line each would be worse."""
 
 

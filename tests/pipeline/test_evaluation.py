@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
-from prunekit.pipeline.evaluation import dense_quality, first_rows, loss_on, quality_of
+from prunekit.pipeline.evaluation import dense_quality, loss_on, quality_of, take_first
 
 
 def test_the_first_rows_or_all(state):
     rows = state().dense.task.test
-    assert first_rows(rows, 3)["source"][:] == ["a b c", "d e", "f"]
-    assert len(first_rows(rows, None)) == len(first_rows(rows, 99)) == 8
+    assert take_first(rows, 3)["source"][:] == ["a b c", "d e", "f"]
+    assert len(take_first(rows, None)) == len(take_first(rows, 99)) == 8
 
 
 def test_quality_is_the_share_of_right_answers_that_generate_gives(state):
