@@ -1,3 +1,5 @@
+"""Progress of a stage, and nothing to call where nobody listens."""
+
 from prunekit._support.progress import counting
 
 

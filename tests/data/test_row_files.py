@@ -1,3 +1,5 @@
+"""Files of rows: every format gives the same rows, and a damaged file one sentence."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tasks from files and from plugins, and what is refused."""
+
 import json
 import logging
 from dataclasses import replace

@@ -86,6 +86,12 @@ def plugin_files() -> list[Source]:
 
 
 @pytest.fixture(scope="session")
+def other_files() -> list[Source]:
+    """The files of benchmarks, examples and tests; stored checkpoints apart, whose code an earlier version wrote."""
+    return [each for each in read("benchmarks", "examples", "tests") if "/format2/" not in each.path]
+
+
+@pytest.fixture(scope="session")
 def source():
     """Make a `Source` of a path and a text, to show a rule an offender."""
     return Source

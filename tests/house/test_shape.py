@@ -39,14 +39,14 @@ def test_files_are_short(engine, plugin_files, source):
     ]
 
 
-def test_files_say_what_they_are_for(engine, plugin_files, source):
-    assert undocumented([*engine, *plugin_files]) == []
+def test_files_say_what_they_are_for(engine, plugin_files, other_files, source):
+    assert undocumented([*engine, *plugin_files, *other_files]) == []
     silent = source("prunekit/find/silent.py", "import ast\n")
     assert undocumented([silent, source("prunekit/find/__init__.py", "")]) == ["prunekit/find/silent.py"]
 
 
-def test_functions_are_short(engine, plugin_files, source):
-    assert long_functions([*engine, *plugin_files]) == []
+def test_functions_are_short(engine, plugin_files, other_files, source):
+    assert long_functions([*engine, *plugin_files, *other_files]) == []
     text = "class A:\n    def f():\n" + "        pass\n" * 40 + "    def g():\n" + "        pass\n" * 39
     assert long_functions([source("prunekit/long.py", text)]) == ["prunekit/long.py f"]
 

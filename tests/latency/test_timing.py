@@ -1,3 +1,5 @@
+"""Latency: models interleaved, their figures, and what is refused or warned of."""
+
 import copy
 import logging
 from contextlib import nullcontext

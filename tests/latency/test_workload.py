@@ -1,3 +1,5 @@
+"""Workloads: every token is made, from sources that all models know."""
+
 import pytest
 import torch
 

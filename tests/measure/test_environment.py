@@ -1,3 +1,5 @@
+"""The environment of a report: versions and hardware, and nothing of the machine or its user."""
+
 import getpass
 import json
 import platform

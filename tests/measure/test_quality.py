@@ -1,3 +1,5 @@
+"""Evaluation by generating: batches give what rows give alone, and scores are those of the references."""
+
 import pytest
 
 from prunekit.data.metrics.metric import Metric

@@ -1,3 +1,5 @@
+"""Scales of charts: they hold their values and have round ticks."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Charts of a report: lengths, positions and labels against the figures."""
+
 import itertools
 
 import pytest

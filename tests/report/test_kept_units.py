@@ -1,3 +1,5 @@
+"""The map of kept units against the graph and the cut model."""
+
 import pytest
 
 from prunekit import PruningPlan, discover, prune

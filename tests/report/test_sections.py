@@ -1,3 +1,5 @@
+"""Sections of a report: parameters, sparsity, layers, widths and latency against the model."""
+
 import networkx as nx
 import pytest
 

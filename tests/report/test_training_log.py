@@ -1,3 +1,5 @@
+"""Trainings read from a log: phases, resumed steps, and values that are no numbers."""
+
 import json
 
 from prunekit.report.training_log import trainings

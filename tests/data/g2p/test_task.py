@@ -1,3 +1,5 @@
+"""The built-in task: its rows against CMUdict, and its defaults."""
+
 import pytest
 
 from prunekit.data import g2p

@@ -1,3 +1,5 @@
+"""The metric ``cer``: edits counted by hand."""
+
 from prunekit.data.metrics.character_errors import CharacterErrorRate
 
 

@@ -1,3 +1,5 @@
+"""The metric ``exact_match``."""
+
 from prunekit.data.metrics.exact_match import ExactMatch
 
 

@@ -1,3 +1,5 @@
+"""The metrics ``rouge1``, ``rouge2`` and ``rougeL``: shared words counted by hand."""
+
 import pytest
 
 from prunekit.data.metrics.rouge import Rouge

@@ -1,3 +1,5 @@
+"""The metrics ``wer`` and ``per``: edits counted by hand."""
+
 from prunekit.data.metrics.word_errors import WordErrorRate
 
 

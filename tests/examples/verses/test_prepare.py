@@ -1,3 +1,5 @@
+"""The verses: markup, alike texts, whole books held out, and the tokenizer."""
+
 import pytest
 
 pytest.importorskip("pysword")
