@@ -7,7 +7,9 @@ summary, so that the caller imports it to find out.
 import ast
 import inspect
 import sys
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
+from types import ModuleType
 
 
 def class_summary(source: str, hook: str) -> str | None:
@@ -45,7 +47,12 @@ def _can_import(statement: ast.stmt) -> bool:
     if module is None:
         return _is_installed(statement.module)
     known = {*vars(module), *getattr(module, "__all__", ())}
-    return all(alias.name in known for alias in statement.names)
+    return all(alias.name in known or _is_submodule(module, alias.name) for alias in statement.names)
+
+
+def _is_submodule(package: ModuleType, name: str) -> bool:
+    """Whether a package that is imported already has a module of this name."""
+    return PathFinder.find_spec(name, getattr(package, "__path__", [])) is not None
 
 
 def _is_installed(module: str) -> bool:

@@ -1,5 +1,6 @@
 """Summaries that are read from sources; whatever is doubtful gives none."""
 
+import importlib
 import sys
 from textwrap import dedent
 
@@ -63,6 +64,16 @@ def test_nothing_is_imported_to_find_packages():
     assert "this" not in sys.modules
     assert summary(GOOD.replace("import ast", "import this\nfrom antigravity import fly")) == "A toy: it works."
     assert "this" not in sys.modules
+
+
+def test_a_module_of_a_package_that_is_imported_already_need_not_be(tmp_path, monkeypatch):
+    (tmp_path / "half_imported").mkdir()
+    (tmp_path / "half_imported/__init__.py").touch()
+    (tmp_path / "half_imported/inner.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("half_imported")
+    assert summary(GOOD.replace("import ast", "from half_imported import inner")) == "A toy: it works."
+    assert summary(GOOD.replace("import ast", "from half_imported import outer")) is None
 
 
 @pytest.mark.parametrize("kind", [plugins.ADAPTERS, plugins.STRATEGIES, plugins.TASKS, plugins.METRICS])
