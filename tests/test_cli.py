@@ -79,11 +79,20 @@ def test_version():
     assert CliRunner().invoke(app, ["--version"]).stdout == f"prunekit {version('prunekit')}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["run"], ["list"], ["inspect"], ["eval"]])
-def test_help(words):
-    result = CliRunner().invoke(app, [*words, "--help"])
+COMMANDS = ("run", "compare", "list", "inspect", "predict", "check", "new-adapter", "eval", "export", "vocabulary")
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+def test_help_fits_a_terminal_of_a_hundred_columns(words):
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"})
     assert result.exit_code == 0
     assert "Usage: prunekit" in result.stdout
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    prose = [line.split() for line in lines if line.strip() and line[0] == " "]
+    orphans = [line for line in prose if len(line) == 1]
+    assert orphans == [], "end a sentence and its line together: help keeps the line breaks of docstrings"
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
 
 
 def test_a_process_ends_as_promised(tmp_path):

@@ -21,8 +21,8 @@ def check(
 ) -> None:
     """Check an adapter on your own model.
 
-    Copies of the model are masked, cut to random plans, saved and loaded, and must compute the same. The model itself
-    and its directory are not changed.
+    Copies of the model are masked, cut to random plans, saved and loaded, and must compute the same.
+    The model itself and its directory are not changed.
     """
     from prunekit.commands.progress import Display
     from prunekit.conformance.examine import TOY_CHECKS, Outcome, examine, open_model_under_test

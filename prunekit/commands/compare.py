@@ -43,7 +43,8 @@ def compare(
 ) -> None:
     """Compare variants of a run at equal cost, with the dense model trained further as a control.
 
-    Finished runs are not repeated: the same command continues where it stopped, and retries what failed.
+    Finished runs are not repeated.
+    The same command continues where it stopped, and retries what failed.
     """
     from prunekit.commands.progress import Display
     from prunekit.compare import Comparison

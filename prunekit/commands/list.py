@@ -29,9 +29,7 @@ class What(StrEnum):
 def list_plugins(
     what: Annotated[
         What | None,
-        typer.Argument(
-            metavar="KIND", help="adapters, strategies, tasks or metrics; by default all four.", show_default=False
-        ),
+        typer.Argument(metavar="KIND", help="What to list; by default all four.", show_default=False),
     ] = None,
     name: Annotated[
         str | None,

@@ -26,8 +26,8 @@ def new_adapter(
 ) -> None:
     """Draft an adapter and its test for a model type.
 
-    A tiny model of the type is built and traced. Prints what was found and what is missing, and runs the checks of the
-    test.
+    A tiny model of the type is built and traced.
+    The command prints what was found and what is missing, and runs the checks of the test.
     """
     from prunekit.commands.progress import Display
     from prunekit.scaffold.draft import draft

@@ -37,8 +37,8 @@ def predict(
 ) -> None:
     """Predict how fast a model's pruned shapes generate on this machine.
 
-    A few pruned copies of the model are timed; nothing is trained. Speed depends on how many layers are kept, not on
-    which.
+    A few pruned copies of the model are timed; nothing is trained.
+    Speed depends on how many layers are kept, not on which.
     """
     from prunekit.commands.progress import Display
     from prunekit.latency.shapes import grid

@@ -30,8 +30,8 @@ def vocabulary(
 ) -> None:
     """Keep only the tokens that a corpus needs, without any training.
 
-    Texts like the corpus are encoded as before, other texts into shorter pieces. In models with large vocabularies,
-    like mT5, the output projection is most of the cost of a generation step.
+    Texts like the corpus are encoded as before, other texts into shorter pieces.
+    In models with large vocabularies, like mT5, most of a generation step is the output projection.
     """
     from prunekit.commands.progress import Display
     from prunekit.cut import checkpoint
