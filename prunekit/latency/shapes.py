@@ -1,4 +1,4 @@
-"""What can be had of a model: every depth of the decoder and width of the encoder, with the speed it will have."""
+"""The shapes that a model can be pruned to: depths of the decoder, widths of the encoder, with predicted speeds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,15 +22,15 @@ from prunekit.learn.selection.size_search import prune_to_size_uniform
 from prunekit.recipe import Workload
 
 SPARSEST = 0.8
-"""The largest share of the encoder's heads and channels that is offered; beyond it nothing is left to read with."""
+"""The largest share of the encoder's heads and channels that is offered for removal."""
 
 STEP = 0.05
-"""Of the encoder's sparsity: a step less is the next shape that is offered."""
+"""Between two encoder sparsities that are offered."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """So many decoder layers and so much of the encoder; `seconds` by section as the cost model foretells them."""
+    """A number of decoder layers and a sparsity of the encoder; `seconds` are predicted, by section."""
 
     decoder_layers: int
     encoder_sparsity: float
@@ -48,7 +48,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Shapes:
-    """What can be had of a model, and what it costs. `base` goes in any case, as tokens do that a corpus lacks.
+    """The shapes of a model, and what each costs. `base` is removed in any case: tokens that a corpus lacks, say.
 
     Example: T5-base offers 12 x 17 shapes.
     """
@@ -78,16 +78,16 @@ class Shapes:
 
     @property
     def depths(self) -> list[int]:
-        """How many decoder layers may stay, most first."""
+        """The numbers of decoder layers that can be kept, most first."""
         return depths_of(self.graph)
 
     @property
     def sparsities(self) -> list[float]:
-        """The shares of the encoder that may go, least first; only 0 where it cannot be narrowed."""
+        """The encoder sparsities that are offered, least first; only 0 where the encoder cannot be narrowed."""
         return [round(STEP * n, 2) for n in range(round(SPARSEST / STEP) + 1)] if self._widths() else [0.0]
 
     def least(self, speedup: float, sparsities: Sequence[float] | None = None) -> Shape:
-        """The shape with most parameters among those that are as fast as that; of all sparsities, or of these.
+        """The shape with most parameters among those that reach a speed; of all sparsities, or of these.
 
         Of each depth the least sparsity counts that reaches it, so that neither a layer more nor a step of sparsity
         less would. Raises `PrunekitError` where none does, with the most that is possible and what limits it.
@@ -101,7 +101,7 @@ class Shapes:
         return max(found, key=lambda shape: (shape.parameters, shape.decoder_layers))
 
     def fastest(self, sparsities: Sequence[float] | None = None) -> Shape:
-        """What is left when as much goes as may; of all sparsities, or of these."""
+        """The smallest shape; of all sparsities, or of these."""
         return self.shape(self.depths[-1], (sparsities or self.sparsities)[-1])
 
     def _narrowest(self, depth: int, speedup: float, choices: Sequence[float]) -> Shape | None:
@@ -116,7 +116,7 @@ class Shapes:
         return self.shape(depth, choices[low])
 
     def limit(self, speedup: float, most: Shape, factor: float) -> str:
-        """One sentence: that a speed cannot be had, that `most` is `factor` times as fast, and what limits it."""
+        """One sentence: a speed is out of reach, `most` is `factor` times as fast, and this limits it."""
         share = {name: seconds / sum(most.seconds.values()) for name, seconds in most.seconds.items()}
         name = max(share, key=lambda name: share[name])
         advice = {
@@ -126,7 +126,7 @@ class Shapes:
             "loop": "the loop of generate and its dispatch, which no pruning makes faster",
         }[name]
         return (
-            f"{speedup:g} times the speed cannot be had on this workload: {math.floor(factor * 10) / 10:g} is the "
+            f"{speedup:g} times the speed is out of reach on this workload: {math.floor(factor * 10) / 10:g} is the "
             f"most, with {most.spelled}; {share[name]:.0%} of the time is then {advice}."
         )
 
@@ -141,7 +141,7 @@ def decoder_layers_group(graph: DependencyGraph) -> PruningGroup | None:
 
 
 def depths_of(graph: DependencyGraph) -> list[int]:
-    """How many decoder layers may stay, most first."""
+    """The numbers of decoder layers that can be kept, most first."""
     stack = decoder_layers_group(graph)
     return list(range(len(stack), 0, -1)) if stack else [0]
 

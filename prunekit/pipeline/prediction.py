@@ -27,7 +27,7 @@ def shapes_for_model(
 ) -> Shapes:
     """The shapes of the model in a directory or on the hub; a model of audio or images reads as much as it takes.
 
-    Raises `PrunekitError` for depths and sparsities that are `asked` for and cannot be had, before anything is timed.
+    Raises `PrunekitError` before anything is timed for depths and sparsities that are `asked` for and do not exist.
     """
     directory = located(place)
     config = open_config(directory)

@@ -122,7 +122,7 @@ def test_a_speed_that_only_the_cost_model_sees_is_refused_with_what_was_measured
     one = case("t5")
     shapes, watch = priced(one, decoder_layers=1.0, loop_=0.1), Stopwatch(one, decoder_layers=1.0, loop_=4.0)
     assert shapes.depths[0] == 4  # so one layer brings (4 + 4) / (1 + 4)
-    with pytest.raises(PrunekitError, match=r"2 times the speed cannot be had on this workload: 1\.6 is the most"):
+    with pytest.raises(PrunekitError, match=r"2 times the speed is out of reach on this workload: 1\.6 is the most"):
         search_shape(shapes, 2.0, watch)
     assert watch.seen[-1].decoder_layers == 1
 
