@@ -22,7 +22,7 @@ from prunekit.latency.interleave import InterleavedTimes
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.teacher import Teacher
 from prunekit.learn.training.trainer import PruningTrainer, training_arguments
-from prunekit.pipeline.stages import problem_of
+from prunekit.pipeline.problem import problem_of
 from prunekit.recipe import Recipe, TrainingSection
 from prunekit.report.formatting import factor
 from prunekit_adapters.t5 import T5

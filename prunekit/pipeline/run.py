@@ -1,27 +1,10 @@
-"""One run, from recipe to report: its stages, in their order."""
-
-from collections.abc import Callable
+"""One run, from recipe to report."""
 
 from prunekit._support.progress import Progress
-from prunekit.pipeline import stages
-from prunekit.pipeline.state import RunState, open_run
+from prunekit.pipeline.stages import STAGES, write_results
+from prunekit.pipeline.state import open_run
 from prunekit.recipe import Recipe
 from prunekit.report.report import Report
-
-STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
-    ("find", stages.aim_at_speed),
-    ("find", stages.check_given_plan),
-    ("find", stages.look_before_work),
-    ("learn", stages.train_teacher),
-    ("cut", stages.cut_vocabulary),
-    ("learn", stages.propose_upfront),
-    ("cut", stages.cut_proposal),
-    ("learn", stages.learn_plan),
-    ("cut", stages.cut_proposal),
-    ("recover", stages.recover),
-    ("measure", stages.evaluate),
-)
-"""The stages of a run, each with the key of `report.json`'s ``seconds`` under which its time counts."""
 
 
 def run(recipe: Recipe, progress: Progress | None = None) -> Report:
@@ -36,6 +19,6 @@ def run(recipe: Recipe, progress: Progress | None = None) -> Report:
     for counted, stage in STAGES:
         with state.directory.stage(counted):
             state = stage(state)
-    report = stages.write_results(state).report
+    report = write_results(state).report
     assert report is not None
     return report

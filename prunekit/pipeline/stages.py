@@ -1,8 +1,8 @@
-"""The stages of a run, each a function from one `RunState` to the next; `prunekit.pipeline.run` lists their order."""
+"""The stages of a run, each a function from one `RunState` to the next, and `STAGES`, their order."""
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,11 @@ from prunekit.loading.context import RunContext, open_strategy
 from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.pipeline.evaluation import evaluate_run, quality_of, report_on, take_first
 from prunekit.pipeline.preflight import look
+from prunekit.pipeline.problem import problem_of
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
+from prunekit.pipeline.speed_options import resolve_target
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
-from prunekit.pipeline.target import resolve_target
-from prunekit.recipe import BudgetSection, MeasureSection, Recipe
+from prunekit.recipe import BudgetSection, MeasureSection
 from prunekit.report.files import write_report
 from prunekit.report.model_card import model_card
 from prunekit.report.training_log import phases
@@ -162,16 +163,20 @@ def write_results(state: RunState) -> RunState:
     return replace(state, report=report)
 
 
-def problem_of(graph: DependencyGraph, recipe: Recipe, before: PruningPlan) -> Problem:
-    """What a strategy is asked about the model that `before` left of the original behind `graph`."""
-
-    def sizes(of: DependencyGraph) -> dict[str, Any]:
-        stacks = {stack: of.prunable_size(stack) for stack in ("encoder", "decoder")}
-        return {**stacks, "non_embedding": of.size_of("encoder", "decoder"), "total": of.size}
-
-    live = graph.after(before)
-    whole = {part: size.whole for part, size in sizes(graph).items()}
-    return Problem(live.groups, sizes(live), whole, recipe.round_to, recipe.seed)
+STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
+    ("find", aim_at_speed),
+    ("find", check_given_plan),
+    ("find", look_before_work),
+    ("learn", train_teacher),
+    ("cut", cut_vocabulary),
+    ("learn", propose_upfront),
+    ("cut", cut_proposal),
+    ("learn", learn_plan),
+    ("cut", cut_proposal),
+    ("recover", recover),
+    ("measure", evaluate),
+)
+"""The stages of a run, each with the key of `report.json`'s ``seconds`` under which its time counts."""
 
 
 def _problem(state: RunState) -> Problem:

@@ -23,7 +23,7 @@ from prunekit.loading.resolve import resolve
 from prunekit.measure.equivalence import Equivalence
 from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
-from prunekit.pipeline.target import SpeedTarget
+from prunekit.pipeline.speed_options import SpeedTarget
 from prunekit.recipe import Recipe, Workload
 from prunekit.report.data_section import DataSection
 from prunekit.report.report import Report

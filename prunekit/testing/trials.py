@@ -21,7 +21,7 @@ from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.teacher import Teacher
 from prunekit.measure.equivalence import Equivalence
 from prunekit.pipeline.checked_cut import cut_checked
-from prunekit.pipeline.stages import problem_of
+from prunekit.pipeline.problem import problem_of
 from prunekit.recipe import Recipe, TaskSection, TrainingSection
 from prunekit.testing.models import VOCABULARY, tiny
 

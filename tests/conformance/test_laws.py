@@ -47,7 +47,7 @@ def test_masked_equals_cut(specimen, name):
     CHECKS[name](specimen)
 
 
-@pytest.mark.parametrize("name", CHECKS.keys() - {"padded"})
+@pytest.mark.parametrize("name", sorted(CHECKS.keys() - {"padded"}))
 def test_a_wrong_weight_is_seen(meddled, name):
     with pytest.raises(Failure, match=r"logits differ by|tokens differ"):
         CHECKS[name](meddled)

@@ -1,16 +1,16 @@
-"""The list of stages."""
+"""A run, from recipe to report."""
 
-from prunekit.pipeline.run import STAGES
-from prunekit.report.sections import SecondsSection
+import json
 
-
-def test_the_stages_follow_the_line_that_every_run_follows():
-    names = [stage.__name__ for _, stage in STAGES]
-    assert names.index("train_teacher") < names.index("propose_upfront") < names.index("learn_plan")
-    assert names.index("learn_plan") < names.index("recover") < names.index("evaluate")
-    for asked in ("propose_upfront", "learn_plan"):
-        assert names[names.index(asked) + 1] == "cut_proposal"
+from prunekit.pipeline.run import run
 
 
-def test_every_stage_counts_under_a_key_of_the_report():
-    assert {counted for counted, _ in STAGES} == set(SecondsSection.model_fields)
+def test_it_writes_what_the_contract_names(recipe, tmp_path):
+    report = run(recipe(strategy="depth", options={"decoder_layers": 2}, recovery={"steps": 2}))
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    files = {"recipe.yaml", "plan.json", "report.json", "report.html", "predictions.jsonl", "log.jsonl", "model"}
+    assert written == files
+    data = json.loads((tmp_path / "run/report.json").read_text())
+    assert data["parameters"]["pruned"] == report.parameters.pruned
+    assert data["data"]["train"]["rows"] == 8
+    assert set(data["answers"]) == {"dense", "pruned"}

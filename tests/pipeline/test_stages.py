@@ -6,9 +6,10 @@ import dataclasses
 import pytest
 import torch
 
-from prunekit import PrunekitError, PruningPlan, Recipe, prune
+from prunekit import PrunekitError, PruningPlan, prune
 from prunekit.pipeline import stages
-from prunekit.pipeline.stages import problem_of
+from prunekit.pipeline.stages import STAGES
+from prunekit.report.sections import SecondsSection
 
 
 def test_a_given_plan_must_fit(state, tmp_path):
@@ -62,11 +63,13 @@ def test_tokens_that_no_row_uses_are_removed_and_rows_are_read_by_new_numbers(st
     assert before.batch_decode(one) == after.batch_decode(other)
 
 
-def test_sparsity_is_measured_against_the_original_model(case):
-    t5 = case("t5")
-    whole = problem_of(t5.graph, Recipe(), PruningPlan())
-    first = next(group for group in t5.graph.groups if group.name == "decoder.layers")
-    left = problem_of(t5.graph, Recipe(), PruningPlan({"decoder.layers": first.ids[:1]}))
-    assert left.whole == whole.whole
-    assert left.sizes["total"].whole < whole.sizes["total"].whole == t5.model.num_parameters()
-    assert left.sizes["total"].whole == t5.graph.size.of(PruningPlan({"decoder.layers": first.ids[:1]}))
+def test_the_stages_follow_the_line_that_every_run_follows():
+    names = [stage.__name__ for _, stage in STAGES]
+    assert names.index("train_teacher") < names.index("propose_upfront") < names.index("learn_plan")
+    assert names.index("learn_plan") < names.index("recover") < names.index("evaluate")
+    for asked in ("propose_upfront", "learn_plan"):
+        assert names[names.index(asked) + 1] == "cut_proposal"
+
+
+def test_every_stage_counts_under_a_key_of_the_report():
+    assert {counted for counted, _ in STAGES} == set(SecondsSection.model_fields)

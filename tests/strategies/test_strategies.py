@@ -11,7 +11,7 @@ from prunekit.find.groups import Kind, PruningGroup
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.strategy import Problem, build
-from prunekit.pipeline.stages import problem_of
+from prunekit.pipeline.problem import problem_of
 from prunekit.recipe import Recipe
 from prunekit.testing import try_out
 from prunekit_strategies.cofi import CoFi

@@ -10,7 +10,7 @@ from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
 from prunekit.learn.masking.harden import harden
 from prunekit.learn.masking.schedule import SparsitySchedule
-from prunekit.pipeline.stages import problem_of
+from prunekit.pipeline.problem import problem_of
 from prunekit.recipe import Recipe
 
 few = settings(derandomize=True, deadline=None, max_examples=20)
