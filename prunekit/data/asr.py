@@ -1,5 +1,7 @@
 """Speech recognition as a task: the user's recordings and their transcripts."""
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, task_table
 from prunekit.errors import PrunekitError
 from prunekit.hookspecs import hookimpl
 
-ENGLISH = ("en", "english")
+ENGLISH = ("en", "eng", "english")
 
 
 class ASR(FileTaskPlugin):
@@ -20,7 +22,8 @@ class ASR(FileTaskPlugin):
 
     A row names its recording by the path from the row's own file. As usual in the field, words are compared after
     Whisper's normalizer (Radford et al. 2022, appendix C): the English one, or the basic one if `target_language` names
-    another language.
+    another language or, where it names none, for texts with other letters than Latin ones. Vowel signs stay, which
+    Whisper's basic one takes for punctuation.
     """
 
     name: ClassVar[str] = "asr"
@@ -46,16 +49,56 @@ class ASR(FileTaskPlugin):
             dev=_with_paths(section.eval, task.dev),
             test=_with_paths(section.test or section.eval, task.test),
             modality="audio",
-            normalize=normalizer(section.target_language or "en"),
+            normalize=normalizer(section.target_language),
         )
 
 
-def normalizer(language: str) -> Callable[[str], str]:
-    """A function that removes case, punctuation and, in English, spelling variants from a text in this language."""
-    english: Any = EnglishTextNormalizer  # constructors without types
-    basic: Any = BasicTextNormalizer
-    normalize: Callable[[str], str] = english({}) if language.lower() in ENGLISH else basic()
-    return normalize
+def normalizer(language: str | None) -> Callable[[str], str]:
+    """A function that removes case, punctuation and, in English, spelling variants from a text in this language.
+
+    Without a language, texts in Latin letters are taken for English.
+    """
+    if language is None:
+        return _ByLetters()
+    is_english = re.split("[-_]", language.lower())[0] in ENGLISH
+    return _english() if is_english else _basic()
+
+
+class _ByLetters:
+    """English for texts in Latin letters, the basic normalizer for others."""
+
+    def __init__(self) -> None:
+        self.english = _english()
+        self.basic = _basic()
+
+    def __call__(self, text: str) -> str:
+        return (self.english if _is_latin(text) else self.basic)(text)
+
+
+def _english() -> Callable[[str], str]:
+    make: Any = EnglishTextNormalizer  # a constructor without types
+    made: Callable[[str], str] = make({})
+    return made
+
+
+def _basic() -> Callable[[str], str]:
+    make: Any = BasicTextNormalizer
+    basic = make()
+    basic.clean = _without_punctuation
+    made: Callable[[str], str] = basic
+    return made
+
+
+def _without_punctuation(text: str) -> str:
+    """A blank for every symbol and punctuation mark; marks that belong to letters, as in Hindi and Thai, stay."""
+    composed = unicodedata.normalize("NFKC", text)
+    return "".join(" " if unicodedata.category(char)[0] in "SP" else char for char in composed)
+
+
+def _is_latin(text: str) -> bool:
+    """Whether all letters of a text are Latin."""
+    letters = (char for char in text if char.isalpha() and not char.isascii())
+    return all("LATIN" in unicodedata.name(char, "") for char in letters)
 
 
 def _with_paths(file: str | None, rows: Dataset) -> Dataset:

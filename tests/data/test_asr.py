@@ -54,6 +54,25 @@ def test_silence_has_no_words_and_whatever_is_heard_in_it_is_an_error():
     assert wer.row_parts(["you", ""], [[""], [""]]) == [(1.0, 0.0), (0.0, 0.0)]
 
 
+@pytest.mark.parametrize("language", [None, "hi", "hin_Deva"])
+def test_vowel_signs_are_part_of_words(language):
+    normalize = normalizer(language)
+    assert normalize("नमस्ते, दुनिया!").split() == ["नमस्ते", "दुनिया"]
+    assert normalize("की") != normalize("का")
+
+
+@pytest.mark.parametrize("language", [None, "en", "en_US", "eng_Latn", "English"])
+def test_english_by_any_name_has_the_english_normalizer(language):
+    assert normalizer(language)("Mr Brown's 20 dollars!").split() == ["mister", "brown", "is", "$20"]
+
+
+def test_characters_are_counted_in_thai(files):
+    task = open_task(resolve({"model": "x", "task": {"name": "asr", "target_language": "th", **files}}).task)
+    (wer,) = task.metrics
+    assert wer.score(["สวัสดี ครับ"], [["สวัสดีครับ"]]) == 0
+    assert 0 < wer.score(["สวัสดีครีบ"], [["สวัสดีครับ"]]) < 0.3
+
+
 def test_it_needs_files():
     with pytest.raises(PrunekitError, match="nothing to train on; name a file"):
         ASR().open(TaskSection())

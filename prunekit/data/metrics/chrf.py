@@ -19,7 +19,9 @@ class Chrf(SummedMetric):
         return [tuple(map(float, row)) for row in found]
 
     def figure(self, totals: Sequence[float]) -> float:
-        """The F score of mean precision and mean recall."""
+        """The F score of mean precision and mean recall; 1 where all texts are empty."""
+        if not any(totals):
+            return 1.0
         return float(sacrebleu.CHRF()._compute_score_from_stats([round(total) for total in totals]).score) / 100
 
 

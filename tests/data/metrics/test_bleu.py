@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (texts of other scripts)
 """BLEU by hand, and by sacrebleu's own way over a whole corpus."""
 
 from math import exp
@@ -38,3 +39,35 @@ def test_sums_over_rows_come_to_sacrebleus_corpus_score():
     meant = [["the cat sat on a mat", "a cat sat"], ["nothing"], ["birds sing at dawn today."], ["a b", "a b c d", "x"]]
     columns = [[row[place] if place < len(row) else None for row in meant] for place in range(3)]
     assert BLEU.score(said, meant) == pytest.approx(sacrebleu.corpus_bleu(said, columns).score / 100, abs=1e-12)
+
+
+@pytest.mark.parametrize("language", ["zh", "zh_CN", "zho_Hans", "zh-TW", "yue_Hant", "Chinese"])
+def test_chinese_by_any_name_is_scored_by_sacrebleus_chinese_tokens(language):
+    said = ["我喜欢那本书。", "今天天气非常好，我们去公园玩吧。", "我买了iPhone 15。"]
+    meant = [["我喜欢这本书。"], ["今天的天气非常好，我们去公园吧。"], ["我买了iPhone 15了。"]]
+    expected = sacrebleu.corpus_bleu(said, [[row[0] for row in meant]], tokenize="zh").score / 100
+    assert Bleu("bleu", language).score(said, meant) == pytest.approx(expected, abs=1e-12)
+    assert expected > 0.4
+
+
+@pytest.mark.parametrize("language", [None, "ja", "jpn_Jpan", "ja_XX", "en"])
+def test_texts_without_blanks_are_scored_by_characters_in_any_other_language(language):
+    said, meant = "今日は天気がいいですね", "今日は天気がいいですよ"
+    expected = sacrebleu.corpus_bleu([said], [[meant]], tokenize="char").score / 100
+    assert Bleu("bleu", language).score([said], [[meant]]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("language", ["ko", "kor_Hang", "hi", "deu_Latn", "zu", "zul_Latn", "python"])
+def test_languages_with_blanks_have_sacrebleus_usual_tokens(language):
+    said, meant = "우리는 오늘 함께 공원에 갑니다.", "우리는 오늘 모두 함께 공원에 갑니다."
+    expected = sacrebleu.corpus_bleu([said], [[meant]], tokenize="13a").score / 100
+    assert Bleu("bleu", language).score([said], [[meant]]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_short_texts_are_scored_by_the_ngrams_that_they_have():
+    assert BLEU.score(["a b"], [["a b"]]) == BLEU.score(["a"], [["a"]]) == BLEU.score([""], [[""]]) == 1
+    assert BLEU.score(["a b c"], [["a b x"]]) == pytest.approx((2 / 3 * 1 / 2 * 1 / 2) ** (1 / 3))  # the last smoothed
+
+
+def test_answers_too_short_for_their_references_score_nothing_as_by_sacrebleu():
+    assert BLEU.score(["a b c"], [["a b c d e"]]) == sacrebleu.corpus_bleu(["a b c"], [["a b c d e"]]).score == 0

@@ -23,3 +23,8 @@ def test_sums_over_rows_come_to_sacrebleus_corpus_score():
     meant = [["the cat sat on a mat", "a cat sat"], ["nothing"], ["birds sing at dawn today."], ["de", "dé fg"]]
     columns = [[row[place] if place < len(row) else None for row in meant] for place in range(2)]
     assert CHRF.score(said, meant) == pytest.approx(sacrebleu.corpus_chrf(said, columns).score / 100, abs=1e-12)
+
+
+def test_nothing_is_the_right_answer_to_nothing():
+    assert CHRF.score([""], [[""]]) == 1
+    assert CHRF.score(["", "a"], [["a"], [""]]) == 0
