@@ -1,5 +1,7 @@
 """LED, the Longformer encoder-decoder."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig
@@ -22,9 +24,13 @@ class Led(Bart):
 
     def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
         inputs = super().encoder_inputs(config, rows)
-        everywhere = torch.zeros_like(inputs["input_ids"])
-        everywhere[:, 2] = 1
-        return {**inputs, "global_attention_mask": everywhere}
+        return {**inputs, **self.attention_hints(config, inputs)}
+
+    def attention_hints(self, config: PretrainedConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Global attention on the first token that is no padding, as LED's documentation asks."""
+        mask = batch["attention_mask"]
+        first = mask.argmax(dim=1, keepdim=True)
+        return {"global_attention_mask": torch.zeros_like(mask).scatter(1, first, 1)}
 
     def stacks(self, config: PretrainedConfig) -> tuple[Stack, ...]:
         own = heads("self_attn.q_proj")

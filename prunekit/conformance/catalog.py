@@ -49,6 +49,11 @@ CHECKS: tuple[Check, ...] = (
         declared.streams_hang_on_tables,
         "name the table under `gathers`, or set `gathers = ()` if it is looked up in another way",
     ),
+    _check(
+        "hints",
+        declared.hints_are_accepted,
+        "let `attention_hints` return keywords of the model's forward pass, one row for each row of the batch",
+    ),
     _check("parts", declared.parts_are_owned, "name the module that holds all of the stack as its `owner`"),
     _check("sizes", structure.counted_equals_real, "name every root; check `head_size` and the stacks' paths"),
     _check(

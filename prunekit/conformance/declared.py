@@ -1,14 +1,15 @@
 """Checks of a declaration: against the traced couplings, and against the modules that it names."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import networkx as nx
-from torch import nn
+from torch import Tensor, nn
 
-from prunekit.conformance.checks import Failure
-from prunekit.conformance.model_under_test import ModelUnderTest
+from prunekit.conformance.checks import Failure, Skip
+from prunekit.conformance.model_under_test import ERROR_LENGTH, ModelUnderTest
+from prunekit.errors import error_line
 from prunekit.find.adapter import FirstOwned, Root, Stack
 from prunekit.find.config_keys import get_key
 from prunekit.find.groups import Kind, PruningGroup, groups_by_role
@@ -112,6 +113,32 @@ def streams_hang_on_tables(specimen: ModelUnderTest) -> None:
 def _layered(part: set[Node], stacks: tuple[Stack, ...]) -> bool:
     """Whether any of the parameters lies in a layer of these stacks."""
     return any(layer_of(name, stacks) is not None for name, _ in part)
+
+
+def hints_are_accepted(specimen: ModelUnderTest) -> None:
+    """What the adapter adds to a batch is made of its rows; the model takes it, and its logits keep their shape."""
+    known = _hints(specimen, specimen.inputs)
+    if not known:
+        raise Skip("the architecture wants nothing beside its inputs")
+    plain = {name: tensor for name, tensor in specimen.batch.items() if name not in known}
+    hints = _hints(specimen, plain)
+    rows = {len(tensor) for tensor in plain.values()}
+    wrong = {name: tuple(tensor.shape) for name, tensor in hints.items() if {len(tensor)} != rows}
+    if wrong:
+        raise Failure(f"hints must have one row for each row of the batch, but have the shapes {wrong}")
+    expected = specimen.logits_of(plain)
+    try:
+        found = specimen.logits_of({**plain, **hints})
+    except Exception as error:  # whatever a model raises that does not know them
+        raise Failure(f"the model does not take {sorted(hints)}: {error_line(error, ERROR_LENGTH)}") from error
+    if found.shape != expected.shape:
+        raise Failure(f"logits are {tuple(found.shape)} with {sorted(hints)}, and {tuple(expected.shape)} without")
+    if found.equal(expected):
+        raise Failure(f"the model does not listen to {sorted(hints)}: its logits are the same without")
+
+
+def _hints(specimen: ModelUnderTest, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return specimen.adapter.attention_hints(specimen.config, batch)
 
 
 def parts_are_owned(specimen: ModelUnderTest) -> None:

@@ -120,6 +120,12 @@ class ModelUnderTest:
         logits: Tensor = model(**self.renumbered(model, self.batch), use_cache=False).logits
         return logits
 
+    @torch.inference_mode()
+    def logits_of(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Teacher-forced logits [rows, tokens, vocabulary] of the dense model for another batch."""
+        logits: Tensor = self.model(**batch, use_cache=False).logits
+        return logits
+
     def renumbered(self, model: PreTrainedModel, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A batch by the token ids of `model`, which may have lost some."""
         fewer = token_ids.Renumbering.of(self.graph.groups, plan_of(model) or PruningPlan())

@@ -92,7 +92,7 @@ class AudioProcessor(Processor):
         side = written.side(self._limit("target_length"))
         return EncodedDataset(sources, sources.lengths, labels, target_side=side)
 
-    def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
+    def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """The extractor's features, padded as the model needs them."""
         return dict(self.extractor(list(sources), sampling_rate=self.rate, padding=self._padding, return_tensors="pt"))
 

@@ -4,9 +4,9 @@ import copy
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from datasets import Dataset
@@ -34,13 +34,23 @@ CHUNK = 1000
 """Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
 
 
+Hints = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""Makes of the encoder's inputs what an architecture wants beside them; see `Adapter.attention_hints`."""
+
+
+def no_hints(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Nothing, as most architectures want."""
+    return {}
+
+
 class Processor(ABC):
     """Turns a task's rows into what one model reads, and what the model generates into text.
 
     Example: a `TextProcessor` pads the ids of "speed" and "a" to tensors of shape [2, longest]. `section` says how
     texts are cut, prefixed and in which languages they are; `save_pretrained` writes what another process needs to read
     in the same way. `start` is the id that the decoder starts with, where it is known; where `drops_start` is true, a
-    tokenizer that writes it before a text has it taken off, since the model puts it there itself.
+    tokenizer that writes it before a text has it taken off, since the model puts it there itself. `hints`
+    makes what the architecture wants beside the inputs of every batch; `with_hints` sets it.
     """
 
     drops_start = False
@@ -49,6 +59,7 @@ class Processor(ABC):
         self.tokenizer = tokenizer
         self.section = fit_lengths(section, Positions(None, None))
         self.start = start
+        self.hints: Hints = no_hints
         self._tell_languages()
 
     def _tell_languages(self) -> None:
@@ -67,9 +78,20 @@ class Processor(ABC):
     def encode(self, rows: Dataset) -> EncodedDataset:
         """The rows of a task, encoded."""
 
-    @abstractmethod
+    def with_hints(self, hints: Hints) -> Self:
+        """The same processor, whose batches hold what `hints` makes of them."""
+        hinting = copy.copy(self)
+        hinting.hints = hints
+        return hinting
+
     def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """Encoded sources as the tensors that the model's encoder takes, [rows, ...] each, on the CPU."""
+        batch = self._pad(sources)
+        return {**batch, **self.hints(batch)}
+
+    @abstractmethod
+    def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
+        """Encoded sources as tensors, without hints."""
 
     def generation_settings(self) -> Mapping[str, int]:
         """The generation settings by which an answer begins in the section's language."""
@@ -173,7 +195,7 @@ class TextProcessor(Processor):
                 counter.count(ids)
                 yield ids if len(ids) <= limit else tokenizer(text, truncation=True, max_length=limit)["input_ids"]
 
-    def pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
+    def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` of shape [rows, longest]."""
         ids = [torch.tensor(source) for source in sources]
         padding = self.tokenizer.pad_token_id or 0

@@ -143,6 +143,7 @@ class Adapter:
 
         trace     skeleton_sizes, skeleton     the small model that is traced, and built by `auto_class`, `fresh`
                   encoder_inputs, cuts         what it is traced with, and which couplings are not followed
+        encode    attention_hints              what every batch holds beside the encoder's inputs
         check     stacks (heads, ffn), keep    each root owns one traced group; what no root claims is listed in `keep`
         group     head_size, whole             how many units a group has, and which groups no plan may cut
                   gathers, embeddings          which stack may be narrower than its table; what counts as embedding
@@ -215,6 +216,13 @@ class Adapter:
         mask[1::3, 4:] = 0
         mask[2::3, :2] = 0
         return {"input_ids": ids, "attention_mask": mask}
+
+    def attention_hints(self, config: PretrainedConfig, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the model wants beside the encoder's inputs `batch`, [rows, tokens] each: LED a `global_attention_mask`.
+
+        It joins every batch: in training, evaluation, proofs, latency and predictions. Most architectures want nothing.
+        """
+        return {}
 
     def build(self, config: PretrainedConfig, device: str = "meta") -> PreTrainedModel:
         """A model of this config, without reading weights; on `meta` nothing is allocated."""

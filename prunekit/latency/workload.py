@@ -1,6 +1,7 @@
 """A fixed amount of generation: random source tokens or audio in, exactly so many new tokens out, on any device."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -45,7 +46,8 @@ def example_input_maker(adapter: Adapter) -> InputMaker:
 
     def make(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:
         if getattr(models[0], "main_input_name", "input_ids") == "input_ids":
-            return random_text(models, workload, seed)
+            batch = random_text(models, workload, seed)
+            return {**batch, **adapter.attention_hints(models[0].config, batch)}
         return dict(adapter.encoder_inputs(models[0].config, workload.batch))
 
     return make
@@ -69,7 +71,15 @@ def input_maker_for(processor: Processor) -> InputMaker:
     """Makes inputs of the processor's modality: tokens, or audio in hundredths of a second."""
     if isinstance(processor, AudioProcessor):
         return lambda models, workload, seed: processor.noise(workload.batch, workload.source, seed)
-    return random_text
+    return partial(_hinted_text, processor)
+
+
+def _hinted_text(
+    processor: Processor, models: Sequence[PreTrainedModel], workload: Workload, seed: int
+) -> dict[str, Tensor]:
+    """Random tokens, and what the architecture wants beside them."""
+    batch = random_text(models, workload, seed)
+    return {**batch, **processor.hints(batch)}
 
 
 def _special_ids(model: PreTrainedModel) -> Iterator[int]:

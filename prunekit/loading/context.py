@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     task = open_task(recipe.task, read)
     _check_reads(adapter, config, task)
     processor = open_processor(directory, config, task, recipe.trust_remote_code)
+    processor = processor.with_hints(partial(adapter.attention_hints, config))
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)

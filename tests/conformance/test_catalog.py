@@ -10,7 +10,7 @@ from prunekit.conformance.model_under_test import WAYS
 from prunekit.testing.models import BART_SIZES
 from prunekit_adapters.bart import Bart
 
-IDS = """trace names results gathers parts sizes whole loud ties numbers alignment heads ffn layers hidden mixed
+IDS = """trace names results gathers hints parts sizes whole loud ties numbers alignment heads ffn layers hidden mixed
 vocabulary first empty twice generate-greedy generate-uncached generate-beam generate-sampled generate-static beams
 padded saved portable plain"""
 

@@ -1,12 +1,14 @@
 """Checks of declarations: each sees what only it can see."""
 
 import pytest
-from transformers import T5Config
+from transformers import LEDConfig, T5Config
 
 from prunekit import FirstOwned, Stack, heads
 from prunekit.conformance import Failure, ModelUnderTest, declared
+from prunekit.conformance.checks import Skip
 from prunekit.find.validation import AdapterError
 from prunekit.testing.models import T5_SIZES
+from prunekit_adapters.led import Led
 from prunekit_adapters.t5 import T5
 
 CONFIG = T5Config(**T5_SIZES, vocab_size=60)
@@ -115,3 +117,40 @@ def test_an_owner_that_is_too_small():
         declared.parts_are_owned(changed(small))
     with pytest.raises(AdapterError, match=r"gathers from 'encoder.embed_tokens', which lies in no stack; .* `owner`"):
         declared.parts_are_owned(changed(lambda stack: with_fields(stack, owner=stack.path)))
+
+
+def led(hints=None):
+    """A small LED under test, whose adapter adds what `hints` makes of a batch."""
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "attention_window": [4, 4]}
+    sizes = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 12, "decoder_ffn_dim": 12}
+    positions = {"max_encoder_position_embeddings": 16, "max_decoder_position_embeddings": 16}
+
+    class Hinting(Led):
+        def attention_hints(self, config, batch):
+            return super().attention_hints(config, batch) if hints is None else hints(batch)
+
+    return ModelUnderTest.tiny(Hinting(), LEDConfig(**heads, **sizes, **positions, vocab_size=60))
+
+
+def test_hints_that_the_model_takes():
+    declared.hints_are_accepted(led())
+
+
+def test_no_hints_are_no_matter(right):
+    with pytest.raises(Skip, match="nothing beside"):
+        declared.hints_are_accepted(right)
+
+
+def test_hints_that_the_model_does_not_know():
+    with pytest.raises(Failure, match=r"does not listen to .'bias'"):
+        declared.hints_are_accepted(led(lambda batch: {"bias": batch["attention_mask"]}))
+
+
+def test_hints_that_the_model_cannot_use():
+    with pytest.raises(Failure, match=r"does not take .'global_attention_mask'"):
+        declared.hints_are_accepted(led(lambda batch: {"global_attention_mask": batch["attention_mask"][:, :3]}))
+
+
+def test_hints_of_other_rows():
+    with pytest.raises(Failure, match="one row for each row"):
+        declared.hints_are_accepted(led(lambda batch: {"global_attention_mask": batch["attention_mask"][:1]}))

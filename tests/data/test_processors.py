@@ -126,3 +126,11 @@ def test_a_batch_is_padded_on_the_right_and_keeps_its_rows_numbers(t5, bart, tok
 def test_answers_are_texts_without_special_tokens(tokenizer):
     processor = TextProcessor(tokenizer, TaskSection())
     assert processor.decode(torch.tensor([[0, 100, 101, 1, 0], [0, 35, 103, 35, 1]])) == ["ab", "d"]
+
+
+def test_hints_join_every_batch_and_the_processor_without_them_stays_as_it_was():
+    plain = TextProcessor(ByT5Tokenizer(), TaskSection())
+    hinting = plain.with_hints(lambda batch: {"longest": batch["attention_mask"].sum(1)})
+    assert hinting.pad([[5, 6, 7], [8]])["longest"].tolist() == [3, 1]
+    assert hinting.uncut().pad([[5]])["longest"].tolist() == [1]
+    assert set(plain.pad([[5]])) == {"input_ids", "attention_mask"}

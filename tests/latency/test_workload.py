@@ -3,9 +3,17 @@
 import pytest
 import torch
 
+from prunekit.data.processors import TextProcessor
 from prunekit.errors import PrunekitError
-from prunekit.latency.workload import check_workloads, generate_fixed, random_text
-from prunekit.recipe import Workload
+from prunekit.latency.workload import (
+    check_workloads,
+    example_input_maker,
+    generate_fixed,
+    input_maker_for,
+    random_text,
+)
+from prunekit.recipe import TaskSection, Workload
+from prunekit_adapters.bart import Bart
 
 
 def favour(model, token: int):
@@ -62,3 +70,14 @@ def test_a_workload_beyond_learned_positions_is_refused(t5, bart):
 def test_the_longest_workload_that_passes_the_check_runs(bart):
     work = Workload(source=40, new_tokens=40)
     assert generate_fixed(bart, random_text((bart,), work, 0), work).shape == (1, 41)
+
+
+def test_inputs_hold_what_the_architecture_wants_beside_them(bart, letters):
+    class Hinting(Bart):
+        def attention_hints(self, config, batch):
+            return {"twice": batch["input_ids"] * 2}
+
+    processor = TextProcessor(letters, TaskSection()).with_hints(lambda batch: Hinting().attention_hints(None, batch))
+    for maker in (example_input_maker(Hinting()), input_maker_for(processor)):
+        inputs = maker([bart], Workload(batch=2, source=5), 0)
+        assert torch.equal(inputs["twice"], inputs["input_ids"] * 2)

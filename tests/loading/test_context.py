@@ -11,6 +11,7 @@ from prunekit.cut import checkpoint
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
 from prunekit.loading.structure import adapter_for, open_structure
+from prunekit_adapters.t5 import T5
 
 
 def test_a_model_with_files(t5_directory, on_files):
@@ -83,3 +84,13 @@ def test_the_built_in_example_opens():
     context = open_run_context(resolve({}))
     assert len(context.task.train) > 100_000
     assert context.processor.tokenizer.decode(context.processor.tokenizer("speed")["input_ids"][:-1]) == "s p e e d"
+
+
+def test_batches_hold_what_the_adapter_wants_beside_them(t5_directory, on_files, monkeypatch):
+    def hints(self, config, batch):
+        return {"decoders": batch["attention_mask"] * config.num_decoder_layers}
+
+    monkeypatch.setattr(T5, "attention_hints", hints)
+    context = open_run_context(resolve(on_files(t5_directory)))
+    batch = context.processor.pad([[4, 5], [6]])
+    assert batch["decoders"].tolist() == (batch["attention_mask"] * context.model.config.num_decoder_layers).tolist()
