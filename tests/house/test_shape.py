@@ -8,10 +8,6 @@ LOOSE_FILES = 9
 MIRRORED = 0.9
 """The share of the engine's modules that must have a test at their path."""
 
-PARALLEL_ASSIGNMENTS = 0
-WALRUSES = 4
-"""How many there may be in all; both may only shrink, to where one line each would be worse."""
-
 
 def long_files(sources):
     return [source.path for source in sources if len(source.text.splitlines()) >= LINES_OF_A_FILE]
@@ -115,13 +111,9 @@ def walruses(sources):
 
 
 def test_one_assignment_a_line(engine, plugin_files):
-    found = parallel_assignments([*engine, *plugin_files])
-    assert len(found) <= PARALLEL_ASSIGNMENTS, found
-
-
-def test_few_walruses(engine, plugin_files):
-    found = walruses([*engine, *plugin_files])
-    assert len(found) <= WALRUSES, found
+    """Where a line each would be worse, make an exception here, with its reason."""
+    assert parallel_assignments([*engine, *plugin_files]) == []
+    assert walruses([*engine, *plugin_files]) == []
 
 
 def test_dense_lines_are_seen(source):
