@@ -1,4 +1,4 @@
-"""The kit for strategies: a suite of checks that an outsider's test file takes over in three lines."""
+"""The kit for strategies: a suite of checks that an outsider's test file takes over in a few lines."""
 
 import tempfile
 from collections.abc import Mapping
@@ -19,11 +19,12 @@ from prunekit.testing.trials import StrategyTrial, try_out
 class StrategySuite:
     """What every strategy must hold, on tiny models of several families, trained on random pairs.
 
-    A test file of three lines is enough; give the strategy few steps, a model of 50,000 parameters needs no more:
+    A test file of a few lines is enough; give the strategy few steps, a model of 50,000 parameters needs no more:
 
         class TestHalves(StrategySuite):
             strategy = Halves(encoder_sparsity=0.5)
-            stacks, targets = ("encoder", "decoder"), {"encoder": 0.5}
+            stacks = ("encoder", "decoder")
+            targets = {"encoder": 0.5}
 
     `stacks` are the stacks that the strategy may prune, `targets` the ``encoder``, ``decoder``, ``non_embedding`` or
     ``total`` sparsity that it promises. Every check is a method whose name is its id; the message of a failed check

@@ -65,7 +65,7 @@ class Nash(Strategy, DistillationWeights):
         "released code does",
     )
     decoder_steps: int = Field(0, ge=0, description="training steps of the shortened decoder alone, before the others")
-    steps: int = Field(0, ge=0, description="training steps before recovery, in which gates are learned")
+    steps: int = Field(0, ge=0, description="training steps before recovery; gates are learned in these")
     warmup: float = Field(0.5, ge=0, le=1, description="share of the steps over which the target rises from 0")
     gate_learning_rate: float = Field(0.05, gt=0, description="AdamW learning rate of the gates")
     multiplier_learning_rate: float = Field(0.05, gt=0, description="AdamW learning rate of the Lagrange multipliers")

@@ -1,4 +1,4 @@
-"""Memory of an encoder's states: the same as running it, up to a limit, and only where nothing changes."""
+"""A cache of an encoder's states: the same as running it, up to a limit, and only where nothing changes."""
 
 import copy
 
@@ -20,7 +20,7 @@ def model(every):
     return copy.deepcopy(every.model)
 
 
-def test_states_that_are_remembered_are_the_encoders_own_whatever_the_batch(model, batch):
+def test_states_that_are_cached_are_the_encoders_own_whatever_the_batch(model, batch):
     batch = {
         **batch,
         "attention_mask": torch.tensor([1] * batch["input_ids"].shape[1]).repeat(len(batch["input_ids"]), 1),
