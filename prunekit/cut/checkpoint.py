@@ -16,7 +16,7 @@ from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
 from prunekit._support.atomic import atomic_write
 from prunekit.cut.auto_classes import auto_classes
-from prunekit.cut.formats import upgrade_record
+from prunekit.cut.format_upgrade import upgrade_record
 from prunekit.cut.pruned_model import PREFIX, Pruned, pruned_class, pruned_config_class
 from prunekit.cut.weight_files import weight_files, without_adapter_files
 from prunekit.errors import PrunekitError, one_line

@@ -11,7 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.cut.auto_classes import auto_classes
 from prunekit.cut.checkpoint import dense_config as original_config
 from prunekit.cut.checkpoint import plan_of
-from prunekit.cut.formats import FORMAT
+from prunekit.cut.format_upgrade import FORMAT
 from prunekit.cut.layout import Layout, install, parameter_holders, replace_parameter, uninstall
 from prunekit.cut.layout_compiler import alignment_after, compile_layout, cut_config, unit_indices
 from prunekit.cut.live_plan import LivePlan

@@ -62,7 +62,7 @@ def _read(kind: Any, /, data: dict[str, Any], **options: Any) -> Any:
     """``from_dict`` of a pruned config, by whose record the Auto classes learn of the model."""
     import transformers
 
-    from prunekit.cut.formats import upgrade_record
+    from prunekit.cut.format_upgrade import upgrade_record
     from prunekit.cut.pruned_model import pruned_class
 
     if data.get("prunekit"):

@@ -22,7 +22,7 @@ from prunekit import PrunekitError, PruningPlan
 from prunekit.cli import app
 from prunekit.conformance import worker
 from prunekit.cut import checkpoint
-from prunekit.cut.formats import FORMAT, upgrade_record
+from prunekit.cut.format_upgrade import FORMAT, upgrade_record
 from prunekit.cut.module_overrides import OVERRIDES
 from prunekit.cut.surgery import cut
 from prunekit.find.groups import Kind
