@@ -26,6 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
+    WhisperTokenizer,
 )
 
 from prunekit.cut.surgery import cut
@@ -72,6 +73,16 @@ def letters() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64
     )
+
+
+@pytest.fixture
+def whisper_tokenizer() -> WhisperTokenizer:
+    """A tokenizer of a multilingual Whisper that knows three languages, whose words are bytes; tests may change it."""
+    pieces = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    names = ("startoftranscript", "en", "zh", "de", "translate", "transcribe", "startofprev", "notimestamps")
+    marks = [f"<|{name}|>" for name in names]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    return WhisperTokenizer(vocab=vocabulary, merges=[], extra_special_tokens=marks, pad_token="<|endoftext|>")
 
 
 @pytest.fixture(scope="session")

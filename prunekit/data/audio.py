@@ -1,7 +1,7 @@
 """Audio: recordings that are opened one by one when they are needed, and what a speech model reads of them."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from prunekit.data.encoded import EncodedDataset, RaggedInts
 from prunekit.data.processors import Processor
+from prunekit.data.speech_prompt import SpeechPrompt
 from prunekit.errors import PrunekitError
 from prunekit.recipe import AUDIO_FRAME, TaskSection
 
@@ -66,16 +67,50 @@ def audio_library(name: str) -> ModuleType:
 class AudioProcessor(Processor):
     """Processes recordings, by the model's feature extractor; sources are samples at its rate.
 
-    Tokenizers that write the decoder's start before a text, as Whisper's do, have it taken off the labels.
+    Tokenizers that write the decoder's start before a text, as Whisper's do, have it taken off the labels. Labels of a
+    multilingual model begin with its `prompt`, whatever the tokenizer writes before them.
     """
 
     drops_start = True
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, section: TaskSection, extractor: Any, start: int | None):
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        section: TaskSection,
+        extractor: Any,
+        start: int | None,
+        prompt: SpeechPrompt | None = None,
+    ):
+        self.prompt = prompt
         super().__init__(tokenizer, section, start)
         self.extractor = extractor
         padding = inspect.signature(extractor.__call__).parameters.get("padding")
         self._padding = (padding and padding.default) or True
+
+    def _tell_languages(self) -> None:
+        if self.prompt is None:
+            super()._tell_languages()
+        else:
+            self.prompt.tell(self.tokenizer)
+
+    def generation_settings(self) -> Mapping[str, Any]:
+        """Language, task and timestamps for a model that is asked by a prompt."""
+        return super().generation_settings() if self.prompt is None else self.prompt.settings
+
+    def prompt_ids(self) -> list[int]:
+        """The prompt's tokens."""
+        tokens = () if self.prompt is None else self.prompt.tokens
+        tokenizer: Any = self.tokenizer
+        return [tokenizer.convert_tokens_to_ids(token) for token in tokens]
+
+    def _labels(self, rows: list[list[int]]) -> Iterator[list[int]]:
+        if self.prompt is None:
+            yield from super()._labels(rows)
+            return
+        prompt = self.prompt_ids()
+        written = [token for token in self._tokenized(text_target=[""])[0] if token != self.tokenizer.eos_token_id]
+        for ids in rows:
+            yield [*prompt, *ids[len(written) :]]
 
     @property
     def rate(self) -> int:

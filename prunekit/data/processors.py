@@ -93,9 +93,13 @@ class Processor(ABC):
     def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """Encoded sources as tensors, without hints."""
 
-    def generation_settings(self) -> Mapping[str, int]:
+    def generation_settings(self) -> Mapping[str, Any]:
         """The generation settings by which an answer begins in the section's language."""
         return answer_settings(self.tokenizer, self.section.target_language)
+
+    def prompt_ids(self) -> list[int]:
+        """The tokens that stand before every answer beside the decoder's start and a forced first token."""
+        return []
 
     def decode(self, answers: Tensor) -> list[str]:
         """Generated ids [rows, tokens] as one text each.
@@ -122,10 +126,14 @@ class Processor(ABC):
         limit = self._limit("target_length")
         language_behind = "decoder_start_token_id" in self.generation_settings()
         for chunk in _chunks(texts):
-            for ids in self._tokenized(text_target=chunk):
-                whole = ids[1:] if self.drops_start and ids and ids[0] == self.start else ids
+            for whole in self._labels(self._tokenized(text_target=chunk)):
                 counter.count(whole)
                 yield _cut_target(whole, limit, language_behind)
+
+    def _labels(self, rows: list[list[int]]) -> Iterator[list[int]]:
+        """Labels from the ids that the tokenizer gives targets."""
+        for ids in rows:
+            yield ids[1:] if self.drops_start and ids and ids[0] == self.start else ids
 
     def _tokenized(self, **texts: Any) -> list[list[int]]:
         """Token ids of texts, however long they are."""

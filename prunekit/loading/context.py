@@ -12,6 +12,14 @@ from transformers import PretrainedConfig, PreTrainedModel
 from prunekit.data.audio import AudioProcessor
 from prunekit.data.lengths import Positions, fit_lengths
 from prunekit.data.processors import Processor, TextProcessor
+from prunekit.data.speech_prompt import (
+    PROMPT_SETTINGS,
+    TRANSLATE,
+    SpeechPrompt,
+    hears_languages,
+    prompt_for,
+    token_tables,
+)
 from prunekit.data.tasks import Task, from_files
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
@@ -19,7 +27,15 @@ from prunekit.find.graph import DependencyGraph
 from prunekit.learn.strategy import Strategy, build
 from prunekit.loading.device import device_of
 from prunekit.loading.labels import fit_label_start
-from prunekit.loading.pretrained import graph_of, located, open_config, open_extractor, open_model, open_tokenizer
+from prunekit.loading.pretrained import (
+    graph_of,
+    located,
+    open_config,
+    open_extractor,
+    open_generation_config,
+    open_model,
+    open_tokenizer,
+)
 from prunekit.loading.structure import adapter_for
 from prunekit.loading.task import model_of, open_task
 from prunekit.plugins import STRATEGIES, load
@@ -53,16 +69,25 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     directory = located(model_of(recipe))
     config = open_config(directory, recipe.trust_remote_code)
     name, adapter = adapter_for(config, recipe.adapter)
-    task = open_task(recipe.task, read)
+    task = open_task(_with_answer_language(recipe), read)
     _check_reads(adapter, config, task)
-    processor = open_processor(directory, config, task, recipe.trust_remote_code)
+    processor = open_processor(directory, config, task, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)
     fit_label_start(model, processor, task)
     _begin_answers(model, processor, recipe.generation)
-    return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, recipe.generation)
+    generation = _left_to_generate(processor, recipe.generation)
+    return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, generation)
+
+
+def _with_answer_language(recipe: Recipe) -> TaskSection:
+    """The recipe's task, whose answers are in the language that recordings are transcribed in."""
+    language = recipe.generation.get("language")
+    if not isinstance(language, str) or recipe.task.target_language or recipe.generation.get("task") == TRANSLATE:
+        return recipe.task
+    return recipe.task.model_copy(update={"target_language": language})
 
 
 def open_strategy(recipe: Recipe) -> Strategy:
@@ -85,16 +110,32 @@ def _check_reads(adapter: Adapter, config: PretrainedConfig, task: Task) -> None
         )
 
 
-def open_processor(directory: Path, config: PretrainedConfig, task: Task, trust_remote_code: bool = False) -> Processor:
-    """What reads a task's rows for the model in a directory."""
+def open_processor(
+    directory: Path,
+    config: PretrainedConfig,
+    task: Task,
+    trust_remote_code: bool = False,
+    generation: Mapping[str, Any] | None = None,
+) -> Processor:
+    """What reads a task's rows for the model in a directory; `generation` may name a speech model's language."""
     tokenizer = open_tokenizer(directory, trust_remote_code)
     positions = Positions.of(config)
     start = getattr(config, "decoder_start_token_id", None)
     if task.modality == "text":
         return TextProcessor(tokenizer, fit_lengths(task.section, positions), start)
     extractor = open_extractor(directory, trust_remote_code)
-    section = fit_lengths(task.section, Positions(None, positions.target), _prompt_length(tokenizer, start))
-    return AudioProcessor(tokenizer, section, extractor, start)
+    prompt = _speech_prompt(directory, tokenizer, task.section, generation or {})
+    length = _prompt_length(tokenizer, start) if prompt is None else prompt.length
+    section = fit_lengths(task.section, Positions(None, positions.target), length)
+    return AudioProcessor(tokenizer, section, extractor, start, prompt)
+
+
+def _speech_prompt(
+    directory: Path, tokenizer: Any, section: TaskSection, generation: Mapping[str, Any]
+) -> SpeechPrompt | None:
+    """The prompt of a multilingual speech model; None for others."""
+    own = open_generation_config(directory)
+    return prompt_for(tokenizer, section, own, generation) if hears_languages(tokenizer, own) else None
 
 
 def _prompt_length(tokenizer: Any, start: int | None) -> int:
@@ -106,9 +147,21 @@ def _prompt_length(tokenizer: Any, start: int | None) -> int:
 
 def _begin_answers(model: PreTrainedModel, processor: Processor, generation: Mapping[str, Any]) -> None:
     """Let the model's answers begin in the task's language, unless the user's generation settings say otherwise."""
-    for key, value in processor.generation_settings().items():
-        if key not in generation:
-            setattr(model.generation_config, key, value)
+    own: Any = model.generation_config
+    settings = processor.generation_settings()
+    wanted = {key: value for key, value in settings.items() if key not in generation or key in PROMPT_SETTINGS}
+    if processor.prompt_ids():
+        wanted |= {key: value for key, value in token_tables(processor.tokenizer) if getattr(own, key, None) is None}
+    for key, value in wanted.items():
+        setattr(own, key, value)
+    if wanted:
+        own._from_model_config = False  # who loads the saved model would otherwise make it anew from config.json
+
+
+def _left_to_generate(processor: Processor, generation: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's generation settings without those of the prompt, which the model's own config has by now."""
+    taken = PROMPT_SETTINGS if processor.prompt_ids() else ()
+    return {key: value for key, value in generation.items() if key not in taken}
 
 
 def _check_vocabulary(processor: Processor, model: PreTrainedModel, directory: Path) -> None:

@@ -11,6 +11,7 @@ from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
     AutoTokenizer,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -186,6 +187,19 @@ def open_extractor(directory: Path, trust_remote_code: bool = False) -> Any:
             f"{str(directory)!r} holds no feature extractor that can be used; save the model's there "
             f"(extractor.save_pretrained does): {one_line(error, 300)}"
         ) from error
+
+
+def open_generation_config(directory: Path) -> GenerationConfig:
+    """How the model in a directory generates, before it is opened; the defaults where its directory does not say."""
+    kind: Any = GenerationConfig  # whose constructor has no types
+    try:
+        present = (directory / "generation_config.json").is_file()
+        config: GenerationConfig = kind.from_pretrained(directory) if present else kind()
+    except (OSError, ValueError) as error:
+        raise PrunekitError(
+            f"The generation_config.json in {str(directory)!r} cannot be used: {one_line(error)}"
+        ) from error
+    return config
 
 
 def _matching(directory: Path, patterns: Sequence[str]) -> Iterator[Path]:

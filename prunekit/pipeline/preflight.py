@@ -116,7 +116,7 @@ def _asked_with(context: RunContext) -> list[int]:
     """The tokens that every answer of the model begins with."""
     config: Any = context.model.generation_config
     ids = (config.decoder_start_token_id, config.forced_bos_token_id)
-    return [token for token in ids if isinstance(token, int)]
+    return [*(token for token in ids if isinstance(token, int)), *context.processor.prompt_ids()]
 
 
 def _pieces(processor: Processor, ids: Sequence[int]) -> tuple[str, ...]:

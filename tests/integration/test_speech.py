@@ -181,3 +181,58 @@ def test_the_pipeline_of_transformers_knows_a_pruned_whisper_for_one(whisper_dir
     assert ask.type == "seq2seq_whisper"
     ask.model.save_pretrained(sounds.parent / "again")
     assert json.loads((sounds.parent / "again/config.json").read_text())["model_type"] == "prunekit-whisper"
+
+
+@pytest.fixture
+def multilingual(tmp_path, whisper_tokenizer):
+    """A Whisper of three languages whose directory knows neither language nor task."""
+    torch.manual_seed(0)
+    number = whisper_tokenizer.convert_tokens_to_ids
+    end = number("<|endoftext|>")
+    tokens = {"pad_token_id": end, "bos_token_id": end, "eos_token_id": end, "suppress_tokens": None}
+    config = WhisperConfig(
+        **{**SIZES, **LETTERS, **tokens, "vocab_size": len(whisper_tokenizer)},
+        decoder_start_token_id=number("<|startoftranscript|>"),
+        num_mel_bins=8,
+        max_source_positions=50,
+    )
+    extractor = WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+    return saved(tmp_path / "dense", WhisperForConditionalGeneration(config), whisper_tokenizer, extractor)
+
+
+@pytest.mark.parametrize(
+    ("section", "generation", "language", "task"),
+    [
+        ({"target_language": "german"}, {}, "de", "transcribe"),
+        ({}, {"language": "zh", "task": "translate"}, "zh", "translate"),
+    ],
+)
+def test_a_multilingual_model_is_asked_as_it_was_trained(multilingual, sounds, section, generation, language, task):
+    """Labels, prompt and the written model agree; whoever opens the latter needs to say no language."""
+    asked = recipe(multilingual, sounds, generation=generation, options={"decoder_layers": 2, "steps": 2})
+    asked = asked.model_copy(update={"task": asked.task.model_copy(update=section)})
+    report = run(asked)
+    prompt = (f"<|{language}|>", f"<|{task}|>", "<|notimestamps|>")
+    assert report.data is not None
+    assert report.data.labels_begin_with[:3] == prompt
+    assert report.data.asked_with == ("<|startoftranscript|>", *prompt)
+    place = sounds.parent / "run"
+    kept = json.loads((place / "model/generation_config.json").read_text())
+    assert (kept["language"], kept["task"]) == (language, task)
+    assert AutoTokenizer.from_pretrained(place / "model")("")["input_ids"][1:4] == [
+        kept["lang_to_id"][prompt[0]],
+        kept["task_to_id"][task],
+        kept["no_timestamps_token_id"],
+    ]
+    said = [json.loads(line)["pruned"] for line in (place / "predictions.jsonl").read_text().splitlines()]
+    extractor = WhisperFeatureExtractor.from_pretrained(place / "model")
+    assert transcribed(prunekit.from_pretrained(place / "model"), extractor, place) == said
+    assert len(set(said)) > 1
+
+
+def test_an_english_only_model_has_no_language(multilingual, sounds):
+    config = json.loads((multilingual / "generation_config.json").read_text())
+    (multilingual / "generation_config.json").write_text(json.dumps({**config, "is_multilingual": False}))
+    context = open_run_context(resolve(recipe(multilingual, sounds).model_dump(exclude_unset=True)))
+    assert context.processor.prompt_ids() == []
+    assert not hasattr(context.model.generation_config, "language")
