@@ -67,7 +67,18 @@ def _json_objects(text: str, path: Path, line: int) -> Iterator[Mapping[str, obj
     for row in value if isinstance(value, list) else [value]:
         if not isinstance(row, dict):
             raise PrunekitError(f"Line {line} of {str(path)!r} is not a JSON object of columns to values.")
-        yield row
+        yield _flat_row(row)
+
+
+def _flat_row(row: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested columns by dotted names, as `_flat` has them in tables: ``{"a": {"b": 1}}`` is ``{"a.b": 1}``."""
+    flat: dict[str, object] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(_flat_row(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def _separated_rows(separator: str) -> Callable[[Path], Iterator[Mapping[str, object]]]:

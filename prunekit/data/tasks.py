@@ -116,17 +116,20 @@ def _from_files(section: TaskSection, train: str | None) -> Task:
 
 
 def _read(origin: str, splits: Sequence[str], section: TaskSection) -> Dataset:
-    """The two text columns of `origin` as rows of a task."""
+    """The two text columns of `origin` as rows of a task; a list of texts as the target is several right answers."""
     source = _Column("source", section.source, origin)
     target = _Column("target", section.target, origin)
     sources: list[str] = []
     targets: list[str] = []
+    references: list[list[str]] = []
     for number, row in enumerate(row_files.read_rows(origin, splits), 1):
         sources.append(source.text(row, number))
-        targets.append(target.text(row, number))
+        right = target.texts(row, number)
+        targets.append(right[0])
+        references.append(right)
     if not sources:
         raise PrunekitError(f"{origin!r} has no rows; give at least one pair of texts.")
-    return task_table(sources, targets)
+    return task_table(sources, targets, references)
 
 
 def task_table(
@@ -156,8 +159,17 @@ class _Column:
             raise PrunekitError(f"Say with --{self.role} which column of {self.origin!r} to use; there are {listing}.")
         if self.name not in row and number == 1:
             raise PrunekitError(f"{self.origin!r} has no column {self.name!r}; {hint(self.name, row)}")
-        value = row.get(self.name)
-        here = f"Row {number} of {self.origin!r}"
+        return self._checked(row.get(self.name), f"Row {number} of {self.origin!r}")
+
+    def texts(self, row: Mapping[str, object], number: int) -> list[str]:
+        """The texts of `row` in this column, where it may hold a list of them; else its one text."""
+        value = row.get(self.name or "")
+        if not isinstance(value, list) or not value:
+            return [self.text(row, number)]
+        return [self._checked(one, f"Row {number} of {self.origin!r}") for one in value]
+
+    def _checked(self, value: object, here: str) -> str:
+        """`value` as a text that can be encoded; `here` names its row in errors."""
         if value is None or (isinstance(value, str) and not value.strip()):
             raise PrunekitError(f"{here} has no text in {self.name!r}; fill it or leave the row out.")
         if not isinstance(value, str):

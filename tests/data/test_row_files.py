@@ -124,3 +124,25 @@ class TestDataSetIds:
     def test_a_split_that_is_not_there_gets_a_hint(self):
         with pytest.raises(PrunekitError, match="no split 'valdation'; did you mean 'validation'"):
             read_rows("set:x:valdation", ("train",))
+
+
+NESTED = [
+    {"translation": {"en": "one", "de": {"formal": "eins"}}, "answers": ["a", "b"]},
+    {"translation": {"en": "two", "de": {"formal": "zwei"}}, "answers": ["c"]},
+]
+FLAT = [
+    {"translation.en": "one", "translation.de.formal": "eins", "answers": ["a", "b"]},
+    {"translation.en": "two", "translation.de.formal": "zwei", "answers": ["c"]},
+]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json", "x.parquet"])
+def test_nested_columns_have_dotted_names_in_every_format(tmp_path, name):
+    path = tmp_path / name
+    if name == "x.parquet":
+        datasets.Dataset.from_list(NESTED).to_parquet(path)
+    elif name == "x.json":
+        path.write_text(json.dumps(NESTED))
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in NESTED))
+    assert list(read_rows(str(path), ())) == FLAT

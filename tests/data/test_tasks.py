@@ -43,6 +43,13 @@ def test_files_become_a_task(place, caplog):
     assert (task.dev["source"][:], task.test["source"][:]) == (["one"], ["three"])
 
 
+def test_a_list_of_texts_is_several_right_answers_of_which_the_first_is_learnt(place):
+    rows = [{"a": "read", "b": ["R EH D", "R IY D"]}, {"a": "two", "b": "T UW"}]
+    task = from_files(section(place(*rows)))
+    assert task.dev["target"][:] == ["R EH D", "T UW"]
+    assert task.dev["references"][:] == [["R EH D", "R IY D"], ["T UW"]]
+
+
 def test_without_test_rows_dev_serves_and_the_log_says_so(place, caplog):
     with caplog.at_level(logging.INFO, "prunekit"):
         task = from_files(section(place(ROW)))
@@ -72,6 +79,9 @@ def test_an_evaluation_needs_no_training_rows(place):
         ([ROW, {"a": None, "b": "x"}], {}, "Row 2 of .* has no text in 'a'"),
         ([ROW], {"target": "c"}, "Row 1 of .* has a int in 'c', where text is needed"),
         ([{"a": ["x"], "b": "y"}], {}, "Row 1 of .* has a list in 'a', where text is needed"),
+        ([{"a": "x", "b": []}], {}, "Row 1 of .* has a list in 'b', where text is needed"),
+        ([{"a": "x", "b": ["y", ""]}], {}, "Row 1 of .* has no text in 'b'"),
+        ([{"a": "x", "b": ["y", 1]}], {}, "Row 1 of .* has a int in 'b', where text is needed"),
         ([{"a": "\ud83d", "b": "y"}], {}, "Row 1 of .* has half a character in 'a'"),
     ],
 )
