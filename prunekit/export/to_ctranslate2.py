@@ -52,7 +52,7 @@ def export_ctranslate2(
     if hasattr(spec.decoder, "scale_outputs"):
         spec.decoder.scale_outputs = _scale(model, example_inputs(adapter, even))
     loader.set_config(spec.config, even, tokenizer)
-    _align(spec.config, live, heads)
+    _align(spec.config, model, live, heads)
     vocabulary = _words(loader.get_vocabulary(even, tokenizer), len(spec.decoder.embeddings.weight), tokenizer)
     loader.set_vocabulary(spec, vocabulary)
     _save(spec, directory, quantization)
@@ -210,9 +210,12 @@ def _scale(model: PreTrainedModel, inputs: dict[str, Any]) -> Any:
     return ctranslate2_library().specs.model_spec.OPTIONAL if abs(factor - 1) < 1e-3 else factor
 
 
-def _align(config: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
-    """Number the heads by which words are timed among those of zeros; take all heads where the loader names none."""
-    if not getattr(config, "alignment_heads", None):
+def _align(config: Any, model: PreTrainedModel, live: Sequence[PruningGroup], heads: Heads) -> None:
+    """List the heads by which words are timed as `model` does, numbered among those of zeros.
+
+    A model that lists none times no words, though a loader may then name heads of its own.
+    """
+    if not hasattr(config, "alignment_heads"):
         return
     cross = [group for group in live if group.role is Role.CROSS]
     known = {
@@ -220,8 +223,8 @@ def _align(config: Any, live: Sequence[PruningGroup], heads: Heads) -> None:
         for layer, group in enumerate(cross)
         for head, unit in enumerate(group.ids)
     }
-    listed = [known[layer, head] for layer, head in config.alignment_heads if (layer, head) in known]
-    config.alignment_heads = listed or list(known.values())
+    pairs = getattr(model.generation_config, "alignment_heads", None) or ()
+    config.alignment_heads = [known[layer, head] for layer, head in pairs if (layer, head) in known]
 
 
 def _words(words: list[str], rows: int, tokenizer: Any) -> list[str]:

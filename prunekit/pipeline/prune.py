@@ -1,6 +1,7 @@
 """Pruning without a recipe: cut a model to a plan, or remove the tokens that a corpus does not need."""
 
 import copy
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -16,9 +17,12 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import discover
 from prunekit.find.plan import PruningPlan
 from prunekit.loading.pretrained import original_of
+from prunekit.pipeline.abilities import lost_abilities
 from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.vocabulary.pruning import Corpus, plan_for, required_token_ids
 from prunekit.vocabulary.tokenizer import pruned_tokenizer
+
+log = logging.getLogger(__name__)
 
 
 def prune(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter) -> PreTrainedModel:
@@ -28,7 +32,11 @@ def prune(model: PreTrainedModel, plan: PruningPlan, adapter: Adapter) -> PreTra
     """
     original = original_of(model, adapter)
     config = copy.deepcopy(original.config)
-    return cut(model, plan, adapter, discover(adapter, config, original), config, checkpoint.plan_of(model))
+    dense = model.generation_config
+    pruned = cut(model, plan, adapter, discover(adapter, config, original), config, checkpoint.plan_of(model))
+    for sentence in lost_abilities(adapter, dense, pruned.generation_config):
+        log.warning("%s", sentence)
+    return pruned
 
 
 def prune_vocabulary(

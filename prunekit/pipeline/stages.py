@@ -21,6 +21,7 @@ from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
+from prunekit.pipeline.abilities import warn_of_lost_abilities
 from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.pipeline.evaluation import evaluate_run, quality_of, report_on, take_first
 from prunekit.pipeline.preflight import look
@@ -150,7 +151,7 @@ def write_results(state: RunState) -> RunState:
     assert evaluation is not None
     seconds = directory.seconds()
     report = report_on(evaluation, state.dense, state.recipe, state.plan, state.equivalence, seconds, state.budget)
-    report = report.model_copy(update={"data": state.found})
+    report = report.model_copy(update={"data": warn_of_lost_abilities(state)})
     if state.target is not None:
         report = state.target.add_prediction(report, state.plan)
     model = state.pruned.model

@@ -81,6 +81,8 @@ class FirstTokenLoss(FrozenModel):
 class DataSection(FrozenModel):
     """`report.json`'s ``data``: what the look before the work found. `warnings` are the sentences that the user saw.
 
+    Among them are the abilities that the cut took.
+
     `labels_begin_with` and `asked_with` are pieces of the tokenizer: what every label begins with, and what the model
     is made to begin its answers with.
     """

@@ -25,7 +25,7 @@ from transformers import {auto}
 model = {auto}.from_pretrained("this/directory"{flag})
 ```
 
-{shapes} With prunekit installed,
+{warnings}{shapes} With prunekit installed,
 `prunekit.from_pretrained("this/directory")` opens it too, ready to be pruned further.
 """
 
@@ -39,6 +39,7 @@ def model_card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool 
         adapter=report.adapter,
         auto=auto,
         flag="" if stock else ", trust_remote_code=True",
+        warnings=_warnings(report),
         shapes=STOCK if stock else CUSTOM_CODE,
         title=report_title(report),
         rows="\n".join(_rows(report)),
@@ -48,6 +49,12 @@ def model_card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool 
         encoder_layers=", ".join(map(str, report.layers.encoder_kept)),
         decoder_layers=", ".join(map(str, report.layers.decoder_kept)),
     )
+
+
+def _warnings(report: Report) -> str:
+    """The run's warnings as a list with an empty line behind it; nothing where there were none."""
+    sentences = report.data.warnings if report.data is not None else ()
+    return "".join(["What the run warned of:\n\n", *(f"- {each}\n" for each in sentences), "\n"]) if sentences else ""
 
 
 def _rows(report: Report) -> Iterator[str]:

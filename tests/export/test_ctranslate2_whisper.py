@@ -160,15 +160,16 @@ def test_words_are_timed_by_the_same_heads(dense, tokenizer, sounds, tmp_path):
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_without_the_heads_that_timed_words_those_that_are_left_do(dense, tokenizer, sounds, listed, tmp_path):
+def test_without_the_heads_that_timed_words_none_does(dense, tokenizer, sounds, listed, tmp_path):
+    """As in the generation config, which then lists no heads: others would give times that mean nothing."""
     model = copy.deepcopy(dense.model)
     model.generation_config.alignment_heads = [[3, 0]] if listed else None
     small = dense.cut(PruningPlan({f"decoder.{n}.cross.heads": () for n in (2, 3)}), model).eval()
     to_ctranslate2.export_ctranslate2(small, dense.adapter, dense.graph, tokenizer, tmp_path, "float32")
     heads = json.loads((tmp_path / "config.json").read_text())["alignment_heads"]
-    assert heads == [[layer, head] for layer in (0, 1) for head in range(4)]
-    (timed,) = ctranslate2.models.Whisper(str(tmp_path)).align(view(sounds[:1]), [START], [[5, 6, 7]], [48])
-    assert len(timed.text_token_probs) == 3
+    assert heads == (getattr(small.generation_config, "alignment_heads", None) or [])
+    with pytest.raises(ValueError, match="rank 0"):
+        ctranslate2.models.Whisper(str(tmp_path)).align(view(sounds[:1]), [START], [[5, 6, 7]], [48])
 
 
 def test_the_command_writes_all_that_a_transcription_needs(dense, tokenizer, ragged, tmp_path):

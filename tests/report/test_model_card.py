@@ -4,6 +4,7 @@ import re
 
 import yaml
 
+from prunekit.report.data_section import DataSection, DatasetSection, SideSection
 from prunekit.report.model_card import model_card
 
 
@@ -33,3 +34,11 @@ def test_only_a_stock_model_loads_without_trusting_code(full):
 def test_figures_that_were_not_measured_have_no_row(bare):
     assert "speed" not in model_card(bare)
     assert "exact_match" not in model_card(bare)
+
+
+def test_the_card_lists_what_the_run_warned_of(full):
+    side = SideSection(limit=None, cut=0, median=1, p95=1, longest=1, unknown=0.0)
+    sides = DatasetSection(rows=1, sources=side, targets=side)
+    warned = full.model_copy(update={"data": DataSection(train=None, dev=sides, test=None, warnings=("One.", "Two."))})
+    assert "\n- One.\n- Two.\n" in model_card(warned)
+    assert "warned" not in model_card(full)
