@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from prunekit.cut.empty_matrices import EmptyMatrix, empty_matrices
 from prunekit.cut.module_overrides import ATTACHED, ModuleOverride, from_data
 
 
@@ -52,6 +53,8 @@ def install(model: nn.Module, layout: Layout) -> None:
             _set(module, attribute, value)
     for override in layout.overrides:
         from_data(override.to_dict()).attach(model)  # a new one, since a layout may serve many models
+    for path in empty_matrices(model):
+        EmptyMatrix(path).attach(model)
 
 
 def uninstall(model: nn.Module) -> None:

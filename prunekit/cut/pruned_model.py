@@ -23,7 +23,7 @@ CODE = "modeling_prunekit"
 PREFIX = "prunekit-"
 """What distinguishes the model types of cut models from the stock ones."""
 
-PARTS = ("module_overrides.py", "layout.py", "pruned_model.py")
+PARTS = ("module_overrides.py", "empty_matrices.py", "layout.py", "pruned_model.py")
 """The files of prunekit that make up this module."""
 
 
