@@ -92,7 +92,7 @@ print(*sorted(name for name in sys.modules if "." not in name or "trainer" in na
 """
 
 
-@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize("pruned", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_nothing_that_trains_is_imported(t5_directory, tmp_path, pruned):
     directory = tmp_path / "pruned" if pruned else t5_directory
     if pruned:
