@@ -47,6 +47,7 @@ class TaskSection(Section):
     )
     source_language: str | None = Field(None, description="as the tokenizer calls it: eng_Latn, en_XX, en")
     target_language: str | None = Field(None, description="the language of answers, as the tokenizer calls it")
+    skip: bool = Field(False, description="leave out rows whose recordings cannot be used; their number is reported")
 
 
 class TrainingSection(Section):

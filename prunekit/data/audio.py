@@ -1,6 +1,7 @@
 """Audio: recordings that are opened one by one when they are needed, and what a speech model reads of them."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,18 +18,26 @@ from prunekit.data.speech_prompt import SpeechPrompt
 from prunekit.errors import PrunekitError
 from prunekit.recipe import AUDIO_FRAME, TaskSection
 
+log = logging.getLogger(__name__)
+
+LISTED = 10
+"""How many bad recordings a sentence names."""
+
 
 class AudioFiles(Sequence[Any]):
     """Audio files as arrays of samples at one rate, mono. Example: five seconds at 16,000 Hz are 80,000 floats.
 
     `lengths` in samples are read from the files' headers, so that a missing file is noticed before anything begins.
-    Raises `PrunekitError` for a file that is missing, or is no audio.
+    Raises `PrunekitError` that names every file that is missing, is no audio, has no samples or more than `window`.
     """
 
-    def __init__(self, paths: Sequence[str], rate: int):
+    def __init__(self, paths: Sequence[str], rate: int, window: int | None = None):
         self.paths = list(paths)
         self.rate = rate
-        self.lengths = [self._length(path) for path in self.paths]
+        bad = bad_recordings(self.paths, rate, window)
+        if bad:
+            raise PrunekitError(_all_problems(bad, len(self.paths)))
+        self.lengths = [_measured(path, rate, window) for path in self.paths]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -39,10 +48,43 @@ class AudioFiles(Sequence[Any]):
         mono = np.ascontiguousarray(samples.mean(axis=1))
         return mono if rate == self.rate else audio_library("soxr").resample(mono, rate, self.rate)
 
-    def _length(self, path: str) -> int:
-        header = _read(path, lambda soundfile: soundfile.info(path))
-        samples: int = header.frames * self.rate // header.samplerate
-        return samples
+
+def _measured(path: str, rate: int, window: int | None) -> int:
+    """How many samples of `rate` a recording has; raises `PrunekitError` where it has none, or more than `window`."""
+    header = _read(path, lambda soundfile: soundfile.info(path))
+    samples: int = header.frames * rate // header.samplerate
+    if samples == 0:
+        raise PrunekitError(f"{path!r} holds no samples; record it again or leave the row out.")
+    _check_length(f"{path!r}", samples, rate, window)
+    return samples
+
+
+def bad_recordings(paths: Sequence[str], rate: int, window: int | None) -> dict[int, str]:
+    """A sentence for each recording that cannot be used, by its row's number from 0."""
+    audio_library("soundfile")
+    found = {}
+    for number, path in enumerate(paths):
+        try:
+            _measured(path, rate, window)
+        except PrunekitError as error:
+            found[number] = str(error)
+    return found
+
+
+def _all_problems(found: Mapping[int, str], rows: int) -> str:
+    """One sentence about every bad recording of so many rows."""
+    sentences = list(found.values())
+    if rows == 1:
+        return sentences[0]
+    listed = "; ".join(sentence.rstrip(".") for sentence in sentences[:LISTED])
+    more = f"; and {len(sentences) - LISTED} more" if len(sentences) > LISTED else ""
+    return f"{len(sentences)} of {rows} recordings cannot be used (task.skip=true leaves them out): {listed}{more}."
+
+
+def _check_length(what: str, samples: int, rate: int, window: int | None) -> None:
+    """Raise `PrunekitError` for a recording whose end the model would not hear."""
+    if window is not None and samples > window:
+        raise PrunekitError(f"{what} lasts {samples / rate:.1f} s, but the model hears {window / rate:g} s; cut it.")
 
 
 def _read(path: str, read: Callable[[Any], Any]) -> Any:
@@ -119,9 +161,7 @@ class AudioProcessor(Processor):
 
     def encode(self, rows: Dataset) -> EncodedDataset:
         """Recordings, each opened whenever it is needed, with the token ids of their transcripts."""
-        sources = AudioFiles(rows["source"][:], self.rate)
-        for path, length in zip(sources.paths, sources.lengths, strict=True):
-            self._check_length(f"{path!r}", length)
+        sources = AudioFiles(rows["source"][:], self.rate, self._window)
         written = self._counter()
         labels = RaggedInts(self.target_ids(rows["target"], written))
         side = written.side(self._limit("target_length"))
@@ -134,17 +174,28 @@ class AudioProcessor(Processor):
     def noise(self, rows: int, frames: int, seed: int) -> dict[str, Tensor]:
         """Features of `rows` random recordings, `frames` hundredths of a second long each."""
         samples = round(frames * AUDIO_FRAME * self.rate)
-        self._check_length("A recording of a workload", samples)
+        _check_length("A recording of a workload", samples, self.rate, self._window)
         generator = np.random.default_rng(seed)
         return self.pad(list(generator.normal(0, 0.1, (rows, samples)).astype(np.float32)))
 
-    def _check_length(self, what: str, samples: int) -> None:
-        """Raise `PrunekitError` for a recording whose end the model would not hear."""
-        window = getattr(self.extractor, "n_samples", None)
-        if window is not None and samples > window:
-            raise PrunekitError(
-                f"{what} lasts {samples / self.rate:.1f} s, but the model hears {window / self.rate:g} s; cut it."
-            )
+    @property
+    def _window(self) -> int | None:
+        """The most samples that the model hears; None where there is no limit."""
+        return getattr(self.extractor, "n_samples", None)
+
+    def usable(self, rows: Dataset, name: str) -> Dataset:
+        """The rows whose recordings can be used; a warning counts the others. Raises `PrunekitError` if none is left.
+
+        `name` says which rows they are.
+        """
+        found = bad_recordings(rows["source"][:], self.rate, self._window)
+        if not found:
+            return rows
+        sentence = _all_problems(found, len(rows))
+        if len(found) == len(rows):
+            raise PrunekitError(sentence)
+        log.warning("%d of %d %s rows are left out: %s", len(found), len(rows), name, sentence)
+        return rows.select([number for number in range(len(rows)) if number not in found])
 
     def save_pretrained(self, directory: Path) -> None:
         """Write tokenizer and feature extractor."""

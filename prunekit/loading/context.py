@@ -1,7 +1,7 @@
 """Opens what a run works on: model, processor, task, adapter, graph."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     _check_reads(adapter, config, task)
     processor = open_processor(directory, config, task, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
+    task = _without_bad_rows(task, processor)
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)
@@ -88,6 +89,18 @@ def _with_answer_language(recipe: Recipe) -> TaskSection:
     if not isinstance(language, str) or recipe.task.target_language or recipe.generation.get("task") == TRANSLATE:
         return recipe.task
     return recipe.task.model_copy(update={"target_language": language})
+
+
+def _without_bad_rows(task: Task, processor: Processor) -> Task:
+    """The task without recordings that cannot be used, if its section says to leave them out."""
+    if not task.section.skip:
+        return task
+    if not isinstance(processor, AudioProcessor):
+        raise PrunekitError("task.skip leaves out recordings, and this task has none; leave it out.")
+    train = processor.usable(task.train, "training") if len(task.train) else task.train
+    dev = processor.usable(task.dev, "dev")
+    test = dev if task.test is task.dev else processor.usable(task.test, "test")
+    return replace(task, train=train, dev=dev, test=test)
 
 
 def open_strategy(recipe: Recipe) -> Strategy:

@@ -109,6 +109,26 @@ def test_a_recording_longer_than_the_model_hears_is_refused(wav, letters):
         processor.noise(1, 200, 0)
 
 
+def test_every_bad_recording_is_named_at_once_or_left_out(wav, letters, tmp_path, caplog):
+    """A file too long, one without samples, one that is no audio and one that is missing, among two good ones."""
+    (tmp_path / "text.wav").write_bytes(b"no sound")
+    good = [wav("a.wav", tone(0.3)), wav("b.wav", tone(0.6))]
+    bad = [wav("long.wav", tone(1.5)), wav("empty.wav", tone(0)), str(tmp_path / "text.wav"), str(tmp_path / "no.wav")]
+    paths = [good[0], *bad, good[1]]
+    rows = task_table(paths, ["a"] * 6)
+    processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
+    with pytest.raises(PrunekitError, match=r"4 of 6 recordings cannot be used \(task.skip=true") as caught:
+        processor.encode(rows)
+    assert all(path in str(caught.value) for path in bad)
+    with caplog.at_level(logging.WARNING):
+        left = processor.usable(rows, "training")
+    assert left["source"][:] == good
+    assert "4 of 6 training rows are left out" in caplog.text
+    assert processor.usable(left, "training") is left
+    with pytest.raises(PrunekitError, match="2 of 2 recordings"):
+        processor.usable(rows.select([1, 2]), "dev")
+
+
 def test_a_processor_writes_what_another_process_needs(tmp_path, letters):
     AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8), None).save_pretrained(tmp_path)
     assert WhisperFeatureExtractor.from_pretrained(tmp_path).feature_size == 8

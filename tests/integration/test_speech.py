@@ -236,3 +236,20 @@ def test_an_english_only_model_has_no_language(multilingual, sounds):
     context = open_run_context(resolve(recipe(multilingual, sounds).model_dump(exclude_unset=True)))
     assert context.processor.prompt_ids() == []
     assert not hasattr(context.model.generation_config, "language")
+
+
+def test_bad_recordings_are_left_out_where_the_recipe_says_so(whisper_directory, sounds):
+    (sounds.parent / "3.wav").write_bytes(b"no sound")
+    asked = recipe(whisper_directory, sounds)
+    with pytest.raises(PrunekitError, match="1 of 8 recordings cannot be used"):
+        run(asked)
+    asked = asked.model_copy(update={"task": asked.task.model_copy(update={"skip": True})})
+    context = open_run_context(resolve(asked.model_dump(exclude_unset=True)))
+    assert [len(rows) for rows in (context.task.train, context.task.dev, context.task.test)] == [7, 7, 7]
+    assert all("3.wav" not in path for path in context.task.train["source"][:])
+
+
+def test_skipping_recordings_needs_recordings(t5_directory, pairs):
+    task = {"train": str(pairs), "eval": str(pairs), "source": "a", "target": "b", "metric": "wer", "skip": True}
+    with pytest.raises(PrunekitError, match=r"task\.skip leaves out recordings"):
+        open_run_context(resolve({"model": str(t5_directory), "task": task}))
