@@ -57,6 +57,7 @@ def pairs(draw) -> tuple[list[str], list[str]]:
 @given(pairs(), st.sampled_from(LANGUAGES))
 def test_identical_texts_are_perfect_and_other_words_are_not_in_every_script(name, pair, language):
     right, other = pair
+    assume(not set("".join(right)) & set("".join(other)) - {" "})  # a letter with a vowel sign holds the letter
     metric = open_metric(name, language)
     references = [[text] for text in right]
     assert metric.share(metric.score(right, references)) == pytest.approx(1)
