@@ -48,8 +48,8 @@ class Kin(AdapterSuite):
     """A type that its adapter declares like another one with a suite, and whose modules are named alike."""
 
     @pytest.mark.parametrize("check", [tiered(check) for check in CHECKS])
-    def test_adapter(self, specimen, check):
-        super().test_adapter(specimen, check)
+    def test_adapter(self, model_under_test, check):
+        super().test_adapter(model_under_test, check)
 
 
 def bert(layers, width, channels):
