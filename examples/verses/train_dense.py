@@ -80,7 +80,8 @@ def grow(shallow: MT5ForConditionalGeneration) -> MT5ForConditionalGeneration:
 
 def encode(tokenizer: PreTrainedTokenizerFast, path: Path) -> list[dict[str, list[int] | int]]:
     """One plain row per pair (indexing a `Dataset` row by row is slow); batches are grouped by the longer side."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     sources, targets = (
         tokenizer([row[side] for row in rows], truncation=True, max_length=LONGEST)["input_ids"]
         for side in ("en", "es")

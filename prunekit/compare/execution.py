@@ -196,5 +196,5 @@ def _run_in_process(comparison: Comparison, trial: Trial) -> None:
     with files.log.open("w", encoding="utf-8") as file:
         code = subprocess.run(command, env=single, stdout=file, stderr=subprocess.STDOUT).returncode
     if code:
-        lines = [line for line in files.log.read_text(encoding="utf-8").splitlines() if line.startswith("error: ")]
+        lines = [line for line in files.log.read_text(encoding="utf-8").split("\n") if line.startswith("error: ")]
         raise PrunekitError(lines[-1].removeprefix("error: ") if lines else f"the process ended with code {code}.")

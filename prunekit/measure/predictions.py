@@ -43,7 +43,8 @@ class Predictions:
     def load(cls, path: Path | str) -> "Predictions":
         """Read what `write` wrote; raises `PrunekitError` where the file is missing or malformed."""
         try:
-            rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+            with Path(path).open(encoding="utf-8") as lines:
+                rows = [json.loads(line) for line in lines]
             return cls(
                 tuple(row["source"] for row in rows),
                 tuple(tuple(row["references"]) for row in rows),

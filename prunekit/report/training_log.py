@@ -54,7 +54,7 @@ def phases(journal: Path) -> set[str]:
 
 def _entries(journal: Path) -> Iterator[Entry]:
     """The lines that are whole, of a log that is there; a run that was killed may have left half of one."""
-    for line in journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else ():
+    for line in journal.read_text(encoding="utf-8").split("\n") if journal.is_file() else ():
         try:
             entry = json.loads(line)
         except ValueError:

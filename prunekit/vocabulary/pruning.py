@@ -39,9 +39,13 @@ class Corpus:
 
     @classmethod
     def of_file(cls, path: Path) -> "Corpus":
-        """The lines of a UTF-8 text file, as both; raises `PrunekitError` where it cannot be read as such."""
+        """The lines of a UTF-8 text file, as both; raises `PrunekitError` where it cannot be read as such.
+
+        A text ends where its line does: other separators, such as U+2028 or a form feed, are characters within it.
+        """
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            with path.open(encoding="utf-8-sig") as file:
+                lines = [line.rstrip("\n") for line in file]
         except (OSError, UnicodeDecodeError) as error:
             raise PrunekitError(f"The corpus {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
         return cls(lines, lines)

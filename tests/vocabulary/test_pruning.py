@@ -16,6 +16,7 @@ from prunekit.cut.checkpoint import read_config
 from prunekit.loading.pretrained import open_config, open_model
 from prunekit.loading.structure import adapter_for
 from prunekit.pipeline.run import run
+from prunekit.vocabulary.pruning import Corpus
 
 NUMBERS = [f"{tens}{ones}" for tens in ("twenty", "thirty") for ones in ("one", "two", "three", "four", "five")]
 WORDS = [*NUMBERS, *(f"un{word}" for word in NUMBERS)]
@@ -55,6 +56,14 @@ USED = [0, 1, 2, *range(3, 9)]
 def opened(directory):
     _, adapter = adapter_for(open_config(directory), None)
     return open_model(directory, open_config(directory), adapter), AutoTokenizer.from_pretrained(directory), adapter
+
+
+def test_a_corpus_is_split_where_its_lines_end(tmp_path):
+    """With a byte-order mark, as some editors write, and line ends of two systems."""
+    odd = "".join(f"a{mark}" for mark in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+    (tmp_path / "corpus.txt").write_bytes(f"\ufeff{odd}\r\n\nb \nc".encode())
+    corpus = Corpus.of_file(tmp_path / "corpus.txt")
+    assert corpus.read == corpus.written == [odd, "", "b ", "c"]
 
 
 def test_tokens_that_stay_score_as_before(directory):
