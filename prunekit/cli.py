@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from prunekit._support.processes import refuse_several_processes
 from prunekit._support.runtime import configure_runtime
 from prunekit.commands.check import check
 from prunekit.commands.compare import compare
@@ -35,6 +36,7 @@ class Boundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
+            refuse_several_processes()
             return super().invoke(ctx)
         except KeyboardInterrupt:
             resumes = "; the same command resumes it" if ctx.invoked_subcommand in ("run", "compare") else ""

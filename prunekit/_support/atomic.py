@@ -4,26 +4,66 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from prunekit._support.lock import FileLock
 from prunekit.errors import PrunekitError
+
+DRAFT = ".draft"
+"""How the names of unfinished writes end; they begin with a dot and the name of what is written."""
+
+LOCK = "lock"
 
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
     """A temporary path beside `target`, for a file or a directory; it replaces `target` if the block succeeds.
 
-    If the block or the last rename raises, `target` is as it was and nothing else remains beside it.
+    If the block or the last rename raises, `target` is as it was and nothing else remains beside it. What a killed
+    process left of an earlier write of `target` is removed first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    remove_abandoned(target.parent, f"{target.name}.")
+    lock = _begin(target)
+    scratch = lock.path.parent
     try:
         draft = scratch / target.name
         yield draft
         _replace(target, draft, scratch / "old")
     finally:
+        lock.release()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _begin(target: Path) -> FileLock:
+    """The lock in a new scratch directory; while it is held, no other process takes the directory for abandoned."""
+    while True:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=DRAFT, dir=target.parent))
+        lock = FileLock(scratch / LOCK)
+        try:
+            if lock.acquire():
+                return lock
+        except FileNotFoundError:
+            continue  # taken for abandoned before it was locked
+
+
+def remove_abandoned(directory: Path, name: str = "") -> None:
+    """Remove what killed processes left of writes in a directory: of the target `name`, or of all."""
+    for entry in list(os.scandir(directory)):
+        if entry.name.startswith(f".{name}") and entry.name.endswith(DRAFT):
+            _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(scratch: Path) -> None:
+    """Remove a scratch directory whose process is gone. One without a lock is empty, or about to be used."""
+    lock = FileLock(scratch / LOCK)
+    with suppress(OSError):
+        if not lock.path.exists():
+            scratch.rmdir()
+        elif lock.acquire():
+            shutil.rmtree(scratch, ignore_errors=True)
+            lock.release()
 
 
 def _replace(target: Path, draft: Path, old: Path) -> None:

@@ -115,7 +115,8 @@ def open_run(recipe: Recipe, progress: Progress | None = None) -> RunState:
         recipe = _fit_default_workloads(recipe, Positions.of(context.model.config))
         check_workloads(context.model, recipe.measure.workloads)
         plan = checkpoint.plan_of(context.model) or PruningPlan()
-        budget = BudgetTracker(directory.work / "spent.json", context.device, recipe.budget.examples)
+        spent = directory.work / "spent.json"
+        budget = BudgetTracker(spent, context.device, recipe.budget.examples, lambda: directory.lock.held)
         return RunState(
             recipe=recipe,
             strategy=strategy,

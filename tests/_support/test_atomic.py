@@ -1,6 +1,8 @@
 """A write that fails leaves what was there, and nothing else."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -66,6 +68,42 @@ def test_a_directory_comes_back_if_the_last_rename_fails(tmp_path, monkeypatch):
         write()
     assert names(target) == ["old"]
     assert names(tmp_path) == ["model"]
+
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from prunekit._support.atomic import atomic_write
+
+with atomic_write(Path(sys.argv[1])) as draft:
+    draft.mkdir()
+    (draft / "half").touch()
+    print("half", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_goes_and_what_a_live_one_writes_does_not(tmp_path):
+    target = tmp_path / "model"
+    words = [sys.executable, "-c", WRITING, target]
+    killed, live = (subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        assert [process.stdout.readline() for process in (killed, live)] == ["half\n", "half\n"]
+        killed.kill()
+        killed.wait()
+        (tmp_path / ".model.other").touch()
+        write_text(tmp_path / "model.txt", "of another name")
+        assert len(list(tmp_path.glob(".model.*.draft/model/half"))) == 2
+        write_text(target, "whole")
+        assert target.read_text() == "whole"
+        assert len(list(tmp_path.glob(".model.*.draft/model/half"))) == 1
+    finally:
+        for process in (killed, live):
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    write_text(target, "again")
+    assert names(tmp_path) == [".model.other", "model", "model.txt"]
 
 
 def test_text_between_markers_is_replaced(tmp_path):

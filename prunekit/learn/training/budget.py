@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +63,19 @@ class BudgetTracker:
 
     `examples` are counted anew by every process, since it repeats the same trainings; `seconds` are kept in a file,
     written whenever training saves a checkpoint. Example: for a run killed at step 700 after a checkpoint at 500 the
-    file holds the seconds of 500 steps, and the next process continues from both. `max_examples` is the limit.
+    file holds the seconds of 500 steps, and the next process continues from both. `max_examples` is the limit. While
+    `may_write` says no, because another process may work there, nothing is written.
     """
 
-    def __init__(self, path: Path | None = None, device: str = "cpu", max_examples: int | None = None):
+    def __init__(
+        self,
+        path: Path | None = None,
+        device: str = "cpu",
+        max_examples: int | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+    ):
         self.path = path
+        self.may_write = may_write
         self.device = device
         self.max_examples = max_examples
         self.examples = 0
@@ -102,8 +110,8 @@ class BudgetTracker:
             )
 
     def save(self) -> None:
-        """Write the seconds, if the directory of the file exists already."""
-        if self.path is not None and self.path.parent.is_dir():
+        """Write the seconds, if the directory of the file exists already and belongs to this process."""
+        if self.path is not None and self.path.parent.is_dir() and self.may_write():
             write_text(self.path, json.dumps({"seconds": self.seconds}))
 
 

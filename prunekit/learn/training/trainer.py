@@ -197,7 +197,7 @@ def training_arguments(
     training: TrainingSection, directory: Path, steps: int, rate: float, seed: int, device: str
 ) -> Seq2SeqTrainingArguments:
     """The arguments of transformers' trainer for one training of a run; checkpoints go to `directory`."""
-    return Seq2SeqTrainingArguments(
+    arguments = Seq2SeqTrainingArguments(
         output_dir=str(directory),
         max_steps=steps,
         per_device_train_batch_size=training.batch,
@@ -217,6 +217,16 @@ def training_arguments(
         use_cpu=device == "cpu",
         remove_unused_columns=False,
     )
+    _keep_to_one_device(arguments, torch.device(device))
+    return arguments
+
+
+def _keep_to_one_device(arguments: Seq2SeqTrainingArguments, device: torch.device) -> None:
+    """Train on `device` alone; transformers would take all GPUs that it sees, each with a whole batch."""
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    if device.index is not None:
+        torch.accelerator.set_device_index(device.index)
+        arguments._setup_devices = device
 
 
 def trains_in_bf16(precision: str, device: str) -> bool:
