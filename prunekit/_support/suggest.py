@@ -10,9 +10,14 @@ def nearest(given: str, allowed: Sequence[str]) -> str | None:
     return next((name for name in allowed if [name.lower()] == near), None)
 
 
+LISTED = 30
+"""How many names a sentence lists; of more it says how many there are."""
+
+
 def hint(given: str, allowed: Iterable[str]) -> str:
     """``did you mean 'target'? (there are source, target)``, or the list alone if no name is near."""
     names = list(allowed)
     meant = nearest(given, names)
-    listing = f"there are {', '.join(names)}" if len(names) != 1 else f"there is only {names[0]}"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    listing = f"there are {', '.join(names[:LISTED])}{more}" if len(names) != 1 else f"there is only {names[0]}"
     return f"did you mean {meant!r}? ({listing})" if meant is not None else f"{listing}."

@@ -63,7 +63,22 @@ def tell_languages(tokenizer: Any, source: str | None, target: str | None) -> tu
             continue
         check_language(tokenizer, language)
         setattr(tokenizer, attribute, language)
+    _check_target(tokenizer)
     return tuple(unused)
+
+
+def _check_target(tokenizer: Any) -> None:
+    """Raise `PrunekitError` for a tokenizer that encodes no target before it knows its language, as M2M-100's."""
+    if getattr(tokenizer, "tgt_lang", "") is not None:
+        return
+    try:
+        tokenizer(text_target="")
+    except KeyError as error:
+        known = ", ".join(list(languages_of(tokenizer))[:LISTED])
+        raise PrunekitError(
+            f"{type(tokenizer).__name__} encodes no target without a language; set task.target_language, for example "
+            f"to one of {known}."
+        ) from error
 
 
 def answer_settings(tokenizer: PreTrainedTokenizerBase, language: str | None) -> Mapping[str, int]:

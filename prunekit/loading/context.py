@@ -26,7 +26,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.learn.strategy import Strategy, build
 from prunekit.loading.device import device_of
-from prunekit.loading.labels import fit_label_start
+from prunekit.loading.labels import SHIFT_KEYS, check_shift, fit_label_start
 from prunekit.loading.pretrained import (
     graph_of,
     located,
@@ -69,6 +69,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     directory = located(model_of(recipe))
     config = open_config(directory, recipe.trust_remote_code)
     name, adapter = adapter_for(config, recipe.adapter)
+    _check_token_ids(config, directory)
     task = open_task(_with_answer_language(recipe), read)
     _check_reads(adapter, config, task)
     processor = open_processor(directory, config, task, recipe.trust_remote_code, recipe.generation)
@@ -77,6 +78,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)
+    check_shift(model)
     fit_label_start(model, processor, task)
     _begin_answers(model, processor, recipe.generation)
     generation = _left_to_generate(processor, recipe.generation)
@@ -175,6 +177,18 @@ def _left_to_generate(processor: Processor, generation: Mapping[str, Any]) -> di
     """The user's generation settings without those of the prompt, which the model's own config has by now."""
     taken = PROMPT_SETTINGS if processor.prompt_ids() else ()
     return {key: value for key, value in generation.items() if key not in taken}
+
+
+def _check_token_ids(config: PretrainedConfig, directory: Path) -> None:
+    """Raise `PrunekitError` for a config that pads or starts answers with a token beyond its vocabulary."""
+    size = getattr(config.get_text_config(decoder=True), "vocab_size", None)
+    for key in SHIFT_KEYS:
+        token = getattr(config, key, None)
+        if isinstance(token, int) and isinstance(size, int) and token >= size:
+            raise PrunekitError(
+                f"The config in {str(directory)!r} has the {key} {token}, but a vocabulary of {size} tokens, from 0 to "
+                f"{size - 1}; write the right one into its config.json."
+            )
 
 
 def _check_vocabulary(processor: Processor, model: PreTrainedModel, directory: Path) -> None:

@@ -8,8 +8,12 @@ import torch
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator, Processor
 from prunekit.data.tasks import Task
+from prunekit.errors import PrunekitError
 
 log = logging.getLogger(__name__)
+
+SHIFT_KEYS = ("decoder_start_token_id", "pad_token_id")
+"""The keys of a config by which labels become decoder inputs."""
 
 COMPARED = 16
 """Dev rows on which both ways are compared."""
@@ -36,6 +40,21 @@ def fit_label_start(model: Any, processor: Processor, task: Task) -> None:
         losses[False],
         losses[True],
     )
+
+
+def check_shift(model: Any) -> None:
+    """Raise `PrunekitError` where a model cannot put its start before labels, since its config names none."""
+    shift = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    try:
+        if shift is not None:
+            shift(labels=torch.tensor([[0, -100]]))
+    except (ValueError, AttributeError, AssertionError, TypeError) as error:
+        config = model.config
+        missing = [key for key in SHIFT_KEYS if getattr(config, key, None) is None]
+        raise PrunekitError(
+            f"The model's config.json lacks {' and '.join(missing) or 'what labels are shifted with'}, so no decoder "
+            "input can be made of labels; write there the id of the token that every answer begins with, or pads."
+        ) from error
 
 
 def _writes_start(processor: Processor) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import GenerationConfig, PreTrainedModel
 
@@ -71,24 +72,37 @@ def generate_answers(
 
     `generation` overrides the model's own generation config; unless it limits the length, at most ``target_length`` new
     tokens are made, as the reader's section has it. Rows of like length share a batch, the longest first, so that a
-    batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does not exist.
+    batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does not exist, and
+    for settings by which the model cannot generate.
     """
     encoded = processor.encode(rows)
     order = encoded.by_length()
-    generator: Any = model  # transformers declares `generate` on the classes of single architectures only
     texts = [""] * len(order)
     ended = [True] * len(order)
     with evaluation_mode(model), use_generation_config(model, _config(model, processor.section, generation)):
         for start in range(0, len(order), batch):
             chunk = order[start : start + batch]
             inputs = processor.pad([encoded.sources[row] for row in chunk])
-            answers = generator.generate(**to_device(inputs, model))
+            answers = _generated(model, to_device(inputs, model), generation)
             for row, ids, text in zip(chunk, answers.tolist(), processor.decode(answers), strict=True):
                 texts[row] = text
                 ended[row] = _ends(ids, model)
             if progress:
                 progress(start + len(chunk), len(order))
     return texts, ended
+
+
+def _generated(model: PreTrainedModel, inputs: Mapping[str, Any], overrides: Mapping[str, Any]) -> Any:
+    """The ids [rows, tokens] that the model generates; raises `PrunekitError` with what its `generate` says if not."""
+    generator: Any = model  # transformers declares `generate` on the classes of single architectures only
+    try:
+        return generator.generate(**inputs, return_dict_in_generate=False)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # settings fail wherever they are used, and remote code may raise anything
+        listed = ", ".join(f"{key}={value}" for key, value in overrides.items())
+        settings = f"the generation settings {listed}" if listed else "its own generation config"
+        raise PrunekitError(f"The model cannot generate by {settings}: {one_line(error, 300)}") from error
 
 
 def _ends(ids: Sequence[int], model: PreTrainedModel) -> bool:
@@ -106,7 +120,7 @@ def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str
         limits = {"max_length": None, "max_new_tokens": None}  # whatever the model brought must not compete
     try:
         unknown = config.update(**{**limits, **overrides})
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # a value of a wrong type meets comparisons and methods
         raise PrunekitError(f"The generation settings do not work: {one_line(error)}") from error
     if unknown:
         name = min(unknown)

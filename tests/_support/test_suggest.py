@@ -19,6 +19,12 @@ def test_the_nearest_name_and_all_there_are(given, allowed, sentence):
     assert hint(given, allowed) == sentence
 
 
+def test_a_long_list_is_not_written_out():
+    names = [f"n{number:02}" for number in range(32)]
+    assert hint("zzz", names) == f"there are {', '.join(names[:30])} and 2 more."
+    assert hint("zzz", names[:30]).endswith(", n29.")
+
+
 def test_the_nearest_name_alone():
     assert nearest("rougel", ["rouge1", "rougeL"]) == "rougeL"
     assert nearest("zzz", ["rouge1", "rougeL"]) is None

@@ -64,6 +64,13 @@ def test_an_answer_begins_in_the_language_that_is_asked_for(family, m2m):
     assert answer_settings(tokenizer, german) == {key: token}
 
 
+def test_a_tokenizer_that_needs_a_target_language_says_so(m2m):
+    m2m.tgt_lang = None
+    with pytest.raises(PrunekitError, match=r"M2M100Tokenizer encodes no target .* task\.target_language"):
+        tell_languages(m2m, "en", None)
+    assert tell_languages(made("nllb", m2m), None, None) == ()
+
+
 def test_a_monolingual_tokenizer_has_none_and_says_so():
     tokenizer = ByT5Tokenizer()
     assert languages_of(tokenizer) == {}

@@ -1,5 +1,6 @@
 """What a run works on: opened, and refused in one sentence where it does not fit."""
 
+import json
 import shutil
 
 import pytest
@@ -94,3 +95,12 @@ def test_batches_hold_what_the_adapter_wants_beside_them(t5_directory, on_files,
     context = open_run_context(resolve(on_files(t5_directory)))
     batch = context.processor.pad([[4, 5], [6]])
     assert batch["decoders"].tolist() == (batch["attention_mask"] * context.model.config.num_decoder_layers).tolist()
+
+
+@pytest.mark.parametrize("key", ["pad_token_id", "decoder_start_token_id"])
+def test_a_token_beyond_the_vocabulary_is_named_before_a_model_is_built(bart_directory, on_files, tmp_path, key):
+    directory = shutil.copytree(bart_directory, tmp_path / "copy")
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, key: 32}))
+    with pytest.raises(PrunekitError, match=f"has the {key} 32, but a vocabulary of 32 tokens, from 0 to 31"):
+        open_run_context(resolve(on_files(directory)))

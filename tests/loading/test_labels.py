@@ -7,7 +7,8 @@ from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTok
 
 from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
-from prunekit.loading.labels import fit_label_start
+from prunekit.errors import PrunekitError
+from prunekit.loading.labels import check_shift, fit_label_start
 from prunekit.recipe import TaskSection
 
 
@@ -48,3 +49,11 @@ def test_there_is_nothing_to_choose_where_no_start_is_written(letters, pairs):
     processor = TextProcessor(letters, section, start=0)
     fit_label_start(None, processor, from_files(section))  # no model is asked
     assert processor.drops_start is False
+
+
+@pytest.mark.parametrize("missing", ["decoder_start_token_id", "pad_token_id"])
+def test_a_config_without_what_labels_are_shifted_with_is_named(t5, missing):
+    check_shift(t5)
+    setattr(t5.config, missing, None)
+    with pytest.raises(PrunekitError, match=f"config.json lacks {missing}, so no decoder input"):
+        check_shift(t5)

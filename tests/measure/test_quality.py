@@ -72,11 +72,27 @@ def test_generation_settings_override_the_models_own(bart, processor, rows):
         ({"num_beam": 4}, "no generation setting 'num_beam'; did you mean 'num_beams'"),
         ({"num_return_sequences": 2, "num_beams": 2}, "num_return_sequences is 2, but one answer a row"),
         ({"max_new_tokens": -1}, "The generation settings do not work: .*max_new_tokens"),
+        ({"max_new_tokens": "x"}, "The generation settings do not work: "),
+        ({"repetition_penalty": -1}, "cannot generate by the generation settings repetition_penalty=-1: .*positive"),
+        ({"stop_strings": ["a"]}, "cannot generate by the generation settings stop_strings=.*tokenizer"),
     ],
 )
 def test_settings_that_cannot_work_get_one_sentence(t5, processor, rows, settings, sentence):
     with pytest.raises(PrunekitError, match=sentence):
         generate_answers(t5, processor, rows, settings)
+
+
+def test_a_model_that_cannot_generate_at_all_is_told_so(t5, processor, rows):
+    t5.generation_config.decoder_start_token_id = None
+    t5.generation_config.bos_token_id = None
+    with pytest.raises(PrunekitError, match=r"by its own generation config: .*decoder_start_token_id"):
+        generate_answers(t5, processor, rows, {})
+
+
+def test_settings_for_other_outputs_change_no_answer(t5, processor, rows):
+    expected = generate_answers(t5, processor, rows, {})
+    other = {"return_dict_in_generate": True, "output_scores": True}
+    assert generate_answers(t5, processor, rows, other) == expected
 
 
 def test_progress_counts_rows(t5, processor, rows):
