@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prunekit.learn.strategy import Problem, Strategy
     from prunekit.learn.training.distillation import Distillation
     from prunekit.pipeline.prune import prune, prune_vocabulary
-    from prunekit.pipeline.run import run
+    from prunekit.pipeline.run import dry_run, run
     from prunekit.recipe import DistillationWeights, Recipe, TaskSection
     from prunekit.report.report import Report
 
@@ -55,7 +55,7 @@ _ROOMS = {
     "prunekit.learn.strategy": ("Problem", "Strategy"),
     "prunekit.report.report": ("Report",),
     "prunekit.pipeline.prune": ("prune", "prune_vocabulary"),
-    "prunekit.pipeline.run": ("run",),
+    "prunekit.pipeline.run": ("dry_run", "run"),
     "prunekit.recipe": ("DistillationWeights", "Recipe", "TaskSection"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -90,6 +90,7 @@ __all__ = [
     "TaskSection",
     "checked_layers",
     "discover",
+    "dry_run",
     "evenly_spaced",
     "fast_generate",
     "ffn",

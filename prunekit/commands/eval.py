@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from prunekit.commands import options
-from prunekit.commands.console import OUT
+from prunekit.commands.console import OUT, print_data
 from prunekit.recipe import Recipe, over, override
 
 
@@ -49,7 +49,7 @@ def print_scores(data: dict[str, Any]) -> None:
         context = open_run_context(recipe, for_evaluation)
         task = context.task
         rows = take_first(task.test, recipe.measure.eval_examples)
-        look(context, None, context.processor.encode(rows), None)
+        print_data(look(context, None, context.processor.encode(rows), None))
         found = quality_of(context, rows, recipe.measure.batch, counting(display, task.name))
     OUT.print(f"{task.name}: {len(rows):,} rows in {found.seconds:.1f} s", markup=False)
     OUT.print(score_table(found.scores, [metric.name for metric in task.metrics if not metric.fraction]))

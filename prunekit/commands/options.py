@@ -61,6 +61,10 @@ def _text_option(help: str, metavar: str, panel: str | None = None, *names: str)
     return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=panel)
 
 
+OutputDirectory = Annotated[str | None, typer.Option(metavar="DIR", help="The run directory; by default outputs/run.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only look at model and data, and say what the run will come to.")
+]
 Debug = Annotated[
     bool,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from prunekit.commands import options
-from prunekit.commands.console import ERR, OUT
+from prunekit.commands.console import ERR, OUT, print_data
 from prunekit.errors import PrunekitError
 from prunekit.recipe import Recipe, over, override, read_yaml
 
@@ -33,9 +33,8 @@ def run(
     vocabulary: options.Vocabulary = None,
     plan: options.Plan = None,
     set_: options.Set = None,
-    output: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The run directory; by default outputs/run.")
-    ] = None,
+    output: options.OutputDirectory = None,
+    dry_run: options.DryRun = False,
     debug: options.Debug = False,
 ) -> None:
     """Prune a model: find its units, learn which to remove, cut, recover, measure.
@@ -49,7 +48,8 @@ def run(
                                  metric=metric, prefix=prefix)  # fmt: skip
     keys |= _size_keys(decoder_layers, encoder_sparsity, target_speedup, workload)
     keys |= {"vocabulary": {"corpus": vocabulary}} if vocabulary is not None else {}
-    start(_checked_keys(recipe, keys, set_ or [], workload))
+    work = show_dry_run if dry_run else start
+    work(_checked_keys(recipe, keys, set_ or [], workload))
 
 
 def _size_keys(
@@ -79,6 +79,19 @@ def _checked_keys(
     return data
 
 
+def show_dry_run(data: dict[str, Any]) -> None:
+    """Look at the model and the data of the recipe in `data`, without any work, and show what was found."""
+    from prunekit.commands.progress import Display
+    from prunekit.loading.resolve import resolve
+    from prunekit.pipeline.run import dry_run
+
+    recipe = resolve(data)
+    with Display() as display:
+        found = dry_run(recipe, progress=display)
+    print_data(found, OUT)
+    ERR.print("Nothing was written. Without --dry-run the run begins.", soft_wrap=True)
+
+
 def start(data: dict[str, Any]) -> None:
     """Run the recipe in `data`; show its progress, then its report."""
     from prunekit import run
@@ -88,6 +101,6 @@ def start(data: dict[str, Any]) -> None:
 
     recipe = resolve(data)
     with Display() as display:
-        report = run(recipe, progress=display)
+        report = run(recipe, progress=display, show=print_data)
     OUT.print(report_table(report))
     ERR.print(f"\nWritten to {recipe.output}: the model in model/, everything measured in report.html.", soft_wrap=True)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from datasets import Dataset
 from pydantic import ValidationError
 
 from prunekit._support.atomic import write_text
@@ -22,9 +23,10 @@ from prunekit.compare.spec import DENSE, Comparison
 from prunekit.compare.trial import Trial
 from prunekit.errors import PrunekitError, error_line, one_line
 from prunekit.find.plan import PruningPlan
-from prunekit.loading.context import open_run_context
+from prunekit.loading.context import RunContext, open_run_context
 from prunekit.measure.predictions import Predictions
 from prunekit.pipeline.evaluation import quality_of, take_first
+from prunekit.pipeline.preflight import look
 from prunekit.pipeline.run import run
 from prunekit.recipe import Recipe
 
@@ -107,9 +109,18 @@ def _prepare(comparison: Comparison, progress: Progress | None) -> None:
         return
     context = open_run_context(recipe)
     rows = take_first(context.task.test, recipe.measure.eval_examples)
+    _look(context, rows, recipe)
     quality = quality_of(context, rows, recipe.measure.batch, counting(progress, f"test, {DENSE}"))
     Predictions.of(rows, quality.predictions).write(answers)
     write_text(note, conditions)
+
+
+def _look(context: RunContext, test: Dataset, recipe: Recipe) -> None:
+    """Warn once of what all trials would be warned of: rows that are cut or lost, and how the model is asked."""
+    task = context.task
+    encode = context.processor.encode
+    dev = encode(take_first(task.dev, recipe.measure.dev_examples))
+    look(context, encode(task.train), dev, None if task.test is task.dev else encode(test))
 
 
 def _attempt(comparison: Comparison, trial: Trial, make: Callable[[Recipe], object]) -> None:

@@ -64,6 +64,12 @@ def quality_of(context: RunContext, rows: Dataset, batch: int, progress: StagePr
     return evaluate_quality(context.model, context.processor, rows, metrics, context.generation, batch, progress)
 
 
+def dev_score(context: RunContext, measure: MeasureSection) -> float:
+    """The headline metric of the context's model on the first dev rows."""
+    rows = take_first(context.task.dev, measure.dev_examples)
+    return quality_of(context, rows, measure.batch).scores[context.task.metrics[0].name]
+
+
 def take_first(rows: Dataset, count: int | None) -> Dataset:
     """The first `count` rows, or all."""
     return rows if count is None or count >= len(rows) else rows.select(range(count))

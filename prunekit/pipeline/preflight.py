@@ -7,11 +7,15 @@ from typing import Any
 import torch
 from datasets import Dataset
 
+from prunekit._support.modes import evaluation_mode
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator, Processor, SideCounter
+from prunekit.errors import PrunekitError
 from prunekit.loading.context import RunContext
-from prunekit.pipeline.evaluation import take_first
-from prunekit.report.data_section import DataSection, DatasetSection, FirstTokenLoss, LostTargets
+from prunekit.pipeline.evaluation import quality_of, take_first
+from prunekit.pipeline.forecast import forecast, is_worth_timing
+from prunekit.pipeline.state import RunState, take_sample
+from prunekit.report.data_section import DataSection, DatasetSection, FirstTokenLoss, LostTargets, SampleScore
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +24,9 @@ LOOKED_AT = 500
 
 SCORED = 32
 """Dev rows on which the loss of the first label token is measured."""
+
+HOPELESS = 0.5
+"""The share of unknown tokens in right answers beyond which a model cannot do its task."""
 
 MUCH_WORSE = 4.0
 """Nats by which the first label token may cost more than the others before something is doubtful."""
@@ -32,10 +39,58 @@ def look(
 
     `train` and `test` are None where there are no such rows, or they are the dev rows.
     """
+    return _warned(_found(context, train, dev, test))
+
+
+def look_at_run(state: RunState) -> DataSection:
+    """The same for a run that has just been opened, with what the run will come to.
+
+    Steps and answers are timed for it only where much training lies ahead, or nothing but a look is asked for.
+    """
+    context = state.dense
+    measure = state.recipe.measure
+    rows = take_sample(take_first(context.task.test, measure.eval_examples), state.sample, state.recipe.seed)
+    test = None if context.task.test is context.task.dev else context.processor.encode(rows)
+    found = _found(context, state.data.training.train, state.data.training.dev, test)
+    score = seconds = None
+    if state.sample is not None or is_worth_timing(state):
+        score, seconds = _dense_answers(state)
+    return _warned(found.model_copy(update={"dense": score, "forecast": forecast(state, seconds)}))
+
+
+def _dense_answers(state: RunState) -> tuple[SampleScore, float]:
+    """The dense model's score on a batch of dev rows, and the seconds that all test rows would take it."""
+    context = state.dense
+    measure = state.recipe.measure
+    rows = take_sample(context.task.dev, measure.batch, state.recipe.seed)
+    quality = quality_of(context, rows, measure.batch)
+    head = context.task.metrics[0]
+    tests = len(take_first(context.task.test, measure.eval_examples))
+    score = SampleScore(metric=head.name, score=quality.scores[head.name], fraction=head.fraction, rows=len(rows))
+    return score, quality.seconds * tests / len(rows)
+
+
+def _warned(found: DataSection) -> DataSection:
+    """The same with its warnings, which have been logged; raises `PrunekitError` where it is surely wrong."""
+    unknown = found.dev.targets.unknown
+    if unknown > HOPELESS:
+        raise PrunekitError(
+            f"{unknown:.0%} of the tokens in the targets of the dev rows are unknown to the tokenizer, so the model "
+            "cannot write them; give the tokenizer that was trained with it, or another model."
+        )
+    sentences = tuple(complaints(found))
+    for sentence in sentences:
+        log.warning("%s", sentence)
+    return found.model_copy(update={"warnings": sentences})
+
+
+def _found(
+    context: RunContext, train: EncodedDataset | None, dev: EncodedDataset, test: EncodedDataset | None
+) -> DataSection:
     section = context.processor.section
     processor = context.processor
-    found = DataSection(
-        train=None if train is None else DatasetSection.of(train),
+    return DataSection(
+        train=None if train is None else DatasetSection.of(train, len(context.task.train)),
         dev=DatasetSection.of(dev),
         test=None if test is None else DatasetSection.of(test),
         source_language=section.source_language,
@@ -45,10 +100,6 @@ def look(
         lost_targets=lost_targets(processor, context.task.dev),
         first_token_loss=first_token_loss(context, dev),
     )
-    sentences = tuple(complaints(found))
-    for sentence in sentences:
-        log.warning("%s", sentence)
-    return found.model_copy(update={"warnings": sentences})
 
 
 def complaints(found: DataSection) -> Iterator[str]:
@@ -69,6 +120,8 @@ def complaints(found: DataSection) -> Iterator[str]:
             f"The dense model's loss on the first label token is {loss.first:.1f}, on the others {loss.others:.1f}: it "
             "may have been trained with another language, prompt or start token."
         )
+    if found.forecast is not None:
+        yield from found.forecast.complaints()
 
 
 def lost_targets(processor: Processor, rows: Dataset) -> LostTargets:
@@ -81,20 +134,20 @@ def lost_targets(processor: Processor, rows: Dataset) -> LostTargets:
     return LostTargets(looked_at=len(texts), lost=len(lost), example=lost[0] if lost else None)
 
 
-@torch.no_grad()
 def first_token_loss(context: RunContext, dev: EncodedDataset) -> FirstTokenLoss | None:
     """The loss of the context's model on the first label token of some dev rows, and on all others."""
     model: Any = context.model
     collate = Collator(context.processor, model)
     first: list[float] = []
     others: list[float] = []
-    for batch in collate_batches(dev, range(min(len(dev), SCORED)), SCORED // 4, collate, model):
-        batch.pop("index", None)
-        labels = batch["labels"]
-        logits = model(**batch, use_cache=False).logits.float()
-        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none", ignore_index=-100)
-        first += losses[:, 0][labels[:, 0] != -100].tolist()
-        others += losses[:, 1:][labels[:, 1:] != -100].tolist()
+    with evaluation_mode(model):
+        for batch in collate_batches(dev, range(min(len(dev), SCORED)), SCORED // 4, collate, model):
+            batch.pop("index", None)
+            labels = batch["labels"]
+            logits = model(**batch, use_cache=False).logits.float().transpose(1, 2)
+            losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none", ignore_index=-100)
+            first += losses[:, 0][labels[:, 0] != -100].tolist()
+            others += losses[:, 1:][labels[:, 1:] != -100].tolist()
     if not first or not others:
         return None
     return FirstTokenLoss(first=sum(first) / len(first), others=sum(others) / len(others))

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from prunekit._support.atomic import write_text
 from prunekit.cut import checkpoint
-from prunekit.cut.token_ids import Renumbering, vocabulary_group
+from prunekit.cut.token_ids import Renumbering
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan
@@ -23,8 +23,9 @@ from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
 from prunekit.pipeline.abilities import warn_of_lost_abilities
 from prunekit.pipeline.checked_cut import cut_checked
-from prunekit.pipeline.evaluation import evaluate_run, quality_of, report_on, take_first
-from prunekit.pipeline.preflight import look
+from prunekit.pipeline.evaluation import dev_score, evaluate_run, report_on
+from prunekit.pipeline.kept_tokens import kept_token_ids
+from prunekit.pipeline.preflight import look_at_run
 from prunekit.pipeline.problem import problem_of
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.speed_options import resolve_target
@@ -33,7 +34,7 @@ from prunekit.recipe import BudgetSection, MeasureSection
 from prunekit.report.files import write_report
 from prunekit.report.model_card import model_card
 from prunekit.report.training_log import phases
-from prunekit.vocabulary.pruning import corpus_for, plan_for, prune_processor, required_token_ids
+from prunekit.vocabulary.pruning import plan_for, prune_processor
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +55,10 @@ def check_given_plan(state: RunState) -> RunState:
 
 def look_before_work(state: RunState) -> RunState:
     """Look at model and data, and warn of what is cut, lost or doubtful."""
-    context = state.dense
-    training = state.data.training
-    rows = take_first(context.task.test, state.recipe.measure.eval_examples)
-    test = None if context.task.test is context.task.dev else context.processor.encode(rows)
-    return replace(state, found=look(context, training.train, training.dev, test))
+    found = look_at_run(state)
+    if state.show is not None:
+        state.show(found)
+    return replace(state, found=found)
 
 
 def train_teacher(state: RunState) -> RunState:
@@ -81,7 +81,7 @@ def cut_vocabulary(state: RunState) -> RunState:
 
     The processor, the encoded rows and the teacher follow; the dense model keeps all tokens.
     """
-    ids = _kept_token_ids(state)
+    ids = kept_token_ids(state)
     if ids is None:
         return state
     graph = state.dense.graph.after(state.plan)
@@ -179,6 +179,9 @@ STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
 )
 """The stages of a run, each with the key of `report.json`'s ``seconds`` under which its time counts."""
 
+LOOKING = tuple(stage for counted, stage in STAGES if counted == "find")
+"""The stages that come before any work: all that a dry run does."""
+
 
 def _problem(state: RunState) -> Problem:
     return problem_of(state.dense.graph, state.recipe, state.plan)
@@ -199,12 +202,6 @@ def _teacher(state: RunState) -> Teacher:
     return state.teacher.of(state.dense.graph.groups, state.plan)
 
 
-def dev_score(context: RunContext, measure: MeasureSection) -> float:
-    """The headline metric of the context's model on the first dev rows."""
-    rows = take_first(context.task.dev, measure.dev_examples)
-    return quality_of(context, rows, measure.batch).scores[context.task.metrics[0].name]
-
-
 def _check_quality(context: RunContext, measure: MeasureSection) -> None:
     """Raise `PrunekitError` where a dense model has not learned its task."""
     metric = context.task.metrics[0]
@@ -215,20 +212,6 @@ def _check_quality(context: RunContext, measure: MeasureSection) -> None:
             f"The dense model's {metric.name} on the dev set is {quality:.3f}: it has not learned the task; give a "
             "model that was fine-tuned on it, or let prunekit train it with --set teacher.steps=N."
         )
-
-
-def _kept_token_ids(state: RunState) -> list[int] | None:
-    """The ids of the tokens that the recipe's corpus or the given plan keeps; None where all are kept."""
-    section = state.recipe.vocabulary
-    pruned = state.pruned
-    if section.corpus is not None:
-        corpus = corpus_for(section, pruned.task)
-        tokenizer = pruned.processor.tokenizer
-        return required_token_ids(pruned.model, tokenizer, corpus, section.keep, pruned.generation)
-    vocabulary = vocabulary_group(state.dense.graph.after(state.plan).groups)
-    if vocabulary is None or vocabulary.name not in state.proposal.kept:
-        return None
-    return vocabulary.positions(state.proposal.of(vocabulary))
 
 
 def _with_fewer_tokens(context: RunContext, graph: DependencyGraph, plan: PruningPlan, ids: list[int]) -> RunContext:

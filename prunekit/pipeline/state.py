@@ -1,9 +1,12 @@
 """The state of a run between two stages: plain references that never change, replaced by the next stage's."""
 
 import copy
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from datasets import Dataset
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit._support.progress import Progress, StageProgress, counting
@@ -60,8 +63,9 @@ class RunState:
     `dense` and `pruned` are the model before and after: each with the processor and the generation settings that belong
     to it. Until the dense model is set aside they share one model, the live one, which is trained and cut in place.
     `plan` is what has been removed so far, `proposal` what the next cut removes, both in the original model's
-    coordinates. Example: after ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and after
-    ``cut_proposal`` so does `plan`.
+    coordinates. `show` is told what the look before the work finds, which looks at `sample` rows of a set at most where
+    that is not None. Example: after ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and
+    after ``cut_proposal`` so does `plan`.
     """
 
     recipe: Recipe
@@ -77,6 +81,8 @@ class RunState:
     target: SpeedTarget | None = None
     equivalence: Equivalence | None = None
     found: DataSection | None = None
+    show: Callable[[DataSection], None] | None = None
+    sample: int | None = None
     evaluation: Evaluation | None = None
     report: Report | None = None
 
@@ -101,13 +107,20 @@ class RunState:
         return counting(self.progress, stage)
 
 
-def open_run(recipe: Recipe, progress: Progress | None = None) -> RunState:
+def open_run(
+    recipe: Recipe,
+    progress: Progress | None = None,
+    show: Callable[[DataSection], None] | None = None,
+    directory: RunDirectory | None = None,
+    sample: int | None = None,
+) -> RunState:
     """The state that the first stage starts from: everything that the recipe names is opened and encoded.
 
+    With a `sample` only so many training rows are. `directory` is the recipe's output unless another one is given.
     Raises `PrunekitError` in one sentence for whatever is missing, damaged or does not fit.
     """
     recipe = resolve(recipe.model_dump(exclude_unset=True))
-    directory = RunDirectory(recipe)
+    directory = directory or RunDirectory(recipe)
     directory.check()
     with directory.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
@@ -124,10 +137,12 @@ def open_run(recipe: Recipe, progress: Progress | None = None) -> RunState:
             progress=progress,
             dense=context,
             pruned=context,
-            data=encode_data(context, recipe, directory, progress, budget),
+            data=encode_data(context, recipe, directory, progress, budget, sample),
             teacher=DenseTeacher(context.model, plan),
             plan=plan,
             proposal=PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan(),
+            show=show,
+            sample=sample,
         )
 
 
@@ -141,15 +156,27 @@ def _fit_default_workloads(recipe: Recipe, positions: Positions) -> Recipe:
     return recipe.model_copy(update={"measure": measure, "target": target})
 
 
+def take_sample(rows: Dataset, count: int | None, seed: int) -> Dataset:
+    """So many rows, drawn by chance and in their order; all where there are no more, or `count` is None."""
+    if count is None or count >= len(rows):
+        return rows
+    return rows.select(sorted(random.Random(seed).sample(range(len(rows)), count)))
+
+
 def encode_data(
-    context: RunContext, recipe: Recipe, directory: RunDirectory, progress: Progress | None, budget: BudgetTracker
+    context: RunContext,
+    recipe: Recipe,
+    directory: RunDirectory,
+    progress: Progress | None,
+    budget: BudgetTracker,
+    sample: int | None = None,
 ) -> EncodedData:
-    """The task's rows as the model of `context` reads them."""
+    """The task's rows as the model of `context` reads them; of those for training only a `sample`, if it is given."""
     processor = context.processor
     task = context.task
     training = TrainingContext(
         processor=processor,
-        train=processor.encode(task.train),
+        train=processor.encode(take_sample(task.train, sample, recipe.seed)),
         dev=processor.encode(take_first(task.dev, recipe.measure.dev_examples)),
         training=recipe.training,
         directory=directory.work,

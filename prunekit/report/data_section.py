@@ -6,6 +6,7 @@ import numpy as np
 
 from prunekit._support.frozen import FrozenModel
 from prunekit.data.encoded import EncodedDataset, Side
+from prunekit.report.forecast_section import ForecastSection
 
 MANY_UNKNOWN = 0.001
 """A share of unknown tokens that is worth a warning."""
@@ -37,26 +38,35 @@ class SideSection(FrozenModel):
 
 
 class DatasetSection(FrozenModel):
-    """One set of rows. Sources are None where the model reads audio, whose length is no number of tokens."""
+    """One set of rows. Sources are None where the model reads audio, whose length is no number of tokens.
+
+    `looked_at` is the number of rows that all other figures are of, where that is a sample; None where it is all.
+    """
 
     rows: int
+    looked_at: int | None = None
     sources: SideSection | None
     targets: SideSection
 
     @classmethod
-    def of(cls, encoded: EncodedDataset) -> "DatasetSection":
-        """As a processor encoded it."""
+    def of(cls, encoded: EncodedDataset, rows: int | None = None) -> "DatasetSection":
+        """As a processor encoded it, all or a sample of so many `rows`."""
+        count = len(encoded)
         sources = SideSection.of(encoded.source_side) if encoded.source_side.lengths else None
-        return cls(rows=len(encoded), sources=sources, targets=SideSection.of(encoded.target_side))
+        targets = SideSection.of(encoded.target_side)
+        if rows is None or rows == count:
+            return cls(rows=count, sources=sources, targets=targets)
+        return cls(rows=rows, looked_at=count, sources=sources, targets=targets)
 
     def complaints(self, name: str) -> Iterator[str]:
         """What was cut or unknown, each as one sentence with the setting's name."""
+        looked_at = self.looked_at or self.rows
         for noun, side in (("sources", self.sources), ("targets", self.targets)):
             if side is None:
                 continue
             if side.cut:
                 yield (
-                    f"{side.cut:,} of {self.rows:,} {noun} of the {name} rows are cut to task.{noun[:-1]}_length "
+                    f"{side.cut:,} of {looked_at:,} {noun} of the {name} rows are cut to task.{noun[:-1]}_length "
                     f"({side.limit} tokens): the longest has {side.longest:,}."
                 )
             if side.unknown > MANY_UNKNOWN:
@@ -78,13 +88,23 @@ class FirstTokenLoss(FrozenModel):
     others: float
 
 
+class SampleScore(FrozenModel):
+    """The dense model's headline score on some dev rows. Example: ``exact_match`` of 0.66 on 256 rows."""
+
+    metric: str
+    score: float
+    fraction: bool
+    rows: int
+
+
 class DataSection(FrozenModel):
     """`report.json`'s ``data``: what the look before the work found. `warnings` are the sentences that the user saw.
 
     Among them are the abilities that the cut took.
 
     `labels_begin_with` and `asked_with` are pieces of the tokenizer: what every label begins with, and what the model
-    is made to begin its answers with.
+    is made to begin its answers with. `dense` and `forecast` say how good the dense model is and what the run will come
+    to, where a run lies ahead.
     """
 
     train: DatasetSection | None
@@ -96,4 +116,6 @@ class DataSection(FrozenModel):
     asked_with: tuple[str, ...] = ()
     lost_targets: LostTargets | None = None
     first_token_loss: FirstTokenLoss | None = None
+    dense: SampleScore | None = None
+    forecast: ForecastSection | None = None
     warnings: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """How figures are written for people: in the terminal, on pages and in model cards."""
 
 from prunekit.latency.timing import Timing
+from prunekit.measure.answers import AnswersSection
 from prunekit.report.report import Report
 from prunekit.report.sections import QualitySection
 
@@ -44,6 +45,16 @@ def quality_kept(quality: QualitySection) -> str:
     return f"{factor(quality.pruned / quality.dense)} {whole}"
 
 
+def health_facts(answers: AnswersSection) -> list[tuple[str, str, str]]:
+    """A name and both models' figures for each thing that answers may suffer from; unknown ones are left out."""
+    both = (answers.dense, answers.pruned)
+    rows = [("words in an answer", *(f"{each.mean_length:.1f}" for each in both))]
+    for name, label in (("empty", "answers empty"), ("unended", "not ended"), ("repeating", "repeating themselves")):
+        shares = [getattr(each, name) for each in both]
+        rows.append((label, *("unknown" if share is None else percent(share) for share in shares)))
+    return [(name, dense, pruned) for name, dense, pruned in rows]
+
+
 def span(bounds: tuple[float, float], amount: bool = False) -> str:
     """Two fractions as 3.1-8.7%, or two amounts as 11.9-12.8"""
     return f"{bounds[0]:.1f}-{bounds[1]:.1f}" if amount else f"{100 * bounds[0]:.1f}-{100 * bounds[1]:.1f}%"
@@ -52,6 +63,18 @@ def span(bounds: tuple[float, float], amount: bool = False) -> str:
 def factor(ratio: float, error: float | None = None) -> str:
     """3.04x, or 3.04x ± 0.05 with a standard error."""
     return f"{ratio:.2f}x" + ("" if error is None else f" ± {error:.2f}")
+
+
+def file_size(number: int) -> str:
+    """1234567 bytes as 1.2 MB"""
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def rough_time(value: float) -> str:
+    """90 seconds as 2 min; 50 s, 20 min, 3.5 h"""
+    if value < 60:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 
 
 def seconds(value: float) -> str:

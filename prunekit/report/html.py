@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from prunekit._support.templates import render
 from prunekit.report.charts import CurveChart, UnitMap, loss_chart, sparsity_chart, speed_chart, unit_map
+from prunekit.report.data_facts import asked_facts, data_facts
 from prunekit.report.formatting import (
     count,
     factor,
     figure,
+    health_facts,
     percent,
     quality_kept,
     report_title,
@@ -44,6 +46,9 @@ def report_html(report: Report, run: Sequence[Training] = ()) -> str:
         "charts": list(_line_charts(run)),
         "maps": list(_maps(report)),
         "differing": differing,
+        "health": health_facts(report.answers) if report.answers else [],
+        "given": data_facts(report.data) if report.data else [],
+        "asked": asked_facts(report.data) if report.data else [],
     }
     filters = (count, factor, figure, percent, seconds, span, workload_text, quality_kept)
     return render("prunekit.report", "report.html.j2", values, filters)

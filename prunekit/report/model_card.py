@@ -1,7 +1,8 @@
 """The model card that lies beside a pruned checkpoint: what it is, how good and how fast, how to load it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from prunekit.report.data_facts import asked_facts, data_facts
 from prunekit.report.formatting import count, factor, figure, percent, report_title, workload_text
 from prunekit.report.report import Report
 
@@ -25,7 +26,7 @@ from transformers import {auto}
 model = {auto}.from_pretrained("this/directory"{flag})
 ```
 
-{warnings}{shapes} With prunekit installed,
+{data}{warnings}{shapes} With prunekit installed,
 `prunekit.from_pretrained("this/directory")` opens it too, ready to be pruned further.
 """
 
@@ -39,6 +40,7 @@ def model_card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool 
         adapter=report.adapter,
         auto=auto,
         flag="" if stock else ", trust_remote_code=True",
+        data=_data(report),
         warnings=_warnings(report),
         shapes=STOCK if stock else CUSTOM_CODE,
         title=report_title(report),
@@ -49,6 +51,21 @@ def model_card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool 
         encoder_layers=", ".join(map(str, report.layers.encoder_kept)),
         decoder_layers=", ".join(map(str, report.layers.decoder_kept)),
     )
+
+
+def _data(report: Report) -> str:
+    """What the model was given and how it is asked, with an empty line behind each; nothing where that is not known."""
+    if report.data is None:
+        return ""
+    names, *rows = data_facts(report.data)
+    lines = [_line(("data", *names[1:])), "|" + "---|" * len(names), *map(_line, rows)]
+    asked = [f"- {name}: {text}" for name, text in asked_facts(report.data)]
+    return "\n".join([*lines, "", *asked, "", ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table; pieces of a tokenizer may hold its bars."""
+    return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
 
 
 def _warnings(report: Report) -> str:

@@ -8,6 +8,7 @@ from prunekit.report.formatting import (
     count,
     factor,
     figure,
+    health_facts,
     percent,
     quality_kept,
     report_title,
@@ -28,7 +29,7 @@ def report_table(report: Report) -> Table:
     table.add_column("dense", justify="right", header_style="dim")
     table.add_column("pruned", justify="right", header_style="dim")
     table.add_column("")
-    for rows in (_quality, _speed, _parameters, _layers, _widths, _sparsity, _equivalence):
+    for rows in (_quality, _answers, _speed, _parameters, _layers, _widths, _sparsity, _equivalence):
         for row in rows(report):
             table.add_row(*row)
     return table
@@ -47,6 +48,15 @@ def _quality(report: Report) -> Iterator[_Row]:
         yield name, figure(pair.dense, amount), figure(pair.pruned, amount), ""
     if quality.loss is not None:
         yield "loss per token", f"{quality.loss.dense:.3f}", f"{quality.loss.pruned:.3f}", ""
+
+
+def _answers(report: Report) -> Iterator[_Row]:
+    """Nothing where all answers of both models are well."""
+    answers = report.answers
+    if answers is not None:
+        for name, dense, pruned in health_facts(answers)[1:]:
+            if {dense, pruned} - {percent(0.0), "unknown"}:
+                yield name, dense, pruned, ""
 
 
 def _speed(report: Report) -> Iterator[_Row]:

@@ -146,3 +146,19 @@ def test_what_cannot_run_leaves_nothing(prunekit, t5_directory, pairs, on_pairs,
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert sentence in result.stderr
     assert not out.exists()
+
+
+def test_a_dry_run_shows_what_there_is_and_writes_nothing(prunekit, settings, t5_directory, pairs, tmp_path):
+    words = ["--model", t5_directory, "--train", pairs, "--eval", pairs, "--source", "a", "--target", "b"]
+    words += ["--metric", "exact_match", "--decoder-layers", "1", "--output", tmp_path / "out", "--dry-run"]
+    before = sorted(tmp_path.rglob("*"))
+    result = prunekit("run", *words, *settings)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    shown = " ".join(result.stdout.split())
+    assert "rows 8 8" in shown
+    assert "decoder layers 1 of" in shown
+    assert "expected speed" in shown
+    refused = prunekit("run", *words, *settings, "--set", "task.target_length=2", "--set", "options.steps=-1")
+    assert refused.exit_code == 1
+    assert "steps" in refused.stderr

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from prunekit import PrunekitError
 from prunekit.pipeline.preflight import first_token_loss, look, lost_targets
+from prunekit.pipeline.run import dry_run
 from prunekit.pipeline.stages import look_before_work
 from prunekit.report.data_section import FirstTokenLoss
 
@@ -59,3 +61,42 @@ def test_a_first_token_that_costs_much_more_is_doubtful(state, monkeypatch, capl
     monkeypatch.setattr("prunekit.pipeline.preflight.first_token_loss", lambda *_: dear)
     look(opened.dense, None, opened.data.training.dev, None)
     assert "loss on the first label token is 9.0, on the others 0.5" in caplog.text
+
+
+def test_answers_that_the_tokenizer_cannot_write_are_refused(state, pairs):
+    pairs.write_text('{"a": "a b", "b": "ж ш щ"}\n' * 3)
+    with pytest.raises(PrunekitError, match="75% of the tokens in the targets of the dev rows are unknown"):
+        look_before_work(state())
+
+
+def test_what_was_found_is_shown_before_any_work(state):
+    seen = []
+    from dataclasses import replace
+
+    found = look_before_work(replace(state(), show=seen.append)).found
+    assert seen == [found]
+
+
+def test_a_dry_run_times_and_writes_nothing(recipe, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    found = dry_run(recipe(recovery={"steps": 3}, options={"decoder_layers": 1}))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert found.forecast.steps == 3
+    assert found.forecast.seconds > 0
+    assert found.dense.rows == 8
+
+
+def test_a_dry_run_refuses_what_the_run_would(recipe, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").touch()
+    with pytest.raises(PrunekitError, match="not empty"):
+        dry_run(recipe())
+    with pytest.raises(PrunekitError, match="7"):
+        dry_run(recipe(options={"decoder_layers": [7]}, output=str(tmp_path / "other")))
+
+
+def test_a_large_set_is_looked_at_by_a_sample_and_that_is_said(recipe, monkeypatch):
+    monkeypatch.setattr("prunekit.pipeline.run.SAMPLE", 5)
+    train = dry_run(recipe()).train
+    assert (train.rows, train.looked_at) == (8, 5)
+    assert train.sources.median > 0

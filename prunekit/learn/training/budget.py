@@ -51,6 +51,11 @@ class StepCost:
     cached: float
     steps_per_epoch: int
 
+    def seconds(self, steps: int) -> float:
+        """How long so many steps take."""
+        first = min(steps, self.steps_per_epoch)
+        return self.fresh * first + self.cached * (steps - first)
+
     def steps(self, seconds: float) -> int:
         """The largest number of steps that take at most this long, at least 1."""
         later = seconds - self.fresh * self.steps_per_epoch

@@ -1,0 +1,59 @@
+"""What a run will come to."""
+
+import shutil
+
+import pytest
+
+from prunekit.pipeline.forecast import forecast, is_worth_timing, training_steps
+from prunekit.pipeline.run import run
+
+
+@pytest.mark.parametrize(
+    ("more", "steps"),
+    [
+        ({"recovery": {"steps": 5}}, 5),
+        ({"recovery": {"steps": 5}, "teacher": {"steps": 2}}, 7),
+        ({"options": {"steps": 3}}, 3),
+        ({"budget": {"examples": 20}}, 5),  # eight rows are two steps of four an epoch
+        ({"budget": {"cpu_seconds": 3.0}}, None),
+    ],
+)
+def test_steps_are_those_of_all_trainings(state, more, steps):
+    opened = state(**more)
+    from prunekit.pipeline.expected import expected_work
+
+    assert training_steps(opened, expected_work(opened).phases) == steps
+
+
+def test_only_long_trainings_are_worth_it(state):
+    assert not is_worth_timing(state(recovery={"steps": 5}))
+    assert is_worth_timing(state(recovery={"steps": 500}))
+    assert is_worth_timing(state(budget={"examples": 20}))
+
+
+def test_nothing_is_timed_unless_it_is_asked_for(state):
+    found = forecast(state(options={"decoder_layers": 1}), None)
+    assert found.shape.decoder_layers == 1
+    assert found.shape.speedup is None
+    assert found.seconds is None
+
+
+def test_longer_trainings_take_longer_and_leave_no_trace(state):
+    opened = state(recovery={"steps": 10}, options={"decoder_layers": 1})
+    before = {name: value.clone() for name, value in opened.dense.model.state_dict().items()}
+    short = forecast(opened, 1.0)
+    long = forecast(state(recovery={"steps": 10_000}, options={"decoder_layers": 1}), 1.0)
+    assert long.seconds > 10 * short.seconds
+    assert short.shape.speedup > 0
+    after = opened.dense.model.state_dict()
+    assert all((after[name] == value).all() for name, value in before.items())
+    assert not opened.directory.path.exists()
+
+
+def test_the_disk_suffices_for_what_a_run_leaves(state):
+    opened = state(recovery={"steps": 4}, options={"decoder_layers": 1})
+    found = forecast(opened, None)
+    run(opened.recipe)
+    weights = sum(path.stat().st_size for path in (opened.directory.path / "model").glob("*.safetensors"))
+    assert weights < found.disk
+    assert found.free == pytest.approx(shutil.disk_usage(opened.directory.path.parent).free, rel=0.2)
