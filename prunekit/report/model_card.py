@@ -59,8 +59,13 @@ def _data(report: Report) -> str:
         return ""
     names, *rows = data_facts(report.data)
     lines = [_line(("data", *names[1:])), "|" + "---|" * len(names), *map(_line, rows)]
-    asked = [f"- {name}: {text}" for name, text in asked_facts(report.data)]
+    asked = [f"- {name}: {_literal(text)}" for name, text in asked_facts(report.data)]
     return "\n".join([*lines, "", *asked, "", ""])
+
+
+def _literal(text: str) -> str:
+    """A text as it is, though pieces like ``</s>`` look like HTML."""
+    return f"`{text}`" if "<" in text else text
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+from prunekit.measure.answers import AnswerHealth, AnswersSection
+from prunekit.report.data_section import DataSection, DatasetSection, SideSection
 from prunekit.report.html import differing, report_html
 from prunekit.report.training_log import trainings
 
@@ -117,3 +119,17 @@ def test_words_of_only_one_text_are_found_there():
     assert differing("a b c", "a c") == ([("a", False), ("b", True), ("c", False)], [("a", False), ("c", False)])
     assert differing("", "x y") == ([], [("x y", True)])
     assert differing("same", "same") == ([("same", False)], [("same", False)])
+
+
+def test_what_the_model_was_given_and_how_answers_fare_stands_on_the_page(full):
+    side = SideSection(limit=8, cut=2, median=3, p95=7, longest=9, unknown=0.0)
+    rows = DatasetSection(rows=4, sources=side, targets=side)
+    found = DataSection(train=rows, dev=rows, test=None, asked_with=("<s>",), warnings=("2 of 4 <sources> are cut.",))
+    well = AnswerHealth(mean_length=6.5, empty=0.0, unended=None, repeating=0.25)
+    more = {"data": found, "answers": AnswersSection(dense=well, pruned=well)}
+    page = report_html(full.model_copy(update=more))
+    assert "cut to 8 (task.source_length)" in page
+    assert "2 of 4 &lt;sources&gt; are cut." in page
+    assert "<td>&lt;s&gt;</td>" in page
+    assert "25.0%" in page
+    assert "unknown" in page

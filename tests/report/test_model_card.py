@@ -42,3 +42,12 @@ def test_the_card_lists_what_the_run_warned_of(full):
     warned = full.model_copy(update={"data": DataSection(train=None, dev=sides, test=None, warnings=("One.", "Two."))})
     assert "\n- One.\n- Two.\n" in model_card(warned)
     assert "warned" not in model_card(full)
+
+
+def test_what_the_model_was_given_stands_in_the_card(full):
+    side = SideSection(limit=8, cut=2, median=3, p95=7, longest=9, unknown=0.0)
+    rows = DatasetSection(rows=4, sources=side, targets=side)
+    found = DataSection(train=rows, dev=rows, test=None, asked_with=("</s>", "<|de|>"))
+    body = model_card(full.model_copy(update={"data": found}))
+    assert "| cut to 8 (task.source_length) | 2 | 2 |" in body
+    assert "- answers begin with: `</s> <|de|>`" in body
