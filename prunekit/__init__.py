@@ -9,7 +9,8 @@ from prunekit.loading.registration import register_on_import
 if TYPE_CHECKING:
     from prunekit.cut.checkpoint import from_pretrained
     from prunekit.data.metrics.metric import Metric, SummedMetric
-    from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, task_table
+    from prunekit.data.table import task_table
+    from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin
     from prunekit.errors import PrunekitError
     from prunekit.export.onnx_model import from_onnx
     from prunekit.find.adapter import Adapter, FirstOwned, Root, SharedInput, Stack, ffn, heads
@@ -37,7 +38,8 @@ _ROOMS = {
     "prunekit.cut.checkpoint": ("from_pretrained",),
     "prunekit.export.onnx_model": ("from_onnx",),
     "prunekit.data.metrics.metric": ("Metric", "SummedMetric"),
-    "prunekit.data.tasks": ("FileTaskPlugin", "Task", "TaskPlugin", "task_table"),
+    "prunekit.data.table": ("task_table",),
+    "prunekit.data.tasks": ("FileTaskPlugin", "Task", "TaskPlugin"),
     "prunekit.errors": ("PrunekitError",),
     "prunekit.find.adapter": ("Adapter", "FirstOwned", "Root", "SharedInput", "Stack", "ffn", "heads"),
     "prunekit.find.graph": ("DependencyGraph", "discover"),

@@ -47,7 +47,14 @@ class TaskSection(Section):
     )
     source_language: str | None = Field(None, description="as the tokenizer calls it: eng_Latn, en_XX, en")
     target_language: str | None = Field(None, description="the language of answers, as the tokenizer calls it")
-    skip: bool = Field(False, description="leave out rows whose recordings cannot be used; their number is reported")
+    source_language_column: str | None = Field(None, description="the column with each row's own source language")
+    target_language_column: str | None = Field(None, description="the column with each row's own target language")
+    task_column: str | None = Field(
+        None, description="the column with what a multilingual speech model does: transcribe or translate"
+    )
+    skip: bool = Field(False, description="leave out rows that cannot be used; their number is reported")
+    limit: PositiveInt | None = Field(None, description="rows that are read of each file or data set, the first ones")
+    streaming: bool = Field(False, description="read data sets by their id row by row, without storing them first")
 
 
 class TrainingSection(Section):

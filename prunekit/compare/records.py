@@ -104,7 +104,7 @@ def row_scores(recipe: Recipe, report: Report, answers: Path) -> list[tuple[floa
     if not isinstance(metric, SummedMetric):
         return None
     predictions = Predictions.load(answers)
-    scores = metric.row_parts(predictions.pruned, predictions.references)
+    scores = metric.row_parts(predictions.pruned, predictions.references, predictions.languages)
     whole = metric.figure([sum(parts) for parts in zip(*scores, strict=True)])
     return scores if math.isclose(whole, quality.pruned, rel_tol=1e-6, abs_tol=1e-9) else None
 

@@ -29,6 +29,9 @@ _FORBIDS = re.compile(r"(begin_)?suppress_tokens|bad_words_ids|sequence_bias")
 BATCH = ("input_ids", "decoder_input_ids", "labels")
 """The tensors of a batch that hold token ids."""
 
+BEGINNING = "beginning"
+"""What a batch calls the generation settings by which its answers begin, where not all rows are asked alike."""
+
 
 def vocabulary_group(groups: Iterable[PruningGroup]) -> PruningGroup | None:
     """The group of the vocabulary; None where the architecture's cannot be pruned."""
@@ -67,7 +70,8 @@ class Renumbering:
 
     def renumber_batch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """A batch with the new numbers of its tokens, all of which must be kept."""
-        return {key: self.renumber(value) if key in BATCH else value for key, value in batch.items()}
+        new = {key: self.renumber(value) if key in BATCH else value for key, value in batch.items()}
+        return new | ({BEGINNING: self.renumber_settings(batch[BEGINNING])} if BEGINNING in batch else {})
 
     def renumber_config(self, config: Any) -> None:
         """Renumber the tokens in a config, and in those that it holds; in place.

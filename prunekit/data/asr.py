@@ -4,13 +4,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from datasets import Dataset
 from transformers.models.whisper.english_normalizer import BasicTextNormalizer, EnglishTextNormalizer
 
-from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin, task_table
+from prunekit.data.table import TEXT
+from prunekit.data.tasks import FileTaskPlugin, Task, TaskPlugin
 from prunekit.errors import PrunekitError
 from prunekit.hookspecs import hookimpl
 
@@ -50,6 +52,7 @@ class ASR(FileTaskPlugin):
             test=_with_paths(section.test or section.eval, task.test),
             modality="audio",
             normalize=normalizer(section.target_language),
+            normalizers=cache(normalizer),
         )
 
 
@@ -103,8 +106,11 @@ def _is_latin(text: str) -> bool:
 
 def _with_paths(file: str | None, rows: Dataset) -> Dataset:
     """The rows of a file, whose recordings are named by their paths from its directory."""
-    folder = Path(file or ".").expanduser().parent
-    return task_table([str(folder / path) for path in rows["source"][:]], rows["target"][:], rows["references"][:])
+    origin = Path(file or ".").expanduser()
+    folder = origin if origin.is_dir() else origin.parent
+    held = rows.data["recording"].is_valid().to_pylist() if "recording" in rows.column_names else [False] * len(rows)
+    paths = [path if inside else str(folder / path) for path, inside in zip(rows["source"][:], held, strict=True)]
+    return rows.remove_columns("source").add_column("source", paths, feature=TEXT["source"])
 
 
 @hookimpl

@@ -1,10 +1,9 @@
 """Audio: recordings that are opened one by one when they are needed, and what a speech model reads of them."""
 
 import inspect
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,98 +11,15 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from prunekit.data.asking import Asking, alike, askings_of, with_askings
 from prunekit.data.encoded import EncodedDataset, RaggedInts
+from prunekit.data.languages import MARK
+from prunekit.data.problems import RowProblem
 from prunekit.data.processors import Processor
+from prunekit.data.recordings import AudioFiles, check_duration
 from prunekit.data.speech_prompt import SpeechPrompt
 from prunekit.errors import PrunekitError
 from prunekit.recipe import AUDIO_FRAME, TaskSection
-
-log = logging.getLogger(__name__)
-
-LISTED = 10
-"""How many bad recordings a sentence names."""
-
-
-class AudioFiles(Sequence[Any]):
-    """Audio files as arrays of samples at one rate, mono. Example: five seconds at 16,000 Hz are 80,000 floats.
-
-    `lengths` in samples are read from the files' headers, so that a missing file is noticed before anything begins.
-    Raises `PrunekitError` that names every file that is missing, is no audio, has no samples or more than `window`.
-    """
-
-    def __init__(self, paths: Sequence[str], rate: int, window: int | None = None):
-        self.paths = list(paths)
-        self.rate = rate
-        bad = bad_recordings(self.paths, rate, window)
-        if bad:
-            raise PrunekitError(_all_problems(bad, len(self.paths)))
-        self.lengths = [_measured(path, rate, window) for path in self.paths]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: Any) -> Any:
-        path = self.paths[index]
-        samples, rate = _read(path, lambda soundfile: soundfile.read(path, dtype="float32", always_2d=True))
-        mono = np.ascontiguousarray(samples.mean(axis=1))
-        return mono if rate == self.rate else audio_library("soxr").resample(mono, rate, self.rate)
-
-
-def _measured(path: str, rate: int, window: int | None) -> int:
-    """How many samples of `rate` a recording has; raises `PrunekitError` where it has none, or more than `window`."""
-    header = _read(path, lambda soundfile: soundfile.info(path))
-    samples: int = header.frames * rate // header.samplerate
-    if samples == 0:
-        raise PrunekitError(f"{path!r} holds no samples; record it again or leave the row out.")
-    _check_length(f"{path!r}", samples, rate, window)
-    return samples
-
-
-def bad_recordings(paths: Sequence[str], rate: int, window: int | None) -> dict[int, str]:
-    """A sentence for each recording that cannot be used, by its row's number from 0."""
-    audio_library("soundfile")
-    found = {}
-    for number, path in enumerate(paths):
-        try:
-            _measured(path, rate, window)
-        except PrunekitError as error:
-            found[number] = str(error)
-    return found
-
-
-def _all_problems(found: Mapping[int, str], rows: int) -> str:
-    """One sentence about every bad recording of so many rows."""
-    sentences = list(found.values())
-    if rows == 1:
-        return sentences[0]
-    listed = "; ".join(sentence.rstrip(".") for sentence in sentences[:LISTED])
-    more = f"; and {len(sentences) - LISTED} more" if len(sentences) > LISTED else ""
-    return f"{len(sentences)} of {rows} recordings cannot be used (task.skip=true leaves them out): {listed}{more}."
-
-
-def _check_length(what: str, samples: int, rate: int, window: int | None) -> None:
-    """Raise `PrunekitError` for a recording whose end the model would not hear."""
-    if window is not None and samples > window:
-        raise PrunekitError(f"{what} lasts {samples / rate:.1f} s, but the model hears {window / rate:g} s; cut it.")
-
-
-def _read(path: str, read: Callable[[Any], Any]) -> Any:
-    """What `read` returns, by the package soundfile, of the file at `path`; one sentence where it cannot."""
-    soundfile: Any = audio_library("soundfile")
-    if not Path(path).is_file():
-        raise PrunekitError(f"There is no recording {path!r}; a row names a file, by its path from the rows' own file.")
-    try:
-        return read(soundfile)
-    except (soundfile.SoundFileError, TypeError) as error:  # a file of raw samples has no header, which is a TypeError
-        raise PrunekitError(f"{path!r} is no recording that can be read (WAV, FLAC, Ogg, MP3): {error}") from error
-
-
-def audio_library(name: str) -> ModuleType:
-    """The package called `name`, or one sentence on how to get it."""
-    try:
-        return __import__(name)
-    except ImportError as error:
-        raise PrunekitError(f"Recordings need the package {name}; install 'prunekit[speech]'.") from error
 
 
 class AudioProcessor(Processor):
@@ -150,9 +66,20 @@ class AudioProcessor(Processor):
             yield from super()._labels(rows)
             return
         prompt = self.prompt_ids()
-        written = [token for token in self._tokenized(text_target=[""])[0] if token != self.tokenizer.eos_token_id]
+        written = len(self._written())
         for ids in rows:
-            yield [*prompt, *ids[len(written) :]]
+            yield [*prompt, *ids[written:]]
+
+    def _written(self) -> list[int]:
+        """What the tokenizer writes before a text."""
+        return [token for token in self._tokenized(text_target=[""])[0] if token != self.tokenizer.eos_token_id]
+
+    def _prompt_in_labels(self) -> int:
+        """The prompt; of models without one, Whisper's marks that `generate` begins with by itself."""
+        if self.prompt is not None:
+            return len(self.prompt.tokens)
+        marks = self.tokenizer.convert_ids_to_tokens([token for token in self._written() if token != self.start])
+        return sum(MARK.fullmatch(str(mark)) is not None for mark in marks)
 
     @property
     def rate(self) -> int:
@@ -161,11 +88,12 @@ class AudioProcessor(Processor):
 
     def encode(self, rows: Dataset) -> EncodedDataset:
         """Recordings, each opened whenever it is needed, with the token ids of their transcripts."""
-        sources = AudioFiles(rows["source"][:], self.rate, self._window)
+        sources = AudioFiles(rows["source"][:], self.rate, self._window, _contents(rows))
         written = self._counter()
-        labels = RaggedInts(self.target_ids(rows["target"], written))
+        askings = self.askings(rows)
+        labels = RaggedInts(self.target_ids(rows["target"], written, askings))
         side = written.side(self._limit("target_length"))
-        return EncodedDataset(sources, sources.lengths, labels, target_side=side)
+        return EncodedDataset(sources, sources.lengths, labels, target_side=side, askings=askings)
 
     def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """The extractor's features, padded as the model needs them."""
@@ -174,7 +102,7 @@ class AudioProcessor(Processor):
     def noise(self, rows: int, frames: int, seed: int) -> dict[str, Tensor]:
         """Features of `rows` random recordings, `frames` hundredths of a second long each."""
         samples = round(frames * AUDIO_FRAME * self.rate)
-        _check_length("A recording of a workload", samples, self.rate, self._window)
+        check_duration("A recording of a workload", samples, self.rate, self._window)
         generator = np.random.default_rng(seed)
         return self.pad(list(generator.normal(0, 0.1, (rows, samples)).astype(np.float32)))
 
@@ -184,20 +112,56 @@ class AudioProcessor(Processor):
         return getattr(self.extractor, "n_samples", None)
 
     def usable(self, rows: Dataset, name: str) -> Dataset:
-        """The rows whose recordings can be used; a warning counts the others. Raises `PrunekitError` if none is left.
+        """As in every processor; languages come by their codes, and an answer that is a translation is in English."""
+        kept = super().usable(rows, name)
+        askings = self.askings(kept)
+        if askings is None or self.prompt is None:
+            return kept
+        prompts = {asking: self.prompt.of_row(self.tokenizer, asking) for asking in alike(askings)}
+        return with_askings(kept, [prompts[asking].asking for asking in askings])
 
-        `name` says which rows they are.
-        """
-        found = bad_recordings(rows["source"][:], self.rate, self._window)
-        if not found:
-            return rows
-        sentence = _all_problems(found, len(rows))
-        if len(found) == len(rows):
-            raise PrunekitError(sentence)
-        log.warning("%d of %d %s rows are left out: %s", len(found), len(rows), name, sentence)
-        return rows.select([number for number in range(len(rows)) if number not in found])
+    @property
+    def has_languages(self) -> bool:
+        """Whether languages reach the model: it takes a prompt, or its tokenizer has some."""
+        return self.prompt is not None or super().has_languages
+
+    def askings(self, rows: Dataset) -> list[Asking] | None:
+        """How every row is asked, where the table says so and the model takes a prompt."""
+        if self.prompt is None:
+            return None
+        by_row = {"source_language", "target_language"} & set(rows.column_names)
+        return askings_of(rows, Asking(None if by_row else self.prompt.language, None, self.prompt.task))
+
+    @contextmanager
+    def _speaking(self, asking: Asking) -> Iterator[None]:
+        before = self.prompt
+        assert before is not None, "rows are asked in languages only where there is a prompt"
+        self.prompt = before.of_row(self.tokenizer, asking)
+        try:
+            yield
+        finally:
+            self.prompt = before
+
+    def _refusal(self, asking: Asking) -> str | None:
+        assert self.prompt is not None, "rows are asked in languages only where there is a prompt"
+        try:
+            self.prompt.of_row(self.tokenizer, asking)
+        except PrunekitError as error:
+            return str(error)
+        return None
+
+    def _problems(self, rows: Dataset) -> dict[int, RowProblem]:
+        found = super()._problems(rows)
+        if self.section.skip:
+            found |= AudioFiles.problems(rows["source"][:], self.rate, self._window, _contents(rows))
+        return dict(sorted(found.items()))
 
     def save_pretrained(self, directory: Path) -> None:
         """Write tokenizer and feature extractor."""
         super().save_pretrained(directory)
         self.extractor.save_pretrained(directory)
+
+
+def _contents(rows: Dataset) -> Any:
+    """The column of recordings as bytes, row by row; None where the rows only name files."""
+    return rows["recording"] if "recording" in rows.column_names else None

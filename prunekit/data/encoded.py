@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 
+from prunekit.data.asking import Asking, asked_alike
+
 
 class RaggedInts(Sequence[list[int]]):
     """Lists of integers in one array. Example: ``RaggedInts([[3, 1], [4]])[1]`` is ``[4]``, in microseconds.
@@ -51,12 +53,31 @@ class Side:
         return sum(length > self.limit for length in self.lengths) if self.limit is not None else 0
 
 
+class SideCounter:
+    """Counts lengths and unknown tokens while rows are encoded."""
+
+    def __init__(self, unknown: int | None):
+        self.unknown = unknown
+        self._lengths: list[int] = []
+        self._found = 0
+
+    def count(self, ids: list[int]) -> None:
+        """Count one row, before it is cut."""
+        self._lengths.append(len(ids))
+        if self.unknown is not None:
+            self._found += ids.count(self.unknown)
+
+    def side(self, limit: int) -> Side:
+        """What was counted, and the limit that rows were cut to."""
+        return Side(tuple(self._lengths), limit, self._found)
+
+
 class EncodedDataset(TorchDataset[dict[str, Any]]):
     """Encoded rows of a task. Example: row 3 is ``{"source": [7, 1], "labels": [9, 4, 1], "index": 3}``.
 
     A source is whatever the processor pads to a batch: token ids, or the samples of a recording. `lengths` are those of
     the sources, known without opening them; rows of like length share a batch. `source_side` and `target_side` say
-    what was cut and what was unknown.
+    what was cut and what was unknown. `askings` say how every row is asked, where they are not all asked alike.
     """
 
     def __init__(
@@ -66,12 +87,14 @@ class EncodedDataset(TorchDataset[dict[str, Any]]):
         labels: Sequence[Sequence[int]],
         source_side: Side | None = None,
         target_side: Side | None = None,
+        askings: Sequence[Asking] | None = None,
     ):
         self.sources = sources
         self.lengths = list(lengths)
         self.labels = labels if isinstance(labels, RaggedInts) else RaggedInts(labels)
         self.source_side = source_side or Side()
         self.target_side = target_side or Side()
+        self.askings = askings
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,6 +106,17 @@ class EncodedDataset(TorchDataset[dict[str, Any]]):
     def by_length(self) -> list[int]:
         """The rows' numbers, the longest source first."""
         return sorted(range(len(self)), key=lambda row: -self.lengths[row])
+
+    def asked_alike(self, order: Sequence[int], size: int) -> list[tuple[Asking | None, list[int]]]:
+        """Batches of at most `size` rows that are asked alike, and how; None is as the processor's section says."""
+        return asked_alike(self.askings, order, size)
+
+
+def cut_target(ids: list[int], limit: int, language_behind: bool) -> list[int]:
+    """The first `limit` ids; a language that stands behind a text, from where models take it, stays there."""
+    if len(ids) <= limit:
+        return ids
+    return [*ids[: limit - 1], ids[-1]] if language_behind else ids[:limit]
 
 
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]

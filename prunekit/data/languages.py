@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -15,17 +16,23 @@ LANGUAGE_TOKEN = re.compile(
 )
 """Language tokens: ``deu_Latn`` in NLLB, ``de_DE`` in mBART, ``__de__`` in M2M-100, ``<|de|>`` in Whisper."""
 
+FRAMING = ("pad", "bos", "eos", "unk", "sep", "cls", "mask", "decoder_start")
+"""The tokens that tokenizers name for what they are, which are no part of a text."""
+
+MARK = re.compile(r"<\|.*\|>")
+"""Whisper's marks: tasks, languages, timestamps."""
+
 LISTED = 5
 """How many languages a sentence names where none is near."""
 
 
 def languages_of(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     """The languages that a tokenizer has tokens for, by name, with the tokens' ids; none for a monolingual one."""
-    special = set(tokenizer.all_special_tokens)
     found = {}
-    for token, number in tokenizer.get_vocab().items():
-        match = LANGUAGE_TOKEN.fullmatch(token) if token in special else None
-        if match is not None:
+    for token in sorted(set(tokenizer.all_special_tokens)):
+        match = LANGUAGE_TOKEN.fullmatch(token)
+        number = tokenizer.convert_tokens_to_ids(token) if match is not None else None
+        if match is not None and isinstance(number, int) and tokenizer.convert_ids_to_tokens(number) == token:
             found[next(filter(None, match.groups()))] = number
     return dict(sorted(found.items()))
 
@@ -52,8 +59,16 @@ def _nearest(language: str, known: Sequence[str]) -> str:
 def tell_languages(tokenizer: Any, source: str | None, target: str | None) -> tuple[str, ...]:
     """Set a tokenizer's languages; returns those that reach nothing, since the tokenizer knows none.
 
-    Raises `PrunekitError` for a language that a multilingual tokenizer has no token for.
+    Raises `PrunekitError` for a language that a multilingual tokenizer has no token for, and for a tokenizer that
+    encodes no target without one.
     """
+    unused = set_languages(tokenizer, source, target)
+    _check_target(tokenizer)
+    return unused
+
+
+def set_languages(tokenizer: Any, source: str | None, target: str | None) -> tuple[str, ...]:
+    """The same for a tokenizer whose target language may come later, with each row."""
     unused = []
     for attribute, language in (("src_lang", source), ("tgt_lang", target)):
         if language is None:
@@ -63,7 +78,6 @@ def tell_languages(tokenizer: Any, source: str | None, target: str | None) -> tu
             continue
         check_language(tokenizer, language)
         setattr(tokenizer, attribute, language)
-    _check_target(tokenizer)
     return tuple(unused)
 
 
@@ -81,6 +95,19 @@ def _check_target(tokenizer: Any) -> None:
         ) from error
 
 
+@contextmanager
+def speaking(tokenizer: Any, source: str | None, target: str | None) -> Iterator[None]:
+    """Inside the block a tokenizer has these languages, afterwards those that it had before."""
+    before = {name: getattr(tokenizer, name) for name in ("src_lang", "tgt_lang") if hasattr(tokenizer, name)}
+    tell_languages(tokenizer, source, target)
+    try:
+        yield
+    finally:
+        for name, language in before.items():
+            if getattr(tokenizer, name) != language:
+                setattr(tokenizer, name, language)
+
+
 def answer_settings(tokenizer: PreTrainedTokenizerBase, language: str | None) -> Mapping[str, int]:
     """The generation settings by which an answer begins in `language`, which the tokenizer has been told.
 
@@ -96,3 +123,10 @@ def answer_settings(tokenizer: PreTrainedTokenizerBase, language: str | None) ->
     if ids and ids[-1] == token:
         return {"decoder_start_token_id": token}
     return {}
+
+
+def framing_ids(tokenizer: Any) -> set[int]:
+    """The ids that frame a text: padding, start, end, unknown, languages, Whisper's marks."""
+    named = {getattr(tokenizer, f"{name}_token_id", None) for name in FRAMING}
+    marks = {id_ for id_ in tokenizer.all_special_ids if MARK.fullmatch(str(tokenizer.convert_ids_to_tokens(id_)))}
+    return {*filter(lambda id_: id_ is not None, named), *marks, *languages_of(tokenizer).values()}

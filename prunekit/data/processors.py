@@ -2,11 +2,11 @@
 
 import copy
 import logging
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from datasets import Dataset
@@ -14,18 +14,23 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from prunekit.data.encoded import EncodedDataset, RaggedInts, Side
-from prunekit.data.languages import answer_settings, languages_of, tell_languages
+from prunekit.data.asking import Asking, alike, askings_of
+from prunekit.data.encoded import EncodedDataset, SideCounter, cut_target
+from prunekit.data.languages import (
+    answer_settings,
+    check_language,
+    framing_ids,
+    languages_of,
+    set_languages,
+    speaking,
+    tell_languages,
+)
 from prunekit.data.lengths import Positions, fit_lengths
+from prunekit.data.problems import RowProblem, without_problems
+from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
 log = logging.getLogger(__name__)
-
-FRAMING = ("pad", "bos", "eos", "unk", "sep", "cls", "mask", "decoder_start")
-"""The tokens that tokenizers name for what they are, which are no part of a text."""
-
-MARK = re.compile(r"<\|.*\|>")
-"""Whisper's marks: tasks, languages, timestamps."""
 
 UNCUT = 10**9
 """More tokens than any row has."""
@@ -33,6 +38,8 @@ UNCUT = 10**9
 CHUNK = 1000
 """Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
 
+
+Encoded = TypeVar("Encoded")
 
 Hints = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 """Makes of the encoder's inputs what an architecture wants beside them; see `Adapter.attention_hints`."""
@@ -60,13 +67,67 @@ class Processor(ABC):
         self.section = fit_lengths(section, Positions(None, None))
         self.start = start
         self.hints: Hints = no_hints
+        self.asking = Asking(section.source_language, section.target_language)
         self._tell_languages()
 
     def _tell_languages(self) -> None:
-        """Tell a multilingual tokenizer the section's languages; others have nothing to tell, which is a warning."""
-        unused = tell_languages(self.tokenizer, self.section.source_language, self.section.target_language)
-        for language in unused:
-            log.warning("%s has no languages, so %r is not used.", type(self.tokenizer).__name__, language)
+        """Tell a multilingual tokenizer the section's languages; others have nothing to tell."""
+        section = self.section
+        tell = tell_languages if section.target_language_column is None else set_languages
+        tell(self.tokenizer, section.source_language, section.target_language)
+
+    @property
+    def has_languages(self) -> bool:
+        """Whether languages reach the model: the tokenizer has some, and takes them."""
+        return hasattr(self.tokenizer, "src_lang") and bool(languages_of(self.tokenizer))
+
+    def askings(self, rows: Dataset) -> list[Asking] | None:
+        """How every row is asked, where the table says so and the tokenizer has languages."""
+        return askings_of(rows, self.asking) if self.has_languages else None
+
+    @contextmanager
+    def asked(self, asking: Asking | None) -> Iterator[None]:
+        """Inside the block texts are encoded, and answers asked for, as in a row that is asked so."""
+        before = self.asking
+        if asking is None or asking == before:
+            yield
+            return
+        self.asking = asking
+        try:
+            with self._speaking(asking):
+                yield
+        finally:
+            self.asking = before
+
+    def _speaking(self, asking: Asking) -> AbstractContextManager[None]:
+        """A block in which the tokenizer has been told the languages."""
+        return speaking(self.tokenizer, asking.source, asking.target)
+
+    def usable(self, rows: Dataset, name: str) -> Dataset:
+        """The rows as they are asked, without those that cannot be; `name` says which they are.
+
+        Raises `PrunekitError` that names every row that cannot be used; where ``task.skip`` leaves them out, a warning
+        does, and the error is raised only if no row is left.
+        """
+        return without_problems(rows, self._problems(rows), f"{name} rows", self.section.skip)
+
+    def _problems(self, rows: Dataset) -> dict[int, RowProblem]:
+        """What is wrong with each row that cannot be asked, by its number from 0."""
+        found = {}
+        for asking, numbers in alike(self.askings(rows) or ()).items():
+            what = self._refusal(asking)
+            if what is not None:
+                found.update({number: RowProblem(f"row {number + 1}", what) for number in numbers})
+        return dict(sorted(found.items()))
+
+    def _refusal(self, asking: Asking) -> str | None:
+        """Why a row cannot be asked so; None where it can."""
+        try:
+            for language in filter(None, (asking.source, asking.target)):
+                check_language(self.tokenizer, language)
+        except PrunekitError as error:
+            return str(error)
+        return None
 
     def uncut(self) -> "Processor":
         """The same processor with no limit to lengths."""
@@ -94,8 +155,8 @@ class Processor(ABC):
         """Encoded sources as tensors, without hints."""
 
     def generation_settings(self) -> Mapping[str, Any]:
-        """The generation settings by which an answer begins in the section's language."""
-        return answer_settings(self.tokenizer, self.section.target_language)
+        """The settings by which an answer begins in its language: the section's, or that of a row `asked`."""
+        return answer_settings(self.tokenizer, self.asking.target)
 
     def prompt_ids(self) -> list[int]:
         """The tokens that stand before every answer beside the decoder's start and a forced first token."""
@@ -106,29 +167,49 @@ class Processor(ABC):
 
         Left out is what frames a text (padding, start, end, unknown, languages), not tokens that the user added.
         """
-        framing = self._framing_ids()
+        framing = framing_ids(self.tokenizer)
         kept = [[token for token in row if token not in framing] for row in answers.tolist()]
         decoded = self.tokenizer.batch_decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return [text.strip() for text in decoded]
 
-    def _framing_ids(self) -> set[int]:
-        """The ids that frame a text."""
-        tokenizer: Any = self.tokenizer
-        named = {getattr(tokenizer, f"{name}_token_id", None) for name in FRAMING}
-        marks = {id_ for id_ in tokenizer.all_special_ids if MARK.fullmatch(str(tokenizer.convert_ids_to_tokens(id_)))}
-        return {*filter(lambda id_: id_ is not None, named), *marks, *languages_of(tokenizer).values()}
-
-    def target_ids(self, texts: Sequence[str], counter: "SideCounter") -> Iterator[list[int]]:
+    def target_ids(
+        self, texts: Sequence[str], counter: SideCounter, askings: Sequence[Asking] | None = None
+    ) -> Iterator[list[int]]:
         """Token ids of right answers, as many tokens as the section allows; `counter` counts what there was.
 
-        An answer that is cut does not end there: its end is cut off too.
+        An answer that is cut does not end there: its end is cut off too. What stands before every answer counts for
+        nothing, as in the limit of generated tokens.
         """
         limit = self._limit("target_length")
-        language_behind = "decoder_start_token_id" in self.generation_settings()
-        for chunk in _chunks(texts):
+
+        def encode(chunk: list[str]) -> Iterator[tuple[list[int], list[int], int]]:
+            language_behind = "decoder_start_token_id" in self.generation_settings()
+            prompt = self._prompt_in_labels()
             for whole in self._labels(self._tokenized(text_target=chunk)):
-                counter.count(whole)
-                yield _cut_target(whole, limit, language_behind)
+                yield whole, cut_target(whole, limit + prompt, language_behind), prompt
+
+        for whole, cut, prompt in self._in_order(texts, askings, encode):
+            counter.count(whole[prompt:])
+            yield cut
+
+    def _in_order(
+        self, texts: Sequence[str], askings: Sequence[Asking] | None, encode: Callable[[list[str]], Iterable[Encoded]]
+    ) -> Iterator[Encoded]:
+        """What `encode` makes of texts, in their order, each chunk of them as it is asked."""
+        for start in range(0, len(texts), CHUNK):
+            chunk = list(texts[start : start + CHUNK])
+            if askings is None:
+                yield from encode(chunk)
+                continue
+            found: dict[int, Encoded] = {}
+            for asking, numbers in alike(askings[start : start + CHUNK]).items():
+                with self.asked(asking):
+                    found.update(zip(numbers, encode([chunk[number] for number in numbers]), strict=True))
+            yield from (found[number] for number in range(len(chunk)))
+
+    def _prompt_in_labels(self) -> int:
+        """How many tokens of every label belong to no answer."""
+        return 0
 
     def _labels(self, rows: list[list[int]]) -> Iterator[list[int]]:
         """Labels from the ids that the tokenizer gives targets."""
@@ -146,69 +227,12 @@ class Processor(ABC):
         assert isinstance(limit, int), "lengths are fitted when a processor is made"
         return limit
 
-    def _counter(self) -> "SideCounter":
+    def _counter(self) -> SideCounter:
         return SideCounter(getattr(self.tokenizer, "unk_token_id", None))
 
     def save_pretrained(self, directory: Path) -> None:
         """Write the tokenizer into a model's directory."""
         self.tokenizer.save_pretrained(directory)
-
-
-class SideCounter:
-    """Counts lengths and unknown tokens while rows are encoded."""
-
-    def __init__(self, unknown: int | None):
-        self.unknown = unknown
-        self._lengths: list[int] = []
-        self._found = 0
-
-    def count(self, ids: list[int]) -> None:
-        """Count one row, before it is cut."""
-        self._lengths.append(len(ids))
-        if self.unknown is not None:
-            self._found += ids.count(self.unknown)
-
-    def side(self, limit: int) -> Side:
-        """What was counted, and the limit that rows were cut to."""
-        return Side(tuple(self._lengths), limit, self._found)
-
-
-def _cut_target(ids: list[int], limit: int, language_behind: bool) -> list[int]:
-    """The first `limit` ids; a language that stands behind a text, from where models take it, stays there."""
-    if len(ids) <= limit:
-        return ids
-    return [*ids[: limit - 1], ids[-1]] if language_behind else ids[:limit]
-
-
-class TextProcessor(Processor):
-    """Processes text: `input_ids` and `attention_mask`, padded on the right. Sources get the section's prefix."""
-
-    def encode(self, rows: Dataset) -> EncodedDataset:
-        """Token ids, cut to the section's lengths."""
-        read = self._counter()
-        written = self._counter()
-        sources = RaggedInts(self._source_ids(rows["source"], read))
-        labels = RaggedInts(self.target_ids(rows["target"], written))
-        source_side = read.side(self._limit("source_length"))
-        target_side = written.side(self._limit("target_length"))
-        return EncodedDataset(sources, sources.lengths, labels, source_side, target_side)
-
-    def _source_ids(self, texts: Sequence[str], counter: SideCounter) -> Iterator[list[int]]:
-        """Token ids; long rows are cut by the tokenizer, which knows what must stand at their end."""
-        limit = self._limit("source_length")
-        tokenizer: Any = self.tokenizer
-        for chunk in _chunks(texts):
-            prefixed = [self.section.prefix + text for text in chunk]
-            for text, ids in zip(prefixed, self._tokenized(text=prefixed), strict=True):
-                counter.count(ids)
-                yield ids if len(ids) <= limit else tokenizer(text, truncation=True, max_length=limit)["input_ids"]
-
-    def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
-        """`input_ids` and `attention_mask` of shape [rows, longest]."""
-        ids = [torch.tensor(source) for source in sources]
-        padding = self.tokenizer.pad_token_id or 0
-        mask = pad_sequence([torch.ones_like(each) for each in ids], batch_first=True)
-        return {"input_ids": pad_sequence(ids, batch_first=True, padding_value=padding), "attention_mask": mask}
 
 
 class Collator:
@@ -233,9 +257,3 @@ class Collator:
         if shift is not None:
             batch["decoder_input_ids"] = shift(labels=labels)
         return {**batch, "index": torch.tensor([row["index"] for row in rows])}
-
-
-def _chunks(column: Any) -> Iterator[list[str]]:
-    """The texts of a column, `CHUNK` at a time."""
-    for start in range(0, len(column), CHUNK):
-        yield list(column[start : start + CHUNK])

@@ -3,12 +3,13 @@
 import difflib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 from transformers.models.whisper.tokenization_whisper import TASK_IDS, TO_LANGUAGE_CODE
 
+from prunekit.data.asking import Asking
 from prunekit.data.languages import check_language, languages_of
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
@@ -53,6 +54,22 @@ class SpeechPrompt:
         language = {} if self.language is None else {"language": self.language}
         return {**language, "task": self.task, "return_timestamps": self.timestamps}
 
+    @property
+    def asking(self) -> Asking:
+        """The same as rows say it: recordings in `language`, answers in it too, or in English."""
+        answer = "en" if self.task == TRANSLATE else self.language
+        return Asking(self.language, answer, self.task)
+
+    def of_row(self, tokenizer: PreTrainedTokenizerBase, asking: Asking) -> "SpeechPrompt":
+        """The prompt of a row that is asked so; raises `PrunekitError` for what the tokenizer has no token for."""
+        task = asking.task and _task(asking.task, tokenizer, "its task")
+        spoken = [speech_language(tokenizer, name) for name in (asking.source, asking.target) if name]
+        if (task or self.task) != TRANSLATE and len(set(spoken)) > 1:
+            raise PrunekitError(f"its languages are {' and '.join(spoken)}, but what is said is written in its own.")
+        if len(spoken) > 1 and spoken[1] not in (spoken[0], "en"):
+            raise PrunekitError(f"its answer is in {spoken[1]!r}, but translations are in English.")
+        return replace(self, language=spoken[0] if spoken else None, task=task or self.task)
+
     def tell(self, tokenizer: Any) -> None:
         """Let a tokenizer write the prompt before targets, where its class can, so that it is saved with it."""
         if hasattr(tokenizer, "set_prefix_tokens") and self.language in (None, *TO_LANGUAGE_CODE.values()):
@@ -78,8 +95,11 @@ def prompt_for(
     Raises `PrunekitError` for a language or a task that the tokenizer has no token for, and for two that differ.
     """
     task = _task(generation.get("task") or getattr(own, "task", None), tokenizer)
-    language = _language(tokenizer, section, generation, task or TRANSCRIBE) or getattr(own, "language", None)
-    if language is None:
+    language = _language(tokenizer, section, generation, task or TRANSCRIBE)
+    by_row = section.source_language_column or section.target_language_column
+    if language is None and not by_row:
+        language = getattr(own, "language", None)
+    if language is None and not by_row:
         log.warning(
             "Nothing says which language the recordings are in, so the model guesses it for each of them and labels "
             "hold none; set task.target_language."
@@ -91,9 +111,9 @@ def prompt_for(
     return SpeechPrompt(code, task or TRANSCRIBE, bool(times))
 
 
-def _task(name: Any, tokenizer: PreTrainedTokenizerBase) -> str | None:
+def _task(name: Any, tokenizer: PreTrainedTokenizerBase, what: str = "generation.task") -> str | None:
     if name is not None and (name not in TASK_IDS or f"<|{name}|>" not in tokenizer.get_vocab()):
-        raise PrunekitError(f"generation.task is {name!r}; it can be {' or '.join(TASK_IDS)}.")
+        raise PrunekitError(f"{what} is {name!r}; it can be {' or '.join(TASK_IDS)}.")
     return None if name is None else str(name)
 
 

@@ -1,5 +1,6 @@
 """Opens what a run works on: model, processor, task, adapter, graph."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,20 +12,21 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.data.audio import AudioProcessor
 from prunekit.data.lengths import Positions, fit_lengths
-from prunekit.data.processors import Processor, TextProcessor
+from prunekit.data.processors import Processor
 from prunekit.data.speech_prompt import (
     PROMPT_SETTINGS,
     TRANSLATE,
     SpeechPrompt,
     hears_languages,
     prompt_for,
-    token_tables,
 )
 from prunekit.data.tasks import Task, from_files
+from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.learn.strategy import Strategy, build
+from prunekit.loading.answers import begin_answers, unused_languages
 from prunekit.loading.device import device_of
 from prunekit.loading.labels import SHIFT_KEYS, check_shift, fit_label_start
 from prunekit.loading.pretrained import (
@@ -40,6 +42,8 @@ from prunekit.loading.structure import adapter_for
 from prunekit.loading.task import model_of, open_task
 from prunekit.plugins import STRATEGIES, load
 from prunekit.recipe import Recipe, TaskSection
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,15 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     _check_reads(adapter, config, task)
     processor = open_processor(directory, config, task, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
-    task = _without_bad_rows(task, processor)
+    task = _usable(task, processor)
+    for sentence in unused_languages(task, processor):
+        log.warning("%s", sentence)
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)
     _check_vocabulary(processor, model, directory)
     check_shift(model)
     fit_label_start(model, processor, task)
-    _begin_answers(model, processor, recipe.generation)
+    begin_answers(model, processor, task, recipe.generation)
     generation = _left_to_generate(processor, recipe.generation)
     return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, generation)
 
@@ -93,16 +99,14 @@ def _with_answer_language(recipe: Recipe) -> TaskSection:
     return recipe.task.model_copy(update={"target_language": language})
 
 
-def _without_bad_rows(task: Task, processor: Processor) -> Task:
-    """The task without recordings that cannot be used, if its section says to leave them out."""
-    if not task.section.skip:
-        return task
-    if not isinstance(processor, AudioProcessor):
-        raise PrunekitError("task.skip leaves out recordings, and this task has none; leave it out.")
+def _usable(task: Task, processor: Processor) -> Task:
+    """The task without rows that cannot be asked, if its section says to leave them out; counted in `skipped`."""
     train = processor.usable(task.train, "training") if len(task.train) else task.train
     dev = processor.usable(task.dev, "dev")
     test = dev if task.test is task.dev else processor.usable(task.test, "test")
-    return replace(task, train=train, dev=dev, test=test)
+    pairs = {"train": (task.train, train), "dev": (task.dev, dev), "test": (task.test, test)}
+    skipped = {name: task.skipped.get(name, 0) + len(all_) - len(kept) for name, (all_, kept) in pairs.items()}
+    return replace(task, train=train, dev=dev, test=test, skipped=skipped)
 
 
 def open_strategy(recipe: Recipe) -> Strategy:
@@ -158,19 +162,6 @@ def _prompt_length(tokenizer: Any, start: int | None) -> int:
     ids = tokenizer(text_target="")["input_ids"]
     written = [token for token in ids if token != tokenizer.eos_token_id]
     return len(written) if start in written else len(written) + 1
-
-
-def _begin_answers(model: PreTrainedModel, processor: Processor, generation: Mapping[str, Any]) -> None:
-    """Let the model's answers begin in the task's language, unless the user's generation settings say otherwise."""
-    own: Any = model.generation_config
-    settings = processor.generation_settings()
-    wanted = {key: value for key, value in settings.items() if key not in generation or key in PROMPT_SETTINGS}
-    if processor.prompt_ids():
-        wanted |= {key: value for key, value in token_tables(processor.tokenizer) if getattr(own, key, None) is None}
-    for key, value in wanted.items():
-        setattr(own, key, value)
-    if wanted:
-        own._from_model_config = False  # who loads the saved model would otherwise make it anew from config.json
 
 
 def _left_to_generate(processor: Processor, generation: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,9 +25,12 @@ def fit_label_start(model: Any, processor: Processor, task: Task) -> None:
     The model puts the start before the labels itself. Some were trained on labels that hold it once more, others not;
     whichever loss on dev rows is lower tells. Nothing to choose where the tokenizer writes none.
     """
-    if processor.drops_start or not _writes_start(processor):
-        return
     rows = task.dev.select(range(min(len(task.dev), COMPARED)))
+    askings = processor.askings(rows)
+    with processor.asked(askings[0] if askings else None):
+        writes = _writes_start(processor)
+    if processor.drops_start or not writes:
+        return
     losses = {}
     for drops in (False, True):
         processor.drops_start = drops

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from prunekit._support.frozen import FrozenModel
 from prunekit._support.modes import evaluation_mode
-from prunekit.cut.token_ids import Renumbering
+from prunekit.cut.token_ids import BEGINNING, Renumbering
 from prunekit.find.groups import PruningGroup
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.masks import masked
@@ -70,7 +70,7 @@ def record_outputs(model: PreTrainedModel, batches: Sequence[dict[str, Any]], ne
     scores = []
     with evaluation_mode(model):
         for batch in batches:
-            forced = {key: value for key, value in batch.items() if key != "index"}
+            forced = {key: value for key, value in batch.items() if key not in ("index", BEGINNING)}
             logits.append(model(**forced, use_cache=False).logits.float().cpu())
             output = _generate_greedily(model, batch, new_tokens)
             tokens.append(output.sequences.cpu())
@@ -81,9 +81,11 @@ def record_outputs(model: PreTrainedModel, batches: Sequence[dict[str, Any]], ne
 def _generate_greedily(model: PreTrainedModel, batch: dict[str, Any], new_tokens: int) -> Any:
     """Tokens, and the logits behind each, from the encoder's inputs of a batch."""
     generator: Any = model  # transformers declares `generate` on the classes of single architectures only
-    inputs = {key: value for key, value in batch.items() if not key.startswith(("labels", "index", "decoder_"))}
+    others = ("labels", "index", "decoder_", BEGINNING)
+    inputs = {key: value for key, value in batch.items() if not key.startswith(others)}
     return generator.generate(
         **inputs,
+        **batch.get(BEGINNING, {}),
         max_new_tokens=new_tokens,
         do_sample=False,
         num_beams=1,

@@ -16,19 +16,20 @@ from prunekit.errors import PrunekitError
 class Predictions:
     """Test rows with answers. Example: "speed", ["S P IY D"], "S P IY D" from the dense model, "S P EH D" pruned.
 
-    `pruned` is empty where only the dense model was asked.
+    `pruned` is empty where only the dense model was asked; `languages` are the answers', where rows have their own.
     """
 
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     dense: tuple[str, ...]
     pruned: tuple[str, ...] = ()
+    languages: tuple[str | None, ...] | None = None
 
     @classmethod
     def of(cls, rows: Dataset, dense: Sequence[str], pruned: Sequence[str] = ()) -> "Predictions":
         """The answers to the rows of a task."""
         references = tuple(tuple(texts) for texts in rows["references"])
-        return cls(tuple(rows["source"]), references, tuple(dense), tuple(pruned))
+        return cls(tuple(rows["source"]), references, tuple(dense), tuple(pruned), answer_languages(rows))
 
     def write(self, path: Path) -> None:
         """One JSON object a line: source, references, dense and, where asked, pruned."""
@@ -37,7 +38,8 @@ class Predictions:
     def _rows(self) -> Iterator[dict[str, Any]]:
         for at, (source, references, dense) in enumerate(zip(self.sources, self.references, self.dense, strict=True)):
             row: dict[str, Any] = {"source": source, "references": references, "dense": dense}
-            yield row | ({"pruned": self.pruned[at]} if self.pruned else {})
+            row |= {"pruned": self.pruned[at]} if self.pruned else {}
+            yield row | ({"language": self.languages[at]} if self.languages else {})
 
     @classmethod
     def load(cls, path: Path | str) -> "Predictions":
@@ -50,6 +52,7 @@ class Predictions:
                 tuple(tuple(row["references"]) for row in rows),
                 tuple(row["dense"] for row in rows),
                 tuple(row["pruned"] for row in rows if "pruned" in row),
+                tuple(row["language"] for row in rows if "language" in row) or None,
             )
         except OSError as error:
             raise PrunekitError(f"The predictions {str(path)!r} cannot be read: {error.strerror}.") from error
@@ -57,10 +60,15 @@ class Predictions:
             raise PrunekitError(f"{str(path)!r} does not hold predictions, one JSON object a line.") from error
 
 
+def answer_languages(rows: Dataset) -> tuple[str | None, ...] | None:
+    """The language of each row's answer, where rows have languages of their own."""
+    return tuple(rows["target_language"]) if "target_language" in rows.column_names else None
+
+
 def dense_answers(path: Path | str, rows: Dataset) -> tuple[str, ...]:
     """The dense model's answers in a file, for exactly these rows in this order."""
     known = Predictions.load(path)
-    if known.sources != tuple(rows["source"]):
+    if known.sources != tuple(rows["source"]) or known.languages != answer_languages(rows):
         raise PrunekitError(
             f"The predictions {str(path)!r} (measure.dense_predictions) are for other test rows; "
             "leave them out, or give those of a run on the same rows."

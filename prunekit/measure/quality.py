@@ -13,11 +13,13 @@ from transformers import GenerationConfig, PreTrainedModel
 from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
 from prunekit._support.suggest import hint
+from prunekit.data.asking import Asking
 from prunekit.data.encoded import to_device
 from prunekit.data.metrics.metric import Metric
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError, one_line
 from prunekit.generation import use_generation_config
+from prunekit.measure.predictions import answer_languages
 from prunekit.recipe import TaskSection
 
 
@@ -56,7 +58,8 @@ def score_answers(
 ) -> Quality:
     """Score answers to all rows against the rows' `references`; `start` is when the work on them began."""
     begun = time.perf_counter() if start is None else start
-    scores = {metric.name: metric.score(predictions, rows["references"][:]) for metric in metrics}
+    languages = answer_languages(rows)
+    scores = {metric.name: metric.score(predictions, rows["references"][:], languages) for metric in metrics}
     return Quality(scores, tuple(predictions), time.perf_counter() - begun)
 
 
@@ -71,25 +74,35 @@ def generate_answers(
     """One generated text per row, in the rows' order, and whether each ended by itself.
 
     `generation` overrides the model's own generation config; unless it limits the length, at most ``target_length`` new
-    tokens are made, as the reader's section has it. Rows of like length share a batch, the longest first, so that a
-    batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does not exist, and
-    for settings by which the model cannot generate.
+    tokens are made, as the reader's section has it. Rows of like length that are asked alike share a batch, the longest
+    first, so that a batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does
+    not exist, and for settings by which the model cannot generate.
     """
     encoded = processor.encode(rows)
     order = encoded.by_length()
     texts = [""] * len(order)
     ended = [True] * len(order)
-    with evaluation_mode(model), use_generation_config(model, _config(model, processor.section, generation)):
-        for start in range(0, len(order), batch):
-            chunk = order[start : start + batch]
-            inputs = processor.pad([encoded.sources[row] for row in chunk])
-            answers = _generated(model, to_device(inputs, model), generation)
-            for row, ids, text in zip(chunk, answers.tolist(), processor.decode(answers), strict=True):
-                texts[row] = text
-                ended[row] = _ends(ids, model)
-            if progress:
-                progress(start + len(chunk), len(order))
+    done = 0
+    for asking, chunk in encoded.asked_alike(order, batch):
+        config = _config(model, processor.section, generation, beginning(processor, asking))
+        inputs = to_device(processor.pad([encoded.sources[row] for row in chunk]), model)
+        with evaluation_mode(model), use_generation_config(model, config):
+            answers = _generated(model, inputs, generation)
+        for row, ids, text in zip(chunk, answers.tolist(), processor.decode(answers), strict=True):
+            texts[row] = text
+            ended[row] = _ends(ids, model)
+        done += len(chunk)
+        if progress:
+            progress(done, len(order))
     return texts, ended
+
+
+def beginning(processor: Processor, asking: Asking | None) -> Mapping[str, Any]:
+    """The generation settings by which answers of rows that are asked so begin; the model's own where all are alike."""
+    if asking is None:
+        return {}
+    with processor.asked(asking):
+        return dict(processor.generation_settings())
 
 
 def _generated(model: PreTrainedModel, inputs: Mapping[str, Any], overrides: Mapping[str, Any]) -> Any:
@@ -112,9 +125,13 @@ def _ends(ids: Sequence[int], model: PreTrainedModel) -> bool:
     return bool(set(ids[1:]) & set(ends if isinstance(ends, list) else [ends]))
 
 
-def _config(model: PreTrainedModel, section: TaskSection, overrides: Mapping[str, Any]) -> GenerationConfig:
-    """A copy of the model's generation config with `overrides` and a limit of length."""
+def _config(
+    model: PreTrainedModel, section: TaskSection, overrides: Mapping[str, Any], beginning: Mapping[str, Any]
+) -> GenerationConfig:
+    """A copy of the model's generation config with a `beginning`, `overrides` and a limit of length."""
     config: Any = copy.deepcopy(model.generation_config)
+    for key, value in beginning.items():
+        setattr(config, key, value)
     limits = {"max_length": None, "max_new_tokens": section.target_length}
     if "max_length" in overrides or "max_new_tokens" in overrides:
         limits = {"max_length": None, "max_new_tokens": None}  # whatever the model brought must not compete

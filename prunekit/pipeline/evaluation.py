@@ -192,7 +192,8 @@ def _intervals(metric: SummedMetric, answers: Predictions) -> Intervals:
     """Of both models' headlines."""
 
     def of(said: Sequence[str]) -> tuple[float, float]:
-        return bootstrap_interval(metric, np.array(metric.row_parts(said, answers.references), dtype=float))
+        parts = metric.row_parts(said, answers.references, answers.languages)
+        return bootstrap_interval(metric, np.array(parts, dtype=float))
 
     return Intervals(dense=of(answers.dense), pruned=of(answers.pruned))
 

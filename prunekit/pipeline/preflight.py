@@ -8,8 +8,8 @@ import torch
 from datasets import Dataset
 
 from prunekit._support.modes import evaluation_mode
-from prunekit.data.encoded import EncodedDataset, collate_batches
-from prunekit.data.processors import Collator, Processor, SideCounter
+from prunekit.data.encoded import EncodedDataset, SideCounter, collate_batches
+from prunekit.data.processors import Collator, Processor
 from prunekit.errors import PrunekitError
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.evaluation import quality_of, take_first
@@ -89,10 +89,11 @@ def _found(
 ) -> DataSection:
     section = context.processor.section
     processor = context.processor
+    skipped = context.task.skipped
     return DataSection(
-        train=None if train is None else DatasetSection.of(train, len(context.task.train)),
-        dev=DatasetSection.of(dev),
-        test=None if test is None else DatasetSection.of(test),
+        train=None if train is None else DatasetSection.of(train, len(context.task.train), skipped.get("train", 0)),
+        dev=DatasetSection.of(dev, skipped=skipped.get("dev", 0)),
+        test=None if test is None else DatasetSection.of(test, skipped=skipped.get("test", 0)),
         source_language=section.source_language,
         target_language=section.target_language,
         labels_begin_with=_pieces(processor, _common_start([dev.labels[n] for n in range(min(len(dev), SCORED))])),
@@ -126,9 +127,10 @@ def complaints(found: DataSection) -> Iterator[str]:
 
 def lost_targets(processor: Processor, rows: Dataset) -> LostTargets:
     """Dev targets that are another text once they were encoded and decoded; spaces do not count."""
-    texts = list(take_first(rows, LOOKED_AT)["target"])
+    first = take_first(rows, LOOKED_AT)
+    texts = list(first["target"])
     whole = processor.uncut()
-    encoded = whole.target_ids(texts, SideCounter(None))
+    encoded = whole.target_ids(texts, SideCounter(None), whole.askings(first))
     back = [whole.decode(torch.tensor([row], dtype=torch.long))[0] for row in encoded]
     lost = [(one, other) for one, other in zip(texts, back, strict=True) if one.split() != other.split()]
     return LostTargets(looked_at=len(texts), lost=len(lost), example=lost[0] if lost else None)

@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit._support.progress import Progress, StageProgress, counting
 from prunekit.cut import checkpoint
+from prunekit.cut.token_ids import BEGINNING
 from prunekit.data.encoded import collate_batches
 from prunekit.data.lengths import Positions, fit_workload
 from prunekit.data.processors import Collator
@@ -24,6 +25,7 @@ from prunekit.learn.training.teacher import Teacher, TeacherCache
 from prunekit.loading.context import RunContext, open_run_context, open_strategy
 from prunekit.loading.resolve import resolve
 from prunekit.measure.equivalence import Equivalence
+from prunekit.measure.quality import beginning
 from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.speed_options import SpeedTarget
@@ -188,7 +190,14 @@ def encode_data(
         claim=directory.claim,
         budget=budget,
     )
-    proofs = processor.encode(take_first(task.dev, PROOF_ROWS))
+    return EncodedData(training, tuple(proof_batches(context)))
+
+
+def proof_batches(context: RunContext) -> Iterator[dict[str, Any]]:
+    """The first dev rows in batches of rows that are asked alike, with how their answers begin where that differs."""
+    processor = context.processor
+    proofs = processor.encode(take_first(context.task.dev, PROOF_ROWS))
     collate = Collator(processor, context.model)
-    batches = collate_batches(proofs, range(len(proofs)), PROOF_ROWS // 2, collate, context.model)
-    return EncodedData(training, tuple(batches))
+    for asking, chunk in proofs.asked_alike(range(len(proofs)), PROOF_ROWS // 2):
+        for batch in collate_batches(proofs, chunk, len(chunk), collate, context.model):
+            yield batch if asking is None else {**batch, BEGINNING: beginning(processor, asking)}

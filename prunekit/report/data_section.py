@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
+from pydantic import Field
 
 from prunekit._support.frozen import FrozenModel
+from prunekit.data.asking import alike
 from prunekit.data.encoded import EncodedDataset, Side
 from prunekit.report.forecast_section import ForecastSection
 
@@ -41,22 +43,29 @@ class DatasetSection(FrozenModel):
     """One set of rows. Sources are None where the model reads audio, whose length is no number of tokens.
 
     `looked_at` is the number of rows that all other figures are of, where that is a sample; None where it is all.
+    `skipped` rows could not be used and were left out, before the `rows` that are. `languages` counts the rows by how
+    they are asked, where they have languages of their own. Example: ``{"eng_Latn to deu_Latn": 90}``.
     """
 
     rows: int
     looked_at: int | None = None
+    skipped: int = 0
+    languages: dict[str, int] = Field(default_factory=dict)
     sources: SideSection | None
     targets: SideSection
 
     @classmethod
-    def of(cls, encoded: EncodedDataset, rows: int | None = None) -> "DatasetSection":
-        """As a processor encoded it, all or a sample of so many `rows`."""
+    def of(cls, encoded: EncodedDataset, rows: int | None = None, skipped: int = 0) -> "DatasetSection":
+        """As a processor encoded it, all or a sample of so many `rows`, after so many were `skipped`."""
         count = len(encoded)
-        sources = SideSection.of(encoded.source_side) if encoded.source_side.lengths else None
-        targets = SideSection.of(encoded.target_side)
-        if rows is None or rows == count:
-            return cls(rows=count, sources=sources, targets=targets)
-        return cls(rows=rows, looked_at=count, sources=sources, targets=targets)
+        return cls(
+            rows=count if rows is None else rows,
+            looked_at=None if rows in (None, count) else count,
+            skipped=skipped,
+            languages={asking.spelled: len(numbers) for asking, numbers in alike(encoded.askings or ()).items()},
+            sources=SideSection.of(encoded.source_side) if encoded.source_side.lengths else None,
+            targets=SideSection.of(encoded.target_side),
+        )
 
     def complaints(self, name: str) -> Iterator[str]:
         """What was cut or unknown, each as one sentence with the setting's name."""

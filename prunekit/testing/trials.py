@@ -12,7 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from prunekit.cut.surgery import cut
 from prunekit.data.encoded import EncodedDataset, RaggedInts, collate_batches
-from prunekit.data.processors import Collator, TextProcessor
+from prunekit.data.processors import Collator
+from prunekit.data.text import TextProcessor
 from prunekit.find.graph import discover
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.bench import Bench

@@ -5,8 +5,10 @@ import torch
 from tokenizers import AddedToken
 from transformers import ByT5Tokenizer, MBart50Tokenizer, MBartTokenizer
 
-from prunekit.data.processors import CHUNK, Collator, SideCounter, TextProcessor
+from prunekit.data.encoded import SideCounter
+from prunekit.data.processors import CHUNK, Collator
 from prunekit.data.tasks import task_table
+from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prunekit.data.processors import TextProcessor
+from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.latency.workload import (
     check_workloads,

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
+from prunekit.data.text import TextProcessor
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.bench import Bench
 from prunekit.learn.training.context import TrainingContext

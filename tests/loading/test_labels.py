@@ -5,8 +5,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
-from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
+from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.loading.labels import check_shift, fit_label_start
 from prunekit.recipe import TaskSection

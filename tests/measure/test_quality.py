@@ -3,8 +3,8 @@
 import pytest
 
 from prunekit.data.metrics.metric import Metric
-from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import task_table
+from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.loading.metrics import open_metric
 from prunekit.measure.quality import evaluate_quality, generate_answers

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from datasets import Dataset
 
 from prunekit.data import g2p
-from prunekit.data.tasks import Task, TaskPlugin, task_table
+from prunekit.data.table import task_table
+from prunekit.data.tasks import Task, TaskPlugin
 from prunekit.hookspecs import hookimpl
 from prunekit.recipe import TaskSection
 

@@ -24,6 +24,8 @@ class Bleu(SummedMetric):
     Where neither answers nor references have n-grams of 4 tokens, the longest that they have count as the last.
     """
 
+    uses_language = True
+
     def parts(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[Parts]:
         """Lengths of prediction and nearest reference; matching and all n-grams from 1 to 4; those of the reference."""
         scorer = sacrebleu.BLEU(effective_order=True, tokenize="zh" if is_chinese(self.language) else "13a")

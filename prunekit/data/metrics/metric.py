@@ -7,6 +7,9 @@ from typing import ClassVar, Self, final
 
 from prunekit.errors import PrunekitError
 
+Normalizers = Callable[[str | None], Callable[[str], str]]
+"""Gives the normalizer of texts in a language."""
+
 Parts = tuple[float, ...]
 """What one row adds to a score. Example: ``(2.0, 7.0)``, two wrong words of seven."""
 
@@ -24,10 +27,14 @@ class Metric(ABC):
     fraction: ClassVar[bool] = True
     """Whether figures are fractions, shown in percent: scores from 0 to 1, error rates from 0, which may pass 1."""
 
+    uses_language: ClassVar[bool] = False
+    """Whether figures depend on `language`."""
+
     def __init__(self, name: str, language: str | None = None):
         self.name = name
         self.language = language
         self._normalize: Callable[[str], str] | None = None
+        self._normalizers: Normalizers | None = None
 
     @abstractmethod
     def corpus(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -37,8 +44,16 @@ class Metric(ABC):
         """
 
     @final
-    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-        """The checked figure; raises `PrunekitError` where there is nothing to score or a row has no reference."""
+    def score(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        languages: Sequence[str | None] | None = None,
+    ) -> float:
+        """The checked figure; raises `PrunekitError` where there is nothing to score or a row has no reference.
+
+        `languages` are those of single rows, where they have languages of their own.
+        """
         if len(predictions) != len(references) or not predictions:
             raise PrunekitError(
                 f"{self.name} needs one list of references for each prediction, and at least one; "
@@ -47,14 +62,45 @@ class Metric(ABC):
         empty = [row for row, texts in enumerate(references) if not texts]
         if empty:
             raise PrunekitError(f"{self.name} needs at least one reference a row; row {empty[0]} has none.")
-        return self.corpus(*self._normalized(predictions, references))
+        return self._figure(predictions, references, languages)
 
     @final
-    def after(self, normalize: Callable[[str], str]) -> Self:
-        """The same metric, of texts that went through `normalize`. Example: without case and punctuation."""
+    def after(self, normalize: Callable[[str], str], by_language: Normalizers | None = None) -> Self:
+        """The same metric, of texts that went through `normalize`. Example: without case and punctuation.
+
+        Rows with languages of their own go through what `by_language` gives for them.
+        """
         other = copy(self)
         other._normalize = normalize
+        other._normalizers = by_language
         return other
+
+    @final
+    def in_language(self, language: str | None) -> Self:
+        """The same metric, of texts in a language."""
+        other = copy(self)
+        other.language = language
+        if self._normalizers is not None:
+            other._normalize = self._normalizers(language)
+        return other
+
+    def _figure(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        languages: Sequence[str | None] | None,
+    ) -> float:
+        """The figure of rows in languages; by a metric whose rows cannot be summed, of normalized texts alone."""
+        if languages is None:
+            return self.corpus(*self._normalized(predictions, references))
+        single = self.in_language(languages[0] if len(set(languages)) == 1 else None)
+        texts: list[str] = []
+        answers: list[list[str]] = []
+        for prediction, row, language in zip(predictions, references, languages, strict=True):
+            found, right = self.in_language(language)._normalized([prediction], [row])
+            texts += found
+            answers += right
+        return single.corpus(texts, answers)
 
     def share(self, figure: float) -> float | None:
         """How much of perfect a figure is: a score itself, 1 minus an error rate; None unless it is a fraction."""
@@ -96,9 +142,33 @@ class SummedMetric(Metric):
         return self.figure([sum(part) for part in zip(*self.parts(predictions, references), strict=True)])
 
     @final
-    def row_parts(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[Parts]:
-        """The parts of every row of any texts."""
-        return list(self.parts(*self._normalized(predictions, references)))
+    def row_parts(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        languages: Sequence[str | None] | None = None,
+    ) -> list[Parts]:
+        """The parts of every row of any texts; `languages` are those of single rows."""
+        if languages is None:
+            return list(self.parts(*self._normalized(predictions, references)))
+        found: dict[int, Parts] = {}
+        for language in dict.fromkeys(languages):
+            rows = [row for row, own in enumerate(languages) if own == language]
+            texts = [predictions[row] for row in rows]
+            right = [references[row] for row in rows]
+            found.update(zip(rows, self.in_language(language).row_parts(texts, right), strict=True))
+        return [found[row] for row in range(len(predictions))]
+
+    def _figure(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        languages: Sequence[str | None] | None,
+    ) -> float:
+        if languages is None:
+            return super()._figure(predictions, references, None)
+        parts = self.row_parts(predictions, references, languages)
+        return self.figure([sum(part) for part in zip(*parts, strict=True)])
 
 
 def retained(metric: Metric, dense: float, pruned: float) -> float | None:

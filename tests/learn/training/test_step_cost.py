@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from prunekit.data.encoded import EncodedDataset
-from prunekit.data.processors import TextProcessor
 from prunekit.data.tasks import from_files
+from prunekit.data.text import TextProcessor
 from prunekit.learn.training import callbacks
 from prunekit.learn.training.distillation import LABELS_ONLY, Distillation
 from prunekit.learn.training.phase import TrainingPhase

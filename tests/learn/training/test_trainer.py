@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional as F
 
 from prunekit.data.encoded import EncodedDataset, collate_batches
-from prunekit.data.processors import Collator, TextProcessor
+from prunekit.data.processors import Collator
 from prunekit.data.tasks import from_files
+from prunekit.data.text import TextProcessor
 from prunekit.find.groups import Kind
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
 from prunekit.learn.masking.masks import Masks

@@ -1,0 +1,64 @@
+"""How the model's answers begin: in the task's language, or in that of each row."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from prunekit.data.asking import Asking
+from prunekit.data.processors import Processor
+from prunekit.data.speech_prompt import PROMPT_SETTINGS, token_tables
+from prunekit.data.tasks import Task
+
+
+def begin_answers(model: PreTrainedModel, processor: Processor, task: Task, generation: Mapping[str, Any]) -> None:
+    """Let the model's answers begin in the task's language, unless the user's generation settings say otherwise.
+
+    Where rows have languages of their own, the model is left without what differs between them.
+    """
+    own: Any = model.generation_config
+    settings = _shared_settings(processor, task)
+    wanted = {key: value for key, value in settings.items() if key not in generation or key in PROMPT_SETTINGS}
+    if processor.prompt_ids():
+        wanted |= {key: value for key, value in token_tables(processor.tokenizer) if getattr(own, key, None) is None}
+    for key, value in wanted.items():
+        setattr(own, key, value)
+    if wanted:
+        own._from_model_config = False  # who loads the saved model would otherwise make it anew from config.json
+
+
+def _shared_settings(processor: Processor, task: Task) -> dict[str, Any]:
+    """The settings by which all answers to the task's rows begin; None for those that differ between rows."""
+    shared: dict[str, Any] | None = None
+    for asking in _askings(processor, task):
+        with processor.asked(asking):
+            settings = dict(processor.generation_settings())
+        if shared is None:
+            shared = settings
+        shared = {key: settings.get(key) if shared.get(key) == settings.get(key) else None for key in shared | settings}
+    return shared or {}
+
+
+def _askings(processor: Processor, task: Task) -> list[Asking | None]:
+    """How the task's rows are asked, each way once; None alone is as the processor's section says."""
+    found: dict[Asking | None, None] = {}
+    for rows in (task.train, task.dev, task.test):
+        found.update(dict.fromkeys(processor.askings(rows) or (None,) if len(rows) else ()))
+    return list(found)
+
+
+def unused_languages(task: Task, processor: Processor) -> Iterator[str]:
+    """A sentence for each language that the recipe names and the model is not told, with what uses it otherwise."""
+    if processor.has_languages:
+        return
+    section = task.section
+    users = [f"the metric {metric.name}" for metric in task.metrics if metric.uses_language]
+    users += ["the normalizer of texts before they are scored"] if task.normalizers else []
+    for key in ("source_language", "target_language", "source_language_column", "target_language_column"):
+        value = getattr(section, key)
+        if value is None:
+            continue
+        others = users if key.startswith("target") else []
+        used = f"only {' and '.join(others)} uses it" if others else "nothing uses it"
+        name = type(processor.tokenizer).__name__
+        yield f"{name} has no languages, so task.{key} {value!r} does not reach the model; {used}."
