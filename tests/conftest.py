@@ -2,6 +2,7 @@
 
 import copy
 import importlib.metadata
+import io
 import json
 import os
 import shutil
@@ -13,14 +14,20 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import sentencepiece
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
     ByT5Tokenizer,
+    M2M100Tokenizer,
+    MBart50Tokenizer,
+    MBartTokenizer,
     MT5Config,
     MT5ForConditionalGeneration,
+    NllbTokenizer,
+    PLBartTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -28,6 +35,7 @@ from transformers import (
     T5ForConditionalGeneration,
     WhisperTokenizer,
 )
+from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
 from prunekit.cut.surgery import cut
 from prunekit.find.adapter import Adapter
@@ -83,6 +91,44 @@ def whisper_tokenizer() -> WhisperTokenizer:
     marks = [f"<|{name}|>" for name in names]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
     return WhisperTokenizer(vocab=vocabulary, merges=[], extra_special_tokens=marks, pad_token="<|endoftext|>")
+
+
+PIECES = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((piece, -1.0) for piece in "\u2581abcdefgh")]
+
+
+@pytest.fixture(scope="session")
+def sentencepiece_file(tmp_path_factory):
+    """A model of the letters a to d."""
+    file = io.BytesIO()
+    settings = {"vocab_size": 12, "model_type": "bpe", "minloglevel": 2, "hard_vocab_limit": False}
+    lines = iter(["a b c d"] * 100)
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_writer=file, **settings)
+    path = tmp_path_factory.mktemp("pieces") / "spm.model"
+    path.write_bytes(file.getvalue())
+    return path
+
+
+@pytest.fixture
+def multilingual_tokenizer(sentencepiece_file):
+    """Makes a new tokenizer of letters of a multilingual family: nllb, mbart, mbart50, m2m, plbart."""
+
+    def m2m():
+        pieces = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_file))
+        names = ["<s>", "<pad>", "</s>", "<unk>", *(pieces.id_to_piece(n) for n in range(3, len(pieces)))]
+        vocabulary = sentencepiece_file.with_name("vocab.json")
+        vocabulary.write_text(json.dumps({name: n for n, name in enumerate(names)}))
+        codes = [f"__{code}__" for code in FAIRSEQ_LANGUAGE_CODES["m2m100"]]  # as published tokenizers have them
+        return M2M100Tokenizer(str(vocabulary), str(sentencepiece_file), additional_special_tokens=codes)
+
+    letters = {piece: number for number, (piece, _) in enumerate(PIECES)}
+    makers = {
+        "nllb": lambda: NllbTokenizer(vocab=letters, merges=[]),
+        "mbart": lambda: MBartTokenizer(vocab=PIECES),
+        "mbart50": lambda: MBart50Tokenizer(vocab=PIECES),
+        "m2m": m2m,
+        "plbart": lambda: PLBartTokenizer(str(sentencepiece_file), language_codes="multi"),
+    }
+    return lambda family: makers[family]()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Processors: from a task's rows to what a model reads, and from what it generates to text."""
 
 import copy
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -29,8 +28,6 @@ from prunekit.data.lengths import Positions, fit_lengths
 from prunekit.data.problems import RowProblem, without_problems
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
-
-log = logging.getLogger(__name__)
 
 UNCUT = 10**9
 """More tokens than any row has."""

@@ -83,11 +83,6 @@ def test_a_language_that_does_not_exist_gets_a_hint():
         TextProcessor(MBartTokenizer(vocab=LETTERS), TaskSection(target_language="de_D"))
 
 
-def test_languages_for_a_tokenizer_without_any_are_worth_a_warning(caplog):
-    TextProcessor(ByT5Tokenizer(), TaskSection(source_language="de_DE"))
-    assert "ByT5Tokenizer has no languages, so 'de_DE' is not used" in caplog.text
-
-
 def test_decoding_leaves_out_what_frames_a_text_and_keeps_the_users_own_tokens():
     tokenizer = MBart50Tokenizer(vocab=LETTERS)
     tokenizer.add_tokens([AddedToken("<name>", special=True)])

@@ -1,12 +1,13 @@
 """Files of rows: every format gives the same rows, and a damaged file one sentence."""
 
 import json
+import re
 from pathlib import Path
 
 import datasets
 import pytest
 
-from prunekit.data.row_files import read_rows
+from prunekit.data.row_files import MalformedRow, read_rows
 from prunekit.errors import PrunekitError
 
 WRITTEN = [{"a": "2020-05-01", "b": "null"}, {"a": "007", "b": 'say "é", \tplease'}]
@@ -60,14 +61,10 @@ def test_every_format_gives_the_same_text_and_leaves_nothing_behind(tmp_path, mo
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("x.jsonl", '{"a": "1"}\n{"a": \n', "Line 2 of .*x.jsonl' is not valid JSON: Expecting value"),
-        ("x.jsonl", '{"a": "1"}\n["a"]\n', "Line 2 of .* is not a JSON object"),
-        ("x.json", '[{"a": "1"}, 3]', "Line 1 of .* is not a JSON object"),
-        ("x.csv", "a,b\n1,2\n1,2,3\n", "Line 3 of .* is malformed: .*2 fields"),
-        ("x.csv", "a,b\n1\n", "Line 2 of .* is malformed: .*2 fields"),
-        ("x.tsv", 'a\tb\n"1\t2\n', "Line 2 of .* is malformed: unexpected end of data"),
+        ("x.json", '[{"a": "1"}, {', "'.*x.json' is not valid JSON: "),
+        ("x.csv", '"a,b\n1,2\n', "Line 1 of .* is malformed: unexpected end of data"),
         ("x.parquet", "PAR1 no", "is not a readable Parquet file"),
-        ("x.txt", "hello", "not a file of a known kind; name a file that ends in .csv, .json"),
+        ("x.txt", "hello", "not a file of a known kind; name one that ends in .csv, .json"),
     ],
 )
 def test_a_malformed_file_gets_one_sentence(tmp_path, name, text, sentence):
@@ -82,9 +79,49 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path):
         list(read_rows(str(tmp_path / "x.csv"), ()))
 
 
-def test_a_directory_is_refused(tmp_path):
-    with pytest.raises(PrunekitError, match="is a directory; name a file"):
+@pytest.mark.parametrize(
+    ("name", "text", "problems"),
+    [
+        (
+            "x.jsonl",
+            '{"a": "1"}\n{"a": \n["a"]\n{"a": "2"}\n',
+            {"line 2": "not valid JSON: Expect", "item 1 of line 3": "no JSON"},
+        ),
+        ("x.json", '[{"a": "1"}, 3, {"a": "2"}]', {"item 2 of line 1": "no JSON object"}),
+        ("x.csv", "a,b\n1,2\n1,2,3\n1\n2,3\n", {"line 3": "malformed: .*2 fields", "line 4": "malformed: .*2 fields"}),
+        ("x.csv", 'a,b\n1,2\n"1" 3,2\n2,3\n', {"line 3": "malformed: .* expected after"}),
+        ("x.tsv", 'a\tb\n1\t2\n2\t1\n"1\t2\n', {"line 4": "malformed: unexpected end of data"}),
+    ],
+)
+def test_rows_that_cannot_be_read_come_by_their_lines_between_the_others(tmp_path, name, text, problems):
+    found = list(read_rows(write(tmp_path / name, text), ()))
+    bad = [row for row in found if isinstance(row, MalformedRow)]
+    assert [row.where for row in bad] == list(problems)
+    assert all(re.match(problems[row.where], row.what) for row in bad)
+    assert [row["a"] for row in found if row not in bad] == ["1", "2"]
+
+
+def test_a_directory_that_is_no_saved_data_set_is_refused(tmp_path):
+    with pytest.raises(PrunekitError, match="is a directory, but no data set that was saved by save_to_disk"):
         list(read_rows(str(tmp_path), ()))
+
+
+def test_a_saved_data_set_gives_the_same_rows(tmp_path):
+    one = datasets.Dataset.from_list(WRITTEN)
+    one.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict({"train": one, "validation": one.select([1])}).save_to_disk(tmp_path / "several")
+    assert list(read_rows(str(tmp_path / "one"), ("train",))) == WRITTEN
+    assert list(read_rows(str(tmp_path / "several"), ("dev", "validation"))) == WRITTEN[1:]
+    assert list(read_rows(f"{tmp_path}/several:train", ("dev",))) == WRITTEN
+    with pytest.raises(PrunekitError, match="no split 'trian'; did you mean 'train'"):
+        read_rows(f"{tmp_path}/several:trian", ("dev",))
+
+
+def test_a_damaged_data_set_gets_one_sentence(tmp_path):
+    datasets.Dataset.from_list(WRITTEN).save_to_disk(tmp_path / "one")
+    next((tmp_path / "one").glob("*.arrow")).write_bytes(b"no")
+    with pytest.raises(PrunekitError, match="is not a readable data set: "):
+        read_rows(str(tmp_path / "one"), ())
 
 
 @pytest.mark.parametrize("place", ["nowhere.jsonl", "./no/where", "a/b/c"])
@@ -106,16 +143,23 @@ class TestDataSetIds:
     def hub(self, monkeypatch):
         self.asked = []
 
-        def load(name, config):
+        def load(name, config, streaming=False):
             self.asked.append((name, config))
             split = lambda word: datasets.Dataset.from_list([{"pair": {"en": word}}])  # noqa: E731
-            return datasets.DatasetDict({"train": split("t"), "validation": split("v")})
+            sets = {"train": split("t"), "validation": split("v")}
+            if streaming:
+                return datasets.IterableDatasetDict({name: one.to_iterable_dataset() for name, one in sets.items()})
+            return datasets.DatasetDict(sets)
 
         monkeypatch.setattr(datasets, "load_dataset", load)
 
     def test_the_first_present_split_is_taken_and_columns_are_flat(self):
         assert list(read_rows("some/set", ("dev", "validation"))) == [{"pair.en": "v"}]
         assert self.asked == [("some/set", None)]
+
+    def test_a_stream_gives_the_same_rows(self):
+        assert list(read_rows("some/set", ("dev", "validation"), streaming=True)) == [{"pair.en": "v"}]
+        assert list(read_rows("set:ro-en:train", (), streaming=True)) == [{"pair.en": "t"}]
 
     def test_configuration_and_split_may_be_named(self):
         assert list(read_rows("set:ro-en:train", ("validation",))) == [{"pair.en": "t"}]

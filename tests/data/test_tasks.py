@@ -73,22 +73,63 @@ def test_an_evaluation_needs_no_training_rows(place):
         ([{"source": "x", "b": "y"}], {"source": "sorce"}, "no column 'sorce'; did you mean 'source'.*source, b"),
         ([ROW], {"target": "zzz"}, "no column 'zzz'; there are a, b, c"),
         ([], {}, "has no rows"),
-        ([ROW, {"a": "x", "b": None}], {}, "Row 2 of .* has no text in 'b'"),
-        ([ROW, {"a": "x", "b": " "}], {}, "Row 2 of .* has no text in 'b'"),
-        ([ROW, {"a": "x"}], {}, "Row 2 of .* has no text in 'b'"),
-        ([ROW, {"a": None, "b": "x"}], {}, "Row 2 of .* has no text in 'a'"),
-        ([ROW], {"target": "c"}, "Row 1 of .* has a int in 'c', where text is needed"),
-        ([{"a": ["x"], "b": "y"}], {}, "Row 1 of .* has a list in 'a', where text is needed"),
-        ([{"a": "x", "b": []}], {}, "Row 1 of .* has a list in 'b', where text is needed"),
-        ([{"a": "x", "b": ["y", ""]}], {}, "Row 1 of .* has no text in 'b'"),
-        ([{"a": "x", "b": ["y", 1]}], {}, "Row 1 of .* has a int in 'b', where text is needed"),
-        ([{"a": "\ud83d", "b": "y"}], {}, "Row 1 of .* has half a character in 'a'"),
+        ([ROW, {"a": "x", "b": None}], {}, "of 2 rows of .*: row 2: no text in 'b'"),
+        ([ROW, {"a": "x", "b": " "}], {}, "of 2 rows of .*: row 2: no text in 'b'"),
+        ([ROW, {"a": "x"}], {}, "of 2 rows of .*: row 2: no text in 'b'"),
+        ([ROW, {"a": None, "b": "x"}], {}, "of 2 rows of .*: row 2: no text in 'a'"),
+        ([ROW], {"target": "c"}, "1 of 1 rows .*: row 1: a int in 'c', where text is needed"),
+        ([{"a": ["x"], "b": "y"}], {}, "row 1: a list in 'a', where text is needed"),
+        ([{"a": "x", "b": []}], {}, "row 1: a list in 'b', where text is needed"),
+        ([{"a": "x", "b": ["y", ""]}], {}, "row 1: no text in 'b'"),
+        ([{"a": "x", "b": ["y", 1]}], {}, "row 1: a int in 'b', where text is needed"),
+        ([{"a": "\ud83d", "b": "y"}], {}, "row 1: half a character in 'a'"),
     ],
 )
 def test_bad_input_gets_one_sentence(place, rows, changes, sentence):
     with pytest.raises(PrunekitError, match=sentence) as caught:
         from_files(section(place(*rows), **changes))
     assert "\n" not in str(caught.value)
+
+
+BAD = [ROW, {"a": "x", "b": ""}, ROW, {"a": 3, "b": "y"}, {"a": "z", "b": " "}, {"a": "\udc00", "b": "y"}]
+
+
+def test_all_bad_rows_are_named_at_once_by_what_is_wrong_with_them(place):
+    with pytest.raises(PrunekitError, match=r"4 of 6 rows of .* cannot be used \(task.skip=true") as caught:
+        from_files(section(place(*BAD)))
+    assert "row 2, row 5: no text in 'b'; row 4: a int in 'a'" in str(caught.value)
+    assert "row 6: half a character in 'a'" in str(caught.value)
+
+
+def test_bad_rows_are_left_out_where_the_recipe_says_so_and_counted(place, caplog):
+    path = place(*BAD)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("{\n")
+    task = from_files(section(path, eval=place(ROW, name="dev.jsonl"), skip=True))
+    assert task.train["source"][:] == ["one", "one"]
+    assert task.skipped == {"train": 5, "dev": 0, "test": 0}
+    assert "5 of 7 rows of" in caplog.text
+    assert "line 7: not valid JSON" in caplog.text
+
+
+def test_rows_that_are_all_bad_are_refused_whatever_the_recipe_says(place):
+    with pytest.raises(PrunekitError, match="2 of 2 rows"):
+        from_files(section(place({"a": "", "b": "x"}, {"a": "y", "b": ""}), skip=True))
+
+
+def test_no_more_rows_are_read_than_the_limit(place):
+    task = from_files(section(place(ROW, {"a": "two", "b": "zwei"}, {"a": "", "b": ""}), limit=2))
+    assert task.train["source"][:] == ["one", "two"]
+
+
+def test_languages_come_from_the_columns_that_the_recipe_names(place):
+    rows = [{**ROW, "l": "deu"}, {**ROW, "l": None}]
+    task = from_files(section(place(*rows), target_language_column="l", target_language="nld"))
+    assert task.train["target_language"][:] == ["deu", "nld"]
+    with pytest.raises(PrunekitError, match="row 2: no language in 'l'"):
+        from_files(section(place(*rows), target_language_column="l"))
+    with pytest.raises(PrunekitError, match="no column 'lang'"):
+        from_files(section(place(*rows), target_language_column="lang"))
 
 
 def test_a_task_plugin_is_summed_up_by_its_first_line():

@@ -2,6 +2,7 @@
 
 import json
 
+import datasets
 import numpy as np
 import pytest
 import soundfile
@@ -249,7 +250,66 @@ def test_bad_recordings_are_left_out_where_the_recipe_says_so(whisper_directory,
     assert all("3.wav" not in path for path in context.task.train["source"][:])
 
 
-def test_skipping_recordings_needs_recordings(t5_directory, pairs):
-    task = {"train": str(pairs), "eval": str(pairs), "source": "a", "target": "b", "metric": "wer", "skip": True}
-    with pytest.raises(PrunekitError, match=r"task\.skip leaves out recordings"):
-        open_run_context(resolve({"model": str(t5_directory), "task": task}))
+def test_rows_of_several_languages_and_tasks_are_asked_and_trained_each_in_its_own(multilingual, sounds):
+    """Against the model asked directly, row by row; the written one is left without what differs."""
+    rows = [json.loads(line) for line in sounds.read_text().splitlines()]
+    asked_with = [("de", "transcribe"), ("German", "translate"), ("zh", "transcribe")]
+    for number, row in enumerate(rows):
+        row["lang"], row["do"] = asked_with[number % 3]
+    sounds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = recipe(multilingual, sounds, options={"decoder_layers": 2, "steps": 2}, generation={"max_new_tokens": 6})
+    columns = {"source_language_column": "lang", "task_column": "do"}
+    report = run(asked.model_copy(update={"task": asked.task.model_copy(update=columns)}))
+    assert report.data is not None
+    assert report.data.train.languages == {"de, transcribe": 3, "de, translate": 3, "zh, transcribe": 2}
+    place = sounds.parent / "run"
+    kept = json.loads((place / "model/generation_config.json").read_text())
+    assert (kept.get("language"), kept.get("task")) == (None, None)
+    said = [json.loads(line) for line in (place / "predictions.jsonl").read_text().splitlines()]
+    assert [row["language"] for row in said] == ["de", "en", "zh", "de", "en", "zh", "de", "en"]
+    model = prunekit.from_pretrained(place / "model")
+    extractor = WhisperFeatureExtractor.from_pretrained(place / "model")
+    tokenizer = AutoTokenizer.from_pretrained(place / "model")
+    for row, answer in zip(rows, said, strict=True):
+        samples, rate = soundfile.read(sounds.parent / row["audio"], dtype="float32")
+        features = extractor(samples, sampling_rate=rate, return_tensors="pt")["input_features"]
+        how = {"language": row["lang"].lower(), "task": row["do"], "return_timestamps": False, "max_new_tokens": 6}
+        ids = model.generate(features, **how)
+        assert tokenizer.decode(ids[0], skip_special_tokens=True).strip() == answer["pruned"]
+
+
+def test_languages_of_rows_that_cannot_be_are_named_at_once(multilingual, sounds):
+    rows = [json.loads(line) | {"lang": "de", "do": "transcribe"} for line in sounds.read_text().splitlines()]
+    rows[2]["lang"], rows[4]["do"] = "xx", "sing"
+    sounds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked = recipe(multilingual, sounds)
+    columns = {"source_language_column": "lang", "task_column": "do"}
+    asked = asked.model_copy(update={"task": asked.task.model_copy(update=columns)})
+    with pytest.raises(PrunekitError, match=r"2 of 8 training rows .*row 3: .*'xx'.*row 5: its task is 'sing'"):
+        run(asked)
+    assert not (sounds.parent / "run").exists()
+
+
+def test_recordings_that_a_data_set_holds_are_heard_as_those_in_files(whisper_directory, sounds):
+    """In files, in a saved data set as bytes, in Parquet, and as samples of another rate."""
+    rows = [json.loads(line) for line in sounds.read_text().splitlines()]
+    here = sounds.parent
+    held = [{**row, "audio": {"bytes": (here / row["audio"]).read_bytes(), "path": row["audio"]}} for row in rows]
+    table = datasets.Dataset.from_list(held).cast_column("audio", datasets.Audio())
+    table.save_to_disk(here / "saved")
+    table.to_parquet(here / "rows.parquet")
+    wanted = encoded_from(whisper_directory, sounds, sounds)
+    for place in (here / "saved", here / "rows.parquet"):
+        found = encoded_from(whisper_directory, sounds, place)
+        assert found.lengths == wanted.lengths
+        assert [found.labels[n] for n in range(8)] == [wanted.labels[n] for n in range(8)]
+        for number in range(8):
+            np.testing.assert_array_equal(found.sources[number], wanted.sources[number])
+
+
+def encoded_from(model, sounds, place):
+    asked = recipe(model, sounds)
+    files = {"train": str(place), "eval": str(place), "test": None}
+    asked = asked.model_copy(update={"task": asked.task.model_copy(update=files)})
+    context = open_run_context(resolve(asked.model_dump(exclude_unset=True)))
+    return context.processor.encode(context.task.dev)
