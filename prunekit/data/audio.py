@@ -1,6 +1,7 @@
 """Audio: recordings that are opened one by one when they are needed, and what a speech model reads of them."""
 
 import inspect
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from prunekit.data.speech_prompt import SpeechPrompt
 from prunekit.errors import PrunekitError
 from prunekit.recipe import AUDIO_FRAME, TaskSection
 
+log = logging.getLogger(__name__)
+
 
 class AudioProcessor(Processor):
     """Processes recordings, by the model's feature extractor; sources are samples at its rate.
@@ -30,6 +33,7 @@ class AudioProcessor(Processor):
     """
 
     drops_start = True
+    _warned_of_silence = False
 
     def __init__(
         self,
@@ -97,7 +101,17 @@ class AudioProcessor(Processor):
 
     def _pad(self, sources: Sequence[Any]) -> dict[str, Tensor]:
         """The extractor's features, padded as the model needs them."""
-        return dict(self.extractor(list(sources), sampling_rate=self.rate, padding=self._padding, return_tensors="pt"))
+        batch = self.extractor(list(sources), sampling_rate=self.rate, padding=self._padding, return_tensors="pt")
+        return {name: self._without_nan(values) for name, values in batch.items()}
+
+    def _without_nan(self, values: Tensor) -> Tensor:
+        """Zeros for features that are no numbers, with a warning: silence has no variance to be divided by."""
+        if not values.is_floating_point() or bool(values.isfinite().all()):
+            return values
+        if not self._warned_of_silence:
+            self._warned_of_silence = True
+            log.warning("Some recordings are silent, so their features are no numbers; zeros stand for them.")
+        return values.nan_to_num(0.0, 0.0, 0.0)
 
     def noise(self, rows: int, frames: int, seed: int) -> dict[str, Tensor]:
         """Features of `rows` random recordings, `frames` hundredths of a second long each."""

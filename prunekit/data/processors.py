@@ -162,10 +162,12 @@ class Processor(ABC):
     def decode(self, answers: Tensor) -> list[str]:
         """Generated ids [rows, tokens] as one text each.
 
-        Left out is what frames a text (padding, start, end, unknown, languages), not tokens that the user added.
+        Left out is what frames a text (padding, start, end, unknown, languages), not tokens that the user added, and
+        ids that the tokenizer does not have: a model's vocabulary may be the larger one.
         """
         framing = framing_ids(self.tokenizer)
-        kept = [[token for token in row if token not in framing] for row in answers.tolist()]
+        last = max(self.tokenizer.get_vocab().values())
+        kept = [[token for token in row if token <= last and token not in framing] for row in answers.tolist()]
         decoded = self.tokenizer.batch_decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return [text.strip() for text in decoded]
 

@@ -11,13 +11,16 @@ import numpy as np
 from prunekit.data.problems import RowProblem, problem_listing
 from prunekit.errors import PrunekitError
 
+SHORTEST = 0.1
+"""Seconds of the shortest recording that can be used: in less there is no word, and extractors need some windows."""
+
 
 class AudioFiles(Sequence[Any]):
     """Audio files as arrays of samples at one rate, mono. Example: five seconds at 16,000 Hz are 80,000 floats.
 
     `contents` are the files' bytes where the rows hold them; None for those that lie at their path. `lengths` in
     samples are read from the headers, so that a missing file is noticed before anything begins. Raises `PrunekitError`
-    that names every file that is missing, is no audio, has no samples or more than `window`.
+    that names every file that is missing, is no audio, is shorter than `SHORTEST` or longer than `window` samples.
     """
 
     def __init__(
@@ -70,11 +73,13 @@ class AudioFiles(Sequence[Any]):
         return lengths, bad
 
     def _length(self, path: str, content: bytes | None, window: int | None) -> int:
-        """Samples of a file, by its header; raises `PrunekitError` where it has none, or more than `window`."""
+        """Samples of a file, by its header; raises `PrunekitError` where there are too few or too many."""
         header = _opened(path, content, lambda soundfile, file: soundfile.info(file))
         samples: int = header.frames * self.rate // header.samplerate
         if samples == 0:
             raise PrunekitError(f"{path!r} holds no samples; record it again or leave the row out.")
+        if samples < SHORTEST * self.rate:
+            raise PrunekitError(f"{path!r} lasts {samples / self.rate:.3f} s, which nobody hears; leave the row out.")
         check_duration(f"{path!r}", samples, self.rate, window)
         return samples
 

@@ -96,13 +96,18 @@ def _generate_greedily(model: PreTrainedModel, batch: dict[str, Any], new_tokens
 
 def compare_outputs(one: OutputTrace, other: OutputTrace) -> Equivalence:
     """Differences of `other` from `one`."""
-    largest = max(float(values.abs().max()) for values in one.logits)
-    difference = max(float((a - b).abs().max()) for a, b in zip(one.logits, other.logits, strict=True))
+    largest = _largest(one.logits)
+    difference = _largest([a - b for a, b in zip(one.logits, other.logits, strict=True)])
     same = all(
         _same_tokens(a, b, scores, max(TOLERANCE * largest, difference))
         for a, b, scores in zip(one.tokens, other.tokens, one.scores, strict=True)
     )
     return Equivalence(max_abs_diff=difference, max_rel_diff=difference / max(largest, 1e-30), tokens_equal=same)
+
+
+def _largest(values: Sequence[Tensor]) -> float:
+    """The largest magnitude; no number where one of them is none."""
+    return float(torch.stack([each.abs().max() for each in values]).max())
 
 
 def _same_tokens(one: Tensor, other: Tensor, scores: Tensor, tolerance: float) -> bool:

@@ -1,5 +1,6 @@
 """A cut that proves itself: the cut model must compute what the masked one did."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -26,13 +27,19 @@ def cut_checked(
     """Cut `model` in place to `before.then(plan)`, and prove on `batches` that it computes what the masked model did.
 
     Where tokens are removed, `batches` must hold none of them, and number the others as the model does before the cut.
-    Raises `PrunekitError` where logits differ by more than rounding, or tokens flip; `model` is then of no use.
+    Raises `PrunekitError` where logits differ by more than rounding or are no numbers, or tokens flip; `model` is then
+    of no use.
     """
     groups = groups_after(graph.groups, before)
     names = {group.name for group in groups}
     kept = PruningPlan({name: ids for name, ids in before.then(plan).kept.items() if name in names})
     surgery = partial(cut, model, plan, adapter, graph, dense_config, before)
     result = compare_with_cut(model, groups, kept, surgery, batches)
+    if not math.isfinite(result.max_abs_diff):
+        raise PrunekitError(
+            "The model computes numbers too large, or none (nan), so the cut cannot be proved; its weights are "
+            "damaged, or a training diverged: lower training.learning_rate."
+        )
     if not result.holds(model.dtype):
         tokens = "equal" if result.tokens_equal else "different"
         raise PrunekitError(

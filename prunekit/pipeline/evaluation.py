@@ -1,6 +1,7 @@
 """Evaluation at the end of a run: quality and speed of both models, and the report on the whole run."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.metrics.metric import SummedMetric, retained
 from prunekit.data.processors import Collator
 from prunekit.data.tasks import Task
+from prunekit.errors import PrunekitError
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.timing import Timing, compare_latency
 from prunekit.latency.workload import input_maker_for
@@ -101,10 +103,19 @@ def evaluate_run(
 
 
 def _losses(dense: RunContext, pruned: RunContext, rows: Dataset, batch: int) -> QualityPair:
-    """The loss per target token of both models; rows are encoded once where both read them alike."""
+    """The loss per target token of both models; rows are encoded once where both read them alike.
+
+    Raises `PrunekitError` where one of them is no number.
+    """
     encoded = dense.processor.encode(rows)
     fewer_tokens = encoded if pruned.processor is dense.processor else pruned.processor.encode(rows)
-    return QualityPair(dense=loss_on(dense, encoded, batch), pruned=loss_on(pruned, fewer_tokens, batch))
+    found = QualityPair(dense=loss_on(dense, encoded, batch), pruned=loss_on(pruned, fewer_tokens, batch))
+    if not math.isfinite(found.dense + found.pruned):
+        raise PrunekitError(
+            f"The loss on the test rows is {found.dense} for the dense model, {found.pruned} for the pruned one; where "
+            "it is no number, a training diverged or weights are damaged: lower training.learning_rate."
+        )
+    return found
 
 
 def loss_on(context: RunContext, rows: EncodedDataset, batch: int) -> float:

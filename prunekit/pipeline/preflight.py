@@ -1,6 +1,7 @@
 """Preflight: a look at model and data before any work, so that nothing is cut, lost or asked wrongly in silence."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -137,7 +138,10 @@ def lost_targets(processor: Processor, rows: Dataset) -> LostTargets:
 
 
 def first_token_loss(context: RunContext, dev: EncodedDataset) -> FirstTokenLoss | None:
-    """The loss of the context's model on the first label token of some dev rows, and on all others."""
+    """The loss of the context's model on the first label token of some dev rows, and on all others.
+
+    Raises `PrunekitError` where the model computes no numbers.
+    """
     model: Any = context.model
     collate = Collator(context.processor, model)
     first: list[float] = []
@@ -150,6 +154,11 @@ def first_token_loss(context: RunContext, dev: EncodedDataset) -> FirstTokenLoss
             losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none", ignore_index=-100)
             first += losses[:, 0][labels[:, 0] != -100].tolist()
             others += losses[:, 1:][labels[:, 1:] != -100].tolist()
+    if not math.isfinite(sum(first) + sum(others)):
+        raise PrunekitError(
+            f"The dense model's loss on the dev rows is no number in {str(model.dtype).removeprefix('torch.')}; its "
+            "weights are damaged, or it computes in another precision only."
+        )
     if not first or not others:
         return None
     return FirstTokenLoss(first=sum(first) / len(first), others=sum(others) / len(others))

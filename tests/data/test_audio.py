@@ -110,6 +110,26 @@ def test_a_recording_longer_than_the_model_hears_is_refused(wav, letters):
         processor.noise(1, 200, 0)
 
 
+def test_a_recording_too_short_to_be_heard_is_refused(wav, letters):
+    """An extractor of spectrograms takes a single sample for no waveform at all."""
+    extractor = Speech2TextFeatureExtractor(num_mel_bins=8, feature_size=8)
+    rows = task_table([wav("short.wav", tone(0.001))], ["a"], [["a"]])
+    with pytest.raises(PrunekitError, match=r"short.wav' lasts 0.001 s, which nobody hears; leave the row out"):
+        AudioProcessor(letters, TaskSection(), extractor, None).encode(rows)
+
+
+def test_silence_has_features_that_are_numbers_and_a_warning(wav, letters, caplog):
+    """Normalised to a variance of one, silence is divided by 0."""
+    extractor = Speech2TextFeatureExtractor(num_mel_bins=8, feature_size=8)
+    silent = wav("silent.wav", 0 * tone(0.3))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        assert not np.isfinite(extractor(0 * tone(0.3), sampling_rate=RATE)["input_features"]).all()
+        processor = AudioProcessor(letters, TaskSection(), extractor, None)
+        batch = processor.pad(list(processor.encode(task_table([silent], ["a"], [["a"]])).sources))
+    assert batch["input_features"].abs().max() == 0
+    assert "recordings are silent" in caplog.text
+
+
 def test_every_bad_recording_is_named_at_once_or_left_out(wav, letters, tmp_path, caplog):
     """A file too long, one without samples, one that is no audio and one that is missing, among two good ones."""
     (tmp_path / "text.wav").write_bytes(b"no sound")

@@ -1,9 +1,12 @@
 """Processors: how texts become ids, what is cut and counted, and how ids become texts again."""
 
+import json
+
 import pytest
+import sentencepiece
 import torch
 from tokenizers import AddedToken
-from transformers import ByT5Tokenizer, MBart50Tokenizer, MBartTokenizer
+from transformers import ByT5Tokenizer, MarianTokenizer, MBart50Tokenizer, MBartTokenizer
 
 from prunekit.data.encoded import SideCounter
 from prunekit.data.processors import CHUNK, Collator
@@ -19,6 +22,21 @@ LETTERS = [
     ("<unk>", 0.0),
     *((letter, -1.0) for letter in "\u2581abcdefgh"),
 ]
+
+
+@pytest.fixture(scope="module")
+def marian(tmp_path_factory):
+    """A tokenizer in Python, of one SentencePiece model for both sides."""
+    place = tmp_path_factory.mktemp("marian")
+    settings = {"vocab_size": 12, "model_type": "bpe", "minloglevel": 2, "hard_vocab_limit": False}
+    for side in ("source.spm", "target.spm"):
+        with (place / side).open("wb") as file:
+            lines = iter(["a b c d"] * 9)
+            sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_writer=file, **settings)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(place / "source.spm"))
+    names = ["</s>", "<unk>", *(pieces.id_to_piece(n) for n in range(3, len(pieces))), "<pad>"]
+    (place / "vocab.json").write_text(json.dumps({name: n for n, name in enumerate(names)}))
+    return MarianTokenizer(*(str(place / name) for name in ("source.spm", "target.spm", "vocab.json")))
 
 
 def bytes_of(text: str) -> list[int]:
@@ -123,6 +141,13 @@ def test_a_batch_is_padded_on_the_right_and_keeps_its_rows_numbers(t5, bart, tok
 def test_answers_are_texts_without_special_tokens(tokenizer):
     processor = TextProcessor(tokenizer, TaskSection())
     assert processor.decode(torch.tensor([[0, 100, 101, 1, 0], [0, 35, 103, 35, 1]])) == ["ab", "d"]
+
+
+def test_ids_that_only_the_model_has_are_no_part_of_an_answer(marian):
+    """Vocabularies are padded to round sizes; a tokenizer in Python looks them up and fails."""
+    processor = TextProcessor(marian, TaskSection())
+    ids = marian("a b")["input_ids"]
+    assert processor.decode(torch.tensor([[*ids[:-1], len(marian), 10**6, ids[-1]]])) == ["a b"]
 
 
 def test_hints_join_every_batch_and_the_processor_without_them_stays_as_it_was():

@@ -39,3 +39,20 @@ def test_a_cut_that_computes_something_else_is_refused(case, batch, monkeypatch)
     monkeypatch.setattr(checked_cut, "cut", wrong)
     with pytest.raises(PrunekitError, match=r"differs from the masked one \(logits by .*; the adapter T5 is wrong"):
         checked(one, copy.deepcopy(one.model), FIRST, PruningPlan(), batch)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_model_that_computes_no_numbers_is_no_fault_of_the_adapter(case, batch, place):
+    """In whichever batch: the bad token stands in one of two."""
+    one = case("t5")
+    model = copy.deepcopy(one.model)
+    other = {**batch, "input_ids": batch["input_ids"].clamp(max=58), "labels": batch["labels"].clamp(max=58)}
+    marked = {**other, "input_ids": other["input_ids"].clone()}
+    marked["input_ids"][0, 0] = 59
+    with torch.no_grad():
+        model.get_input_embeddings().weight[59] = float("nan")
+    model.lm_head.weight = torch.nn.Parameter(one.model.lm_head.weight.detach().clone())
+    batches = [other, other]
+    batches[place] = marked
+    with pytest.raises(PrunekitError, match="computes numbers too large, or none"):
+        cut_checked(model, FIRST, one.adapter, one.graph, one.config, PruningPlan(), batches)

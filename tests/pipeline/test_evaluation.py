@@ -1,11 +1,14 @@
 """Quality at the end of a run, against answers and losses that are known."""
 
+import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
-from prunekit.pipeline.evaluation import dense_quality, loss_on, quality_of, take_first
+from prunekit import PrunekitError
+from prunekit.pipeline.evaluation import dense_quality, evaluate_run, loss_on, quality_of, take_first
 
 
 def test_the_first_rows_or_all(state):
@@ -52,3 +55,13 @@ def test_known_answers_of_the_dense_model_are_scored_without_generating(state, t
     measure = opened.recipe.measure.model_copy(update={"dense_predictions": str(tmp_path / "known.jsonl")})
     monkeypatch.setattr(type(context.model), "generate", lambda *_, **__: pytest.fail("generated for nothing"))
     assert dense_quality(context, rows, measure).scores["exact_match"] == pytest.approx(7 / 8)
+
+
+def test_a_loss_that_is_no_number_is_not_reported_as_none(state):
+    opened = state()
+    broken = copy.deepcopy(opened.dense.model)
+    with torch.no_grad():
+        broken.lm_head.weight.fill_(float("inf"))
+    pruned = replace(opened.dense, model=broken)
+    with pytest.raises(PrunekitError, match="for the pruned one; where it is no number, a training diverged"):
+        evaluate_run(opened.dense, pruned, opened.recipe.measure, 0, lambda _: None)

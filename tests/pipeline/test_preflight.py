@@ -100,3 +100,11 @@ def test_a_large_set_is_looked_at_by_a_sample_and_that_is_said(recipe, monkeypat
     train = dry_run(recipe()).train
     assert (train.rows, train.looked_at) == (8, 5)
     assert train.sources.median > 0
+
+
+def test_a_model_that_computes_no_numbers_is_refused(state):
+    opened = state()
+    with torch.no_grad():
+        opened.dense.model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(PrunekitError, match="The dense model's loss on the dev rows is no number in float32"):
+        first_token_loss(opened.dense, opened.data.training.dev)

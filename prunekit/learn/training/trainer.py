@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PrinterCallback, Seq2SeqTrainer, Seq2S
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from prunekit.data.encoded import EncodedDataset, to_device
+from prunekit.errors import PrunekitError
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.distillation import Distillation
@@ -173,7 +174,13 @@ class PruningTrainer(Seq2SeqTrainer):
         self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log the gates' figures beside the loss."""
+        """Log the gates' figures beside the loss; raises `PrunekitError` for a loss that is no number any more."""
+        loss = logs.get("loss", logs.get("train_loss", 0.0))
+        if not math.isfinite(loss):
+            raise PrunekitError(
+                f"The training diverged: at step {self.state.global_step} the loss is {loss}; lower "
+                "training.learning_rate."
+            )
         if self.gates is not None:
             logs.update(self.gates.figures(self.state.global_step))
         super().log(logs, *args, **kwargs)

@@ -13,6 +13,7 @@ from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator
 from prunekit.data.tasks import from_files
 from prunekit.data.text import TextProcessor
+from prunekit.errors import PrunekitError
 from prunekit.find.groups import Kind
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
 from prunekit.learn.masking.masks import Masks
@@ -182,6 +183,14 @@ def test_an_epoch_holds_every_row_once_with_rows_of_like_length_together(made):
         differences = [abs(lengths[one] - lengths[other]) for one, other in batches]
         assert sum(differences) / len(differences) <= 1  # of rows in random order about 7
     assert max(lengths[row] for row in batches[0]) == 20  # the largest comes first: memory runs out at once or never
+
+
+def test_a_training_that_diverges_stops_with_a_sentence(made):
+    trainer = made(log_every=1)
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(1e30)
+    with pytest.raises(PrunekitError, match=r"diverged: at step [12] the loss is (nan|inf); lower training.learning"):
+        trainer.train()
 
 
 def test_figures_of_the_gates_are_logged_beside_the_loss(made):
