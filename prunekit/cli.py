@@ -1,6 +1,7 @@
 """The command line: one app of all commands, and the boundary that turns every error into one sentence."""
 
 import errno
+import signal
 import traceback
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 
 from prunekit._support.processes import refuse_several_processes
 from prunekit._support.runtime import configure_runtime
+from prunekit._support.stopping import Stopped, stop_at_once
 from prunekit.commands.check import check
 from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
@@ -26,22 +28,29 @@ from prunekit.errors import PrunekitError, one_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
+FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "inline_container.cc")
+"""What safetensors, written in Rust, and `torch.save` say of a full disk; the latter names only its source file."""
+
 
 class Boundary(TyperGroup):
-    """Turns an error of a command into one red sentence and an exit code: 1 for failures, 130 for interrupts.
+    """Turns an error of a command into one red sentence and an exit code: 1 for failures.
 
-    Wrong usage keeps Typer's exit code 2. ``--debug`` shows the traceback too.
+    Ctrl-C is 130 and SIGTERM 143, as of a process that the signal ended. Wrong usage keeps Typer's exit code 2.
+    ``--debug`` shows the traceback too.
     """
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             refuse_several_processes()
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
+            with stop_at_once():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            number = error.signal if isinstance(error, Stopped) else signal.SIGINT
             resumes = "; the same command resumes it" if ctx.invoked_subcommand in ("run", "compare") else ""
-            ERR.print(Text(f"\ninterrupted{resumes}.", style="bold red"), soft_wrap=True)
-            raise typer.Exit(130) from None
+            what = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+            ERR.print(Text(f"\n{what}{resumes}.", style="bold red"), soft_wrap=True)
+            raise typer.Exit(128 + number) from None
         except Exception as error:
             sentence = error_sentence(error)
             if sentence is None:
@@ -59,7 +68,7 @@ def error_sentence(error: Exception) -> str | None:
         return text
     if type(error).__module__.startswith(("typer.", "click.")) or getattr(error, "errno", None) == errno.EPIPE:
         return None
-    if getattr(error, "errno", None) in FULL or "No space left on device" in text:
+    if getattr(error, "errno", None) in FULL or any(part in text for part in FULL_TEXTS):
         return "There is no space left to write to; free some, and give the same command again to resume."
     if type(error).__name__ == "OutOfMemoryError":
         return "The device ran out of memory; try --set training.batch=N or --set measure.batch=N with smaller numbers."

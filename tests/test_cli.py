@@ -1,6 +1,8 @@
 """The boundary: every failure is one sentence on stderr with its exit code; a traceback comes only when asked for."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from prunekit import PrunekitError
+from prunekit._support.stopping import Stopped
 from prunekit.cli import app
 
 
@@ -32,6 +35,10 @@ class OutOfMemoryError(RuntimeError):
         (PrunekitError("The moon is full."), "The moon is full."),
         (OSError(errno.ENOSPC, "No space left on device"), "There is no space left to write to"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "There is no space left to write to"),
+        (
+            RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"),
+            "There is no space left",
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "out"), "out: Permission denied; check that"),
         (OutOfMemoryError("CUDA out of memory"), "The device ran out of memory; try --set training.batch=N"),
         (KeyError("oops"), "Something unforeseen happened (KeyError: 'oops'); --debug shows where."),
@@ -52,10 +59,41 @@ def test_debug_shows_the_traceback_and_the_sentence(monkeypatch):
     assert result.stderr.splitlines()[-1] == "error: The moon is full."
 
 
-def test_an_interrupted_run_says_that_it_resumes(monkeypatch):
-    result = answer(monkeypatch, KeyboardInterrupt())
-    assert result.exit_code == 130
-    assert result.stderr.strip() == "interrupted; the same command resumes it."
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Stopped(signal.SIGINT), 130, "interrupted"),
+        (Stopped(signal.SIGTERM), 143, "stopped by SIGTERM"),
+    ],
+)
+def test_an_interrupted_run_says_that_it_resumes(monkeypatch, error, code, said):
+    result = answer(monkeypatch, error)
+    assert result.exit_code == code
+    assert result.stderr.strip() == f"{said}; the same command resumes it."
+
+
+def test_a_signal_ends_a_command_in_order(monkeypatch):
+    left = []
+
+    def work(data):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ())  # the signal is delivered here at the latest
+        finally:
+            left.append("in order")
+
+    monkeypatch.setattr("prunekit.commands.run.start", work)
+    result = CliRunner().invoke(app, ["run"])
+    assert result.exit_code == 143
+    assert left == ["in order"]
+
+
+def test_one_of_several_processes_is_refused_by_every_command(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    result = CliRunner().invoke(app, ["list"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: A launcher such as torchrun started 4 processes")
 
 
 @pytest.mark.parametrize(

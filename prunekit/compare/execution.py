@@ -182,12 +182,13 @@ def _finish(comparison: Comparison, trial: Trial) -> None:
 def _run_in_parallel(comparison: Comparison, trials: Sequence[Trial], jobs: int) -> None:
     """Several trials at a time; one that needs another's shape waits for it, which stands before it in the queue."""
     begun: dict[Trial, Future[None]] = {}
+    running: set[subprocess.Popen[bytes]] = set()
 
     def attempt(trial: Trial) -> None:
         source = shape_source(comparison, trial)
         if source in begun:
             begun[source].result()
-        _attempt(comparison, trial, lambda _: _run_in_process(comparison, trial))
+        _attempt(comparison, trial, lambda _: _run_in_process(comparison, trial, running))
 
     pool = ThreadPoolExecutor(jobs)
     try:
@@ -196,16 +197,25 @@ def _run_in_parallel(comparison: Comparison, trials: Sequence[Trial], jobs: int)
         for future in begun.values():
             future.result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(running):  # only where this process was asked to stop: they save, and end
+            process.terminate()
+        pool.shutdown()
 
 
-def _run_in_process(comparison: Comparison, trial: Trial) -> None:
-    """``prunekit run`` on the trial's recipe, on one thread; its output goes to a log beside the trial."""
+def _run_in_process(comparison: Comparison, trial: Trial, running: set[subprocess.Popen[bytes]]) -> None:
+    """``prunekit run`` on the trial's recipe, on one thread; its output goes to a log beside the trial.
+
+    It is in `running` meanwhile, and in a session of its own: Ctrl-C reaches it once, from here.
+    """
     files = TrialFiles(comparison, trial)
     command = [sys.executable, "-m", "prunekit", "run", str(files.recipe)]
     single = {**os.environ, "OMP_NUM_THREADS": "1"}
     with files.log.open("w", encoding="utf-8") as file:
-        code = subprocess.run(command, env=single, stdout=file, stderr=subprocess.STDOUT).returncode
+        process = subprocess.Popen(command, env=single, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(process)
+        code = process.wait()
+        running.discard(process)
     if code:
         lines = [line for line in files.log.read_text(encoding="utf-8").split("\n") if line.startswith("error: ")]
         raise PrunekitError(lines[-1].removeprefix("error: ") if lines else f"the process ended with code {code}.")

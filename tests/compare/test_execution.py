@@ -1,6 +1,8 @@
 """Running trials: what is finished is left alone, what failed has a reason, what died is tidied up."""
 
 import json
+import signal
+import sys
 
 import pytest
 
@@ -66,3 +68,36 @@ def test_what_all_trials_share_is_made_once_before_the_first(small, monkeypatch)
     assert [there for there, _ in seen] == [True, True]
     assert answers.stat().st_mtime_ns == before
     assert not TrialFiles(found, NARROW).record.exists()
+
+
+PATIENT = """#!/bin/sh
+trap 'echo saved > "{place}/$3.saved"; exit 143' TERM
+echo begun > "{place}/begun-$$"
+while true; do sleep 0.05; done
+"""
+
+
+def test_runs_of_a_comparison_that_is_stopped_are_asked_to_save(small, tmp_path, monkeypatch):
+    """Two stand for runs that take for ever; the comparison ends when they have saved."""
+    place = tmp_path / "patient"
+    place.mkdir()
+    (place / "python").write_text(PATIENT.replace("$3", "$$").format(place=place))
+    (place / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(place / "python"))
+    found = Comparison.parse(small)
+
+    def stop(*_):
+        if len(list(place.glob("begun-*"))) < 2:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            run_trials(found, ordered_trials(found), jobs=2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(list(place.glob("*.saved"))) == 2

@@ -166,7 +166,7 @@ def test_a_dense_model_that_cannot_do_the_task_is_refused(t5_directory, pairs, t
 
 def test_the_teacher_can_be_trained_first(t5_directory, pairs, tmp_path):
     plain = {"strategy": "uniform", "options": {"encoder_sparsity": 0.2}}
-    run(recipe(t5_directory, pairs, tmp_path / "run", teacher={"steps": 60, "learning_rate": 0.005}, **plain))
+    run(recipe(t5_directory, pairs, tmp_path / "run", teacher={"steps": 120, "learning_rate": 0.005}, **plain))
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     losses = [entry["loss"] for entry in log if entry["phase"] == "teacher" and "loss" in entry]
     assert losses[-1] < 0.7 * losses[0]

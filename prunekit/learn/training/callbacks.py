@@ -1,4 +1,4 @@
-"""Callbacks of a training: the log and the progress display, the budget, and the times of single steps."""
+"""Callbacks of a training: the log and the progress display, and the times of single steps."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from prunekit._support.progress import Progress
-from prunekit.learn.training.budget import BudgetTracker, clock
+from prunekit.learn.training.budget import clock
 
 
 class LogCallback(TrainerCallback):
@@ -30,17 +30,6 @@ class LogCallback(TrainerCallback):
             entry = {"phase": self.phase, "step": state.global_step, **logs}
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
-
-
-class BudgetCallback(TrainerCallback):
-    """Saves the spent seconds with every checkpoint."""
-
-    def __init__(self, budget: BudgetTracker):
-        self.budget = budget
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write what has been spent so far."""
-        self.budget.save()
 
 
 class StepTimerCallback(TrainerCallback):

@@ -31,7 +31,7 @@ class EncoderCache:
         self.limit = limit
         self.bytes = 0
         self.rows: list[int] | None = None
-        self._states: dict[int, Tensor] = {}
+        self.states: dict[int, Tensor] = {}
         self._output_class: Any = None
 
     @contextmanager
@@ -46,17 +46,18 @@ class EncoderCache:
                 return cached
             with torch.no_grad():
                 output = run(*args, **kwargs)
+            unknown = self._output_class is None
             self._put(output, mask)
-            return output
+            return self._get(mask) or output if unknown else output
 
         with patched(encoder, "forward", forward):
             yield
 
     def _get(self, mask: Tensor | None) -> Any:
         """An output with the current rows' states, padded to the longest or to the mask; None if one is missing."""
-        if self.rows is None or any(row not in self._states for row in self.rows):
+        if self.rows is None or self._output_class is None or any(row not in self.states for row in self.rows):
             return None
-        cached = [self._states[row] for row in self.rows]
+        cached = [self.states[row] for row in self.rows]
         longest = max(len(states) for states in cached)
         tokens = longest if mask is None else max(longest, mask.shape[1])
         padded = cached[0].new_zeros(len(cached), tokens, cached[0].shape[1])
@@ -76,9 +77,13 @@ class EncoderCache:
             lengths = lengths_of(mask)
         self._output_class = type(output)
         for row, length, own in zip(self.rows, lengths, states.cpu(), strict=True):
-            if row not in self._states:
-                self._states[row] = own[:length].clone()
-                self.bytes += self._states[row].numel() * self._states[row].element_size()
+            if row not in self.states:
+                self.add(row, own[:length].clone())
+
+    def add(self, row: int, states: Tensor) -> None:
+        """Keep the states [tokens, d] of a row."""
+        self.states[row] = states
+        self.bytes += states.numel() * states.element_size()
 
 
 def _is_states_only(output: Any) -> bool:

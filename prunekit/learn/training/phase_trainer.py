@@ -1,20 +1,22 @@
 """Runs the training phases of one live model; phases that a killed run finished are read, and others resumed."""
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
 
+from prunekit._support.restoring import restored_attributes
+from prunekit._support.stopping import stop_when_saved
 from prunekit.data.processors import Collator
 from prunekit.find.groups import Kind, PruningGroup
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
-from prunekit.learn.training.callbacks import BudgetCallback, LogCallback
+from prunekit.learn.training.cache_files import CacheFiles
+from prunekit.learn.training.callbacks import LogCallback
 from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.dropout import dropout_at
@@ -22,6 +24,12 @@ from prunekit.learn.training.encoder_cache import EncoderCache
 from prunekit.learn.training.freezing import frozen_parts
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
+from prunekit.learn.training.resumption import (
+    CheckpointCallback,
+    last_whole_checkpoint,
+    remove_checkpoints,
+    rewind_log,
+)
 from prunekit.learn.training.teacher import Teacher
 from prunekit.learn.training.trainer import PruningTrainer, training_arguments
 
@@ -69,19 +77,40 @@ class PhaseTrainer:
             if result.exists():
                 load_phase(self.model, result)
             else:
-                self._train_or_resume(phase, directory)
-                save_phase(self.model, result)
+                self._train_or_resume(phase, directory, result)
+        set_seed(context.seed)  # as after a training, so whoever draws next draws the same
 
-    def _train_or_resume(self, phase: TrainingPhase, directory: Path) -> None:
-        """Train from the last checkpoint in the directory, or from the start; checkpoints are removed at the end."""
+    def _train_or_resume(self, phase: TrainingPhase, directory: Path, result: Path) -> None:
+        """Train from the last whole checkpoint in the directory, or from the start, and write the result.
+
+        Raises `Stopped`, with a checkpoint for the next process, if the process is asked to stop meanwhile.
+        """
         context = self.context
         rate = phase.learning_rate or context.training.learning_rate
         arguments = training_arguments(context.training, directory, phase.steps, rate, context.seed, context.device)
-        callbacks = [LogCallback(context.log, self.name, context.progress), BudgetCallback(context.budget)]
-        checkpoint = get_last_checkpoint(str(directory)) if directory.exists() else None  # type: ignore[no-untyped-call]
-        self.fit(phase, arguments, context.train, callbacks, checkpoint)
-        for leftover in directory.glob("checkpoint-*"):
-            shutil.rmtree(leftover)
+        checkpoint = last_whole_checkpoint(directory)
+        rewind_log(context.log, directory, checkpoint)
+        caches = self._encoder_caches(phase)
+        files = self._cache_files(caches, directory)
+        with stop_when_saved() as stop:
+            saving = CheckpointCallback(context.budget, context.log, files, stop)
+            callbacks = [LogCallback(context.log, self.name, context.progress), saving]
+            self.fit(phase, arguments, context.train, callbacks, checkpoint, caches)
+            if not saving.stopped:
+                for file in files:
+                    file.save()
+                save_phase(self.model, result)
+                remove_checkpoints(directory)
+            stop.obey()
+
+    def _cache_files(self, caches: Mapping[PreTrainedModel, EncoderCache], directory: Path) -> list[CacheFiles]:
+        """The files of a phase's caches; those of the teacher are shared by all phases."""
+        files = [CacheFiles(cache, directory / "encoder") for model, cache in caches.items() if model is self.model]
+        if self.teacher is not None:
+            shared = self.context.directory / "teacher"
+            files.append(CacheFiles(self.teacher.cache, shared / "predictions"))
+            files.append(CacheFiles(self.teacher.cache.encoder_cache, shared / "encoder"))
+        return files
 
     def fit(
         self,
@@ -89,14 +118,17 @@ class PhaseTrainer:
         arguments: Seq2SeqTrainingArguments,
         dataset: Dataset[dict[str, Any]],
         callbacks: Sequence[TrainerCallback],
-        checkpoint: str | None = None,
+        checkpoint: Path | None = None,
+        caches: Mapping[PreTrainedModel, EncoderCache] | None = None,
     ) -> None:
         """Train on `dataset` by the trainer's own `arguments`, without a budget or result files; for measuring costs.
 
-        Hooks, frozen weights and dropout rates are as before afterwards, and the model is in evaluation mode.
+        Hooks, frozen weights, dropout rates, the config and the forward pass are as before afterwards, and the model is
+        in evaluation mode: the next training begins as in a process of its own.
         """
-        caches = self._encoder_caches(phase)
+        caches = self._encoder_caches(phase) if caches is None else caches
         with ExitStack() as block:
+            block.enter_context(restored_attributes(self.model, self.model.config))
             masks = block.enter_context(Masks(self.model, self.groups)) if phase.gates is not None else None
             set_seed(self.context.seed)
             trainer = PruningTrainer(
@@ -118,7 +150,7 @@ class PhaseTrainer:
             block.enter_context(dropout_at(self.model, self.context.training.dropout))
             for model, cache in caches.items():
                 block.enter_context(cache.of(_encoder_of(model)))
-            trainer.train(resume_from_checkpoint=checkpoint)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         self.model.train(False)
 
     def _encoder_caches(self, phase: TrainingPhase) -> dict[PreTrainedModel, EncoderCache]:

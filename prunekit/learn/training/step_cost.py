@@ -72,7 +72,7 @@ def _is_cached_already(trainer: PhaseTrainer, phase: TrainingPhase) -> bool:
     """Whether an earlier training has cached the teacher's predictions of all rows."""
     if trainer.teacher is None or not phase.distillation.needs_teacher:
         return False
-    known = trainer.teacher.cache.rows
+    known = trainer.teacher.cache.states
     return all((row, phase.distillation.temperature) in known for row in range(len(trainer.context.train)))
 
 

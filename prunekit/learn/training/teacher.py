@@ -25,14 +25,14 @@ class TeacherCache:
     def __init__(self, limit: int = LIMIT, encoder_limit: int = LIMIT):
         self.limit = limit
         self.encoder_cache = EncoderCache(encoder_limit)
-        self.rows: dict[TeacherKey, Tensor] = {}
+        self.states: dict[TeacherKey, Tensor] = {}
         self.bytes = 0
 
     def get(self, keys: Sequence[TeacherKey], tokens: int) -> Tensor | None:
         """Log-probabilities [batch, tokens, vocabulary] if all examples are cached, with zeros after shorter ones."""
-        if any(key not in self.rows for key in keys):
+        if any(key not in self.states for key in keys):
             return None
-        rows = [self.rows[key] for key in keys]
+        rows = [self.states[key] for key in keys]
         padded = torch.zeros(len(rows), tokens, rows[0].shape[-1])
         for target, row in zip(padded, rows, strict=True):
             target[: len(row)] = row
@@ -48,9 +48,13 @@ class TeacherCache:
         lengths = lengths_of(labels != -100)
         rows = values.half().cpu()
         for key, length, value in zip(keys, lengths, rows, strict=True):
-            row = value[:length].clone()
-            self.rows[key] = row
-            self.bytes += row.numel() * 2
+            if key not in self.states:
+                self.add(key, value[:length].clone())
+
+    def add(self, row: TeacherKey, states: Tensor) -> None:
+        """Keep the log-probabilities [tokens, vocabulary] of an example, in 16 bit."""
+        self.states[row] = states
+        self.bytes += states.numel() * 2
 
 
 class Teacher:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.state import AcceleratorState, GradientState
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from prunekit.data.encoded import EncodedDataset, to_device
 from prunekit.errors import PrunekitError
@@ -18,6 +18,7 @@ from prunekit.learn.masking.masks import Masks
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.distillation_loss import divergence, soften
 from prunekit.learn.training.encoder_cache import EncoderCache
+from prunekit.learn.training.epoch_sampler import EpochSampler
 from prunekit.learn.training.hidden_states import HiddenStateLoss
 from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
 from prunekit.learn.training.teacher import Teacher
@@ -111,6 +112,7 @@ class PruningTrainer(Seq2SeqTrainer):
             predictions = soften(teacher.model(**inputs, use_cache=False).logits, temperature)
         if keys:
             teacher.cache.put(keys, labels, predictions)
+            predictions = predictions.half().float()  # as from the cache, in whatever epoch a training is resumed
         return predictions
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -118,11 +120,10 @@ class PruningTrainer(Seq2SeqTrainer):
         rows = self.train_dataset
         if not isinstance(rows, EncodedDataset) or self.args.train_sampling_strategy != "group_by_length":
             return super().get_train_dataloader()
-        size = self.args.train_batch_size
         loader: DataLoader[dict[str, Any]] = DataLoader(
             rows,
-            batch_size=size,
-            sampler=LengthGroupedSampler(size * self.args.gradient_accumulation_steps, lengths=rows.lengths),
+            batch_size=self.args.train_batch_size,
+            sampler=EpochSampler(rows.lengths, self.args, lambda: self.state.global_step),
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
@@ -168,10 +169,13 @@ class PruningTrainer(Seq2SeqTrainer):
         return self.lr_scheduler
 
     def release(self) -> None:
-        """Remove the recorders from the models, and mixed precision from the trained one's forward pass."""
+        """Remove the recorders from the models, the gradients from the trained one, and accelerate's global state."""
         if self.hidden_loss is not None:
             self.hidden_loss.remove()
-        self.accelerator.unwrap_model(self.model_wrapped, keep_fp32_wrapper=False)
+        network: Any = self.model
+        network.zero_grad(set_to_none=True)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log the gates' figures beside the loss; raises `PrunekitError` for a loss that is no number any more."""
@@ -214,7 +218,6 @@ def training_arguments(
         train_sampling_strategy="group_by_length",
         save_strategy="steps",
         save_steps=training.save_every,
-        save_total_limit=1,
         logging_steps=training.log_every,
         logging_nan_inf_filter=False,
         disable_tqdm=True,

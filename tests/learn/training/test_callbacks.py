@@ -1,4 +1,4 @@
-"""Callbacks of a training: one line of JSON per entry, seconds kept with every checkpoint, means of single steps."""
+"""Callbacks of a training: one line of JSON per entry, means of single steps."""
 
 import json
 from types import SimpleNamespace
@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from prunekit.learn.training import callbacks
-from prunekit.learn.training.budget import BudgetTracker
-from prunekit.learn.training.callbacks import BudgetCallback, LogCallback, StepTimerCallback
+from prunekit.learn.training.callbacks import LogCallback, StepTimerCallback
 
 
 def state(step, main=True, history=()):
@@ -33,16 +32,6 @@ def test_the_display_gets_every_step_with_the_latest_figures(tmp_path):
     callback.on_step_end(None, state(3, main=False), None)
     assert seen == [("recover", 1, 9, {}), ("recover", 2, 9, {"loss": 1.0})]
     LogCallback(tmp_path / "log.jsonl", "recover", None).on_step_end(None, state(1), None)
-
-
-def test_the_seconds_are_kept_with_every_checkpoint(tmp_path):
-    tracker = BudgetTracker(tmp_path / "spent.json")
-    callback = BudgetCallback(tracker)
-    with tracker.running():
-        sum(n * n for n in range(100_000))
-        callback.on_save(None, state(1), None)
-        kept = json.loads((tmp_path / "spent.json").read_text())["seconds"]
-    assert 0 < kept <= tracker.seconds
 
 
 def test_the_mean_of_some_steps_is_their_time_by_their_number(monkeypatch):

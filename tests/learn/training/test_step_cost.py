@@ -67,7 +67,7 @@ def test_measuring_changes_nothing(bench, distillation, tmp_path):
     assert found.steps_per_epoch == 4
     assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items())
     assert not bench.model.training
-    assert bench.teacher.cache.rows == {}
+    assert bench.teacher.cache.states == {}
     assert bench.context.budget.examples == 0
     assert not (tmp_path / "work").exists()
     assert not (tmp_path / "log").exists()
@@ -83,7 +83,7 @@ def test_timing_for_longer_does_not_depend_on_a_bad_moment(bench, monkeypatch, s
 
 
 def test_a_teacher_whose_predictions_are_cached_costs_nothing_more(bench):
-    bench.teacher.cache.rows = {(row, TAUGHT.temperature): torch.zeros(1) for row in range(8)}
+    bench.teacher.cache.states = {(row, TAUGHT.temperature): torch.zeros(1) for row in range(8)}
     found = estimate_step_cost(bench.trainer, TrainingPhase(TAUGHT))
     assert found.fresh == found.cached
 
