@@ -132,10 +132,13 @@ def _seconds(state: RunState, plan: PruningPlan, phase: TrainingPhase) -> float:
     context = replace(state.data.training, progress=None, budget=BudgetTracker())
     groups = groups_after(dense.graph.groups, plan)
     model = cut_copy(dense.model, plan, dense.adapter, dense.graph)
+    learning = [parameter for parameter in dense.model.parameters() if parameter.requires_grad]
     teacher = state.teacher.of(dense.graph.groups, plan) if phase.distillation.needs_teacher else None
     trainer = Bench(model, context, lambda _: 0.0, groups, teacher, "forecast").trainer
     begun = (time.perf_counter(), clock(dense.device))
     cost = estimate_step_cost(trainer, phase)
+    for parameter in learning:  # a teacher learns nothing, but this one is the live model itself
+        parameter.requires_grad_(True)
     pace = (time.perf_counter() - begun[0]) / max(clock(dense.device) - begun[1], 1e-6)
     return pace * replace(cost, steps_per_epoch=_counter(state).steps_per_epoch).seconds(phase.steps)
 

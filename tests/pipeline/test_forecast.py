@@ -50,6 +50,14 @@ def test_longer_trainings_take_longer_and_leave_no_trace(state):
     assert not opened.directory.path.exists()
 
 
+def test_the_model_learns_after_it_was_the_teacher_of_a_forecast(state):
+    taught = {"logits": 0.5, "encoder_hidden": 0.0}
+    opened = state(recovery={"steps": 10, "distillation": taught}, options={"decoder_layers": 1, "steps": 5})
+    before = [parameter.requires_grad for parameter in opened.dense.model.parameters()]
+    assert forecast(opened, 1.0).seconds > 0
+    assert [parameter.requires_grad for parameter in opened.dense.model.parameters()] == before
+
+
 def test_the_disk_suffices_for_what_a_run_leaves(state):
     opened = state(recovery={"steps": 4}, options={"decoder_layers": 1})
     found = forecast(opened, None)
