@@ -50,7 +50,8 @@ def check_shift(model: Any) -> None:
     shift = getattr(model, "prepare_decoder_input_ids_from_labels", None)
     try:
         if shift is not None:
-            shift(labels=torch.tensor([[0, -100]]))
+            word = 1 if getattr(model.config, "pad_token_id", None) == 0 else 0
+            shift(labels=torch.tensor([[word, -100]]))
     except (ValueError, AttributeError, AssertionError, TypeError) as error:
         config = model.config
         missing = [key for key in SHIFT_KEYS if getattr(config, key, None) is None]

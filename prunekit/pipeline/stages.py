@@ -23,7 +23,7 @@ from prunekit.learn.training.teacher import Teacher
 from prunekit.loading.context import RunContext, open_strategy
 from prunekit.pipeline.abilities import warn_of_lost_abilities
 from prunekit.pipeline.checked_cut import cut_checked
-from prunekit.pipeline.evaluation import dev_score, evaluate_run, report_on
+from prunekit.pipeline.evaluation import dev_score, evaluate_run, quality_of, report_on, take_first
 from prunekit.pipeline.kept_tokens import kept_token_ids
 from prunekit.pipeline.preflight import look_at_run
 from prunekit.pipeline.problem import problem_of
@@ -64,9 +64,11 @@ def look_before_work(state: RunState) -> RunState:
 def train_teacher(state: RunState) -> RunState:
     """Train the dense model on the task if the recipe asks for it, and set it aside.
 
-    Raises `PrunekitError` for one that cannot do the task.
+    Raises `PrunekitError` for one that cannot do the task, and before any training where it cannot generate.
     """
     phase = state.recipe.teacher
+    if phase.steps:
+        quality_of(state.dense, take_first(state.dense.task.dev, 1), 1)
     free = replace(state.data.training, budget=BudgetTracker())
     losses = Distillation.of(phase.distillation)
     _bench(state, "teacher", None, free).train(losses, steps=phase.steps, learning_rate=phase.learning_rate)

@@ -3,7 +3,13 @@
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    PLBartConfig,
+    PLBartForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
 
 from prunekit.data.tasks import from_files
 from prunekit.data.text import TextProcessor
@@ -57,3 +63,11 @@ def test_a_config_without_what_labels_are_shifted_with_is_named(t5, missing):
     setattr(t5.config, missing, None)
     with pytest.raises(PrunekitError, match=f"config.json lacks {missing}, so no decoder input"):
         check_shift(t5)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_models_that_look_for_the_last_word_of_labels_find_one(padding):
+    """mBART, PLBart and FSMT start answers with what stands at the end of labels, behind which there is padding."""
+    sizes = {"d_model": 8, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 32}
+    check_shift(PLBartForConditionalGeneration(PLBartConfig(vocab_size=16, pad_token_id=padding, **sizes, **heads)))

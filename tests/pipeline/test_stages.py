@@ -35,6 +35,12 @@ def test_a_dense_model_that_cannot_do_the_task_is_refused_by_the_metrics_directi
         stages.train_teacher(state(measure=measure))
 
 
+def test_settings_that_do_not_work_are_refused_before_the_dense_model_is_trained(state, tmp_path):
+    with pytest.raises(PrunekitError, match="no generation setting 'beams'"):
+        stages.train_teacher(state(teacher={"steps": 1}, generation={"beams": 2}))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_cut_is_what_prune_makes_is_proved_and_is_no_proposal_any_more(state):
     opened = state()
     plan = PruningPlan({"decoder.layers": (0, 2), "encoder.1.self.heads": (1, 3)})
