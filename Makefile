@@ -1,11 +1,11 @@
 # setup: an environment in .venv   demo: the built-in example
-# check, test: before every commit   test-full: all other tests   bench: the stored ratios
+# check, test: before every commit   test-full: all other tests   fuzz: recipes at random   bench: the stored ratios
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := outputs/demo
 
-.PHONY: setup demo test test-full check bench
+.PHONY: setup demo test test-full fuzz check bench
 
 setup: $(STAMP)
 
@@ -26,6 +26,12 @@ test: setup
 
 test-full: setup
 	$(PYTEST) -m full
+
+# FUZZ recipes drawn at random from SEED, which make prints; make test draws the same 20 every time.
+FUZZ ?= 300
+SEED ?= $(shell date +%s)
+fuzz: setup
+	FUZZ=$(FUZZ) $(PYTEST) --timeout 3600 --hypothesis-seed=$(SEED) tests/integration/fuzz
 
 check: setup
 	$(BIN)/ruff check .
