@@ -9,6 +9,7 @@ class ProphetNet(Adapter):
     """ProphetNet: masks are sized by the config's heads, so heads and hidden dimensions are not pruned."""
 
     model_types = ("prophetnet",)
+    ahead = 1
     gathers = ("encoder.word_embeddings",)
     skeleton_sizes = {
         "hidden_size": 16,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
 from transformers import PretrainedConfig
 
 from prunekit.errors import PrunekitError
@@ -42,6 +43,33 @@ def _first(config: Any, keys: tuple[str, ...]) -> int | None:
     values = config if isinstance(config, Mapping) else vars(config)
     found = (values.get(key) for key in keys)
     return next((value for value in found if isinstance(value, int)), None)
+
+
+def positions_of(config: PretrainedConfig, structure: Any, ahead: int = 0) -> Positions:
+    """By the config, less the rows of a table that stand before the first position, and `ahead` of the decoder's last.
+
+    Tables with a padding row count from behind it: RoBERTa's of 514 rows, whose padding is number 1, serve 512 tokens.
+    `structure` shows such tables: the model, or one of the same structure, however small.
+    """
+    given = Positions.of(config)
+    tables = Positions.of(structure.config)
+    halves: Any = config
+    source = _served(given.source, tables.source, structure.get_encoder(), getattr(halves, "encoder", config))
+    target = _served(given.target, tables.target, structure.get_decoder(), getattr(halves, "decoder", config))
+    return Positions(source, None if target is None else target - ahead)
+
+
+def _served(positions: int | None, rows: int | None, stack: nn.Module, config: Any) -> int | None:
+    """The positions that a stack's table serves of those that the config gives it; `rows` has the table in `stack`."""
+    padding = getattr(config, "pad_token_id", None)
+    padded = any(_is_padded(path, module, rows) for path, module in stack.named_modules())
+    return positions if positions is None or padding is None or not padded else positions - int(padding) - 1
+
+
+def _is_padded(path: str, module: nn.Module, rows: int | None) -> bool:
+    """Whether a module is a table of positions with a padding row, as RoBERTa's and ProphetNet's."""
+    table = isinstance(module, nn.Embedding) and module.num_embeddings == rows and module.padding_idx is not None
+    return table and "position" in path.rpartition(".")[2]
 
 
 def fit_lengths(section: TaskSection, positions: Positions, prompt: int = 0) -> TaskSection:

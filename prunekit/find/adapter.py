@@ -143,7 +143,7 @@ class Adapter:
 
         trace     skeleton_sizes, skeleton     the small model that is traced, and built by `auto_class`, `fresh`
                   encoder_inputs, cuts         what it is traced with, and which couplings are not followed
-        encode    attention_hints              what every batch holds beside the encoder's inputs
+        encode    attention_hints, ahead       what every batch holds beside the encoder's inputs; how long answers are
         check     stacks (heads, ffn), keep    each root owns one traced group; what no root claims is listed in `keep`
         group     head_size, whole             how many units a group has, and which groups no plan may cut
                   gathers, embeddings          which stack may be narrower than its table; what counts as embedding
@@ -170,6 +170,8 @@ class Adapter:
     for timestamps: a cut model lists the kept ones, by their new numbers."""
     biases: ClassVar[tuple[str, ...]] = ("final_logits_bias",)
     """Buffers with one constant per token that are added to the logits."""
+    ahead: ClassVar[int] = 0
+    """Positions that the decoder reads beyond its last token, as ProphetNet's does to predict several at once."""
     skeleton_sizes: ClassVar[Mapping[str, Any]] = {
         "d_model": 16,
         "encoder_layers": 2,

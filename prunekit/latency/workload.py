@@ -10,6 +10,7 @@ from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 
 from prunekit.data.audio import AudioProcessor
 from prunekit.data.encoded import to_device
+from prunekit.data.lengths import positions_of
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
@@ -22,16 +23,19 @@ InputMaker = Callable[[Sequence[PreTrainedModel], Workload, int], dict[str, Tens
 
 def check_workloads(model: PreTrainedModel, workloads: Sequence[Workload]) -> None:
     """Raise `PrunekitError` for a workload with more tokens than the model has learned positions for."""
-    config = model.config
     reads_tokens = getattr(model, "main_input_name", "input_ids") == "input_ids"
-    positions = getattr(config, "max_position_embeddings", getattr(config, "max_target_positions", None))
+    positions = positions_of(model.config, model)
     for workload in workloads:
-        longest = max(workload.source if reads_tokens else 0, workload.new_tokens)
-        if positions is not None and longest > positions:
-            raise PrunekitError(
-                f"A workload has {longest} tokens, but the model has positions for {positions}; "
-                "shorten it with measure.workloads."
-            )
+        _check_length(workload.source if reads_tokens else 0, positions.source)
+        _check_length(workload.new_tokens, positions.target)
+
+
+def _check_length(tokens: int, positions: int | None) -> None:
+    if positions is not None and tokens > positions:
+        raise PrunekitError(
+            f"A workload has {tokens} tokens, but the model has positions for {positions}; "
+            "shorten it with measure.workloads."
+        )
 
 
 def random_text(models: Sequence[PreTrainedModel], workload: Workload, seed: int) -> dict[str, Tensor]:

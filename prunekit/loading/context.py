@@ -11,7 +11,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.data.audio import AudioProcessor
-from prunekit.data.lengths import Positions, fit_lengths
+from prunekit.data.lengths import Positions, fit_lengths, positions_of
 from prunekit.data.processors import Processor
 from prunekit.data.speech_prompt import (
     PROMPT_SETTINGS,
@@ -25,6 +25,7 @@ from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
+from prunekit.find.trace import build_skeleton
 from prunekit.learn.strategy import Strategy, build
 from prunekit.loading.answers import begin_answers, unused_languages
 from prunekit.loading.device import device_of
@@ -76,7 +77,8 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     _check_token_ids(config, directory)
     task = open_task(_with_answer_language(recipe), read)
     _check_reads(adapter, config, task)
-    processor = open_processor(directory, config, task, recipe.trust_remote_code, recipe.generation)
+    positions = positions_of(config, build_skeleton(adapter, config), adapter.ahead)
+    processor = open_processor(directory, config, task, positions, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
     task = _usable(task, processor)
     for sentence in unused_languages(task, processor):
@@ -133,12 +135,12 @@ def open_processor(
     directory: Path,
     config: PretrainedConfig,
     task: Task,
+    positions: Positions,
     trust_remote_code: bool = False,
     generation: Mapping[str, Any] | None = None,
 ) -> Processor:
     """What reads a task's rows for the model in a directory; `generation` may name a speech model's language."""
     tokenizer = open_tokenizer(directory, trust_remote_code)
-    positions = Positions.of(config)
     start = getattr(config, "decoder_start_token_id", None)
     if task.modality == "text":
         return TextProcessor(tokenizer, fit_lengths(task.section, positions), start)

@@ -6,7 +6,7 @@ import torch
 
 from prunekit._support.progress import Progress
 from prunekit.cut.checkpoint import plan_of
-from prunekit.data.lengths import Positions, fit_workload
+from prunekit.data.lengths import fit_workload, positions_of
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.shapes import Shapes, calibrated_shapes, check_offered
 from prunekit.latency.workload import example_input_maker
@@ -34,6 +34,6 @@ def shapes_for_model(
     _, known = adapter_for(config, adapter)
     model = open_model(directory, config, known, torch.float32, device_of(device))
     graph = graph_of(model, known)
-    workload = fit_workload(workload, Positions.of(config))
+    workload = fit_workload(workload, positions_of(model.config, model, known.ahead))
     check_offered(graph.after(plan_of(model) or PruningPlan()), *asked)
     return calibrated_shapes(model, known, graph, workload, threads, example_input_maker(known), progress)

@@ -13,7 +13,7 @@ from prunekit._support.progress import Progress, StageProgress, counting
 from prunekit.cut import checkpoint
 from prunekit.cut.token_ids import BEGINNING
 from prunekit.data.encoded import collate_batches
-from prunekit.data.lengths import Positions, fit_workload
+from prunekit.data.lengths import Positions, fit_workload, positions_of
 from prunekit.data.processors import Collator
 from prunekit.find.groups import PruningGroup
 from prunekit.find.plan import PruningPlan, groups_after
@@ -127,7 +127,8 @@ def open_run(
     with directory.stage("find"):
         strategy = None if recipe.plan else open_strategy(recipe)
         context = open_run_context(recipe)
-        recipe = _fit_default_workloads(recipe, Positions.of(context.model.config))
+        positions = positions_of(context.model.config, context.model, context.adapter.ahead)
+        recipe = _fit_default_workloads(recipe, positions)
         check_workloads(context.model, recipe.measure.workloads)
         plan = checkpoint.plan_of(context.model) or PruningPlan()
         spent = directory.work / "spent.json"

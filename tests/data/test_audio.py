@@ -11,6 +11,7 @@ from transformers import Speech2TextFeatureExtractor, WhisperFeatureExtractor
 from prunekit.data import recordings
 from prunekit.data.audio import AudioProcessor
 from prunekit.data.recordings import AudioFiles
+from prunekit.data.speech_prompt import SpeechPrompt
 from prunekit.data.tasks import task_table
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
@@ -162,3 +163,18 @@ def test_nothing_is_said_while_recordings_are_read(wav, letters, caplog):
     processor = AudioProcessor(letters, TaskSection(), WhisperFeatureExtractor(feature_size=8, chunk_length=1), None)
     processor.pad([processor.encode(task_table([wav("a.wav", tone(0.3))], ["a"], [["a"]])).sources[0]])
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("language", ["de", None])
+def test_the_limit_of_targets_counts_the_text_and_its_end_alone(wav, whisper_tokenizer, language):
+    """As in generation, where what stands before an answer is no new token: "abcd" and its end fit into 5."""
+    prompt = SpeechPrompt(language) if language else None
+    extractor = WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+    start = whisper_tokenizer.convert_tokens_to_ids("<|startoftranscript|>")
+    processor = AudioProcessor(whisper_tokenizer, TaskSection(target_length=5), extractor, start, prompt)
+    rows = task_table([wav("a.wav", tone(0.3)), wav("b.wav", tone(0.3))], ["abcd", "abcdefg"])
+    encoded = processor.encode(rows)
+    texts = [whisper_tokenizer.decode(encoded.labels[n], skip_special_tokens=True) for n in (0, 1)]
+    assert texts == ["abcd", "abcde"]
+    assert encoded.labels[0][-1] == whisper_tokenizer.eos_token_id
+    assert (encoded.target_side.lengths, encoded.target_side.cut) == ((5, 8), 1)
