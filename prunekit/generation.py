@@ -1,12 +1,13 @@
 """Generation: by one config alone, and beam search without copies of what all beams of an input share."""
 
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import EncoderDecoderCache, GenerationConfig, PreTrainedModel
+from transformers import EncoderDecoderCache, GenerationConfig, GenerationMixin, PreTrainedModel
 
 from prunekit._support.patching import patched
 
@@ -58,6 +59,18 @@ def fast_generate(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
     generator: Any = model
     with shared_beams(model):
         return generator.generate(*args, **kwargs)
+
+
+def own_settings(model: PreTrainedModel) -> frozenset[str]:
+    """The settings that only the model's own `generate` takes, as arguments: Whisper's ``no_speech_threshold``.
+
+    Without those that ask for more than the answer's tokens, such as ``return_segments``.
+    """
+    stock = inspect.signature(GenerationMixin.generate).parameters
+    generator: Any = type(model)
+    own = inspect.signature(generator.generate).parameters.keys() - stock.keys() - {model.main_input_name}
+    inputs = inspect.signature(model.forward).parameters.keys()
+    return frozenset(key for key in own - inputs if not key.startswith("return_") or key == "return_timestamps")
 
 
 @contextmanager

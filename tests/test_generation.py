@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from transformers import EncoderDecoderCache, GenerationConfig
+from transformers import EncoderDecoderCache, GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
 
-from prunekit.generation import SharedCache, fast_generate, shared_beams, use_generation_config
+from prunekit.generation import SharedCache, fast_generate, own_settings, shared_beams, use_generation_config
 
 IDS = torch.tensor([[5, 6, 7, 3], [8, 9, 3, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
@@ -101,3 +101,13 @@ def test_the_cache_is_found_wherever_it_is_given(t5, monkeypatch):
         settings = {"use_cache": True}
         t5._prepare_cache_for_generation(t5.generation_config, model_kwargs=settings, rest=(None, 1, 8))
     assert [type(cache) for cache in made] == [SharedCache]
+
+
+def test_settings_of_a_models_own_are_the_arguments_that_only_its_generate_has(t5):
+    assert own_settings(t5) == frozenset()
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    config = WhisperConfig(**sizes, **heads)
+    found = own_settings(WhisperForConditionalGeneration(config))
+    assert {"temperature", "no_speech_threshold", "condition_on_prev_tokens", "return_timestamps"} <= found
+    assert not found & {"input_features", "attention_mask", "return_segments", "generation_config", "kwargs"}

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 PROMPT_SETTINGS = ("language", "task", "return_timestamps")
 """The generation settings that make a prompt."""
 
+BETWEEN_SEGMENTS = ("condition_on_prev_tokens", "prompt_condition_type")
+"""The generation settings that join the segments of a recording longer than the model hears at once."""
+
 TRANSCRIBE = "transcribe"
 TRANSLATE = "translate"
 

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from prunekit.data.asking import Asking
 from prunekit.data.processors import Processor
-from prunekit.data.speech_prompt import PROMPT_SETTINGS, token_tables
+from prunekit.data.speech_prompt import BETWEEN_SEGMENTS, PROMPT_SETTINGS, token_tables
 from prunekit.data.tasks import Task
 
 
@@ -45,6 +45,16 @@ def _askings(processor: Processor, task: Task) -> list[Asking | None]:
     for rows in (task.train, task.dev, task.test):
         found.update(dict.fromkeys(processor.askings(rows) or (None,) if len(rows) else ()))
     return list(found)
+
+
+def unused_settings(generation: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each generation setting that changes nothing, since every recording is heard at once."""
+    for key in BETWEEN_SEGMENTS:
+        if generation.get(key):
+            yield (
+                f"generation.{key} joins the segments of recordings longer than the model hears at once, and the task "
+                "has none, so it changes nothing."
+            )
 
 
 def unused_languages(task: Task, processor: Processor) -> Iterator[str]:

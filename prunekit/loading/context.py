@@ -27,7 +27,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.trace import build_skeleton
 from prunekit.learn.strategy import Strategy, build
-from prunekit.loading.answers import begin_answers, unused_languages
+from prunekit.loading.answers import begin_answers, unused_languages, unused_settings
 from prunekit.loading.device import device_of
 from prunekit.loading.labels import SHIFT_KEYS, check_shift, fit_label_start
 from prunekit.loading.pretrained import (
@@ -81,7 +81,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     processor = open_processor(directory, config, task, positions, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
     task = _usable(task, processor)
-    for sentence in unused_languages(task, processor):
+    for sentence in (*unused_languages(task, processor), *unused_settings(recipe.generation)):
         log.warning("%s", sentence)
     dtype = getattr(torch, recipe.dtype)
     model = open_model(directory, config, adapter, dtype, device, recipe.trust_remote_code)

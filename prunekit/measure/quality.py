@@ -18,7 +18,7 @@ from prunekit.data.encoded import to_device
 from prunekit.data.metrics.metric import Metric
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError, one_line
-from prunekit.generation import use_generation_config
+from prunekit.generation import own_settings, use_generation_config
 from prunekit.measure.predictions import answer_languages
 from prunekit.recipe import TaskSection
 
@@ -78,16 +78,18 @@ def generate_answers(
     first, so that a batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does
     not exist, and for settings by which the model cannot generate.
     """
+    own = {key: value for key, value in generation.items() if key in own_settings(model)}
+    shared = {key: value for key, value in generation.items() if key not in own}
     encoded = processor.encode(rows)
     order = encoded.by_length()
     texts = [""] * len(order)
     ended = [True] * len(order)
     done = 0
     for asking, chunk in encoded.asked_alike(order, batch):
-        config = _config(model, processor.section, generation, beginning(processor, asking))
+        config = _config(model, processor.section, shared, beginning(processor, asking))
         inputs = to_device(processor.pad([encoded.sources[row] for row in chunk]), model)
         with evaluation_mode(model), use_generation_config(model, config):
-            answers = _generated(model, inputs, generation)
+            answers = _generated(model, inputs, own, generation)
         for row, ids, text in zip(chunk, answers.tolist(), processor.decode(answers), strict=True):
             texts[row] = text
             ended[row] = _ends(ids, model)
@@ -105,11 +107,16 @@ def beginning(processor: Processor, asking: Asking | None) -> Mapping[str, Any]:
         return dict(processor.generation_settings())
 
 
-def _generated(model: PreTrainedModel, inputs: Mapping[str, Any], overrides: Mapping[str, Any]) -> Any:
-    """The ids [rows, tokens] that the model generates; raises `PrunekitError` with what its `generate` says if not."""
+def _generated(
+    model: PreTrainedModel, inputs: Mapping[str, Any], own: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> Any:
+    """The ids [rows, tokens] that the model generates; raises `PrunekitError` with what its `generate` says if not.
+
+    `own` are those of the `overrides` that only this model's `generate` knows.
+    """
     generator: Any = model  # transformers declares `generate` on the classes of single architectures only
     try:
-        return generator.generate(**inputs, return_dict_in_generate=False)
+        return generator.generate(**inputs, **own, return_dict_in_generate=False)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # settings fail wherever they are used, and remote code may raise anything
@@ -141,7 +148,7 @@ def _config(
         raise PrunekitError(f"The generation settings do not work: {one_line(error)}") from error
     if unknown:
         name = min(unknown)
-        known = [key for key in config.to_dict() if not key.startswith("_")]
+        known = [key for key in (*sorted(own_settings(model)), *config.to_dict()) if not key.startswith("_")]
         raise PrunekitError(f"There is no generation setting {name!r}; {hint(name, known)}")
     if (config.num_return_sequences or 1) != 1:
         raise PrunekitError(

@@ -1,5 +1,6 @@
 """Whole runs on recordings: a window of fixed length (Whisper), sounds of any length behind a mask (Speech2Text)."""
 
+import functools
 import json
 
 import datasets
@@ -22,6 +23,7 @@ import prunekit
 from prunekit import PrunekitError, Recipe
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
+from prunekit.measure.quality import generate_answers
 from prunekit.pipeline.run import run
 
 SIZES = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
@@ -313,3 +315,36 @@ def encoded_from(model, sounds, place):
     asked = asked.model_copy(update={"task": asked.task.model_copy(update=files)})
     context = open_run_context(resolve(asked.model_dump(exclude_unset=True)))
     return context.processor.encode(context.task.dev)
+
+
+def scores_by(directory, sounds, **generation):
+    context = open_run_context(resolve(recipe(directory, sounds, generation=generation).model_dump(exclude_unset=True)))
+    return generate_answers(context.model, context.processor, context.task.dev, context.generation)[0]
+
+
+def test_settings_of_whispers_own_reach_its_generate(multilingual, sounds, monkeypatch, caplog):
+    """Thresholds, temperatures and timestamps are its arguments; the generation config of others has no such keys."""
+    given = []
+    usual = WhisperForConditionalGeneration.generate
+
+    @functools.wraps(usual)
+    def generate(self, *args, **how):
+        given.append(how)
+        return usual(self, *args, **how)
+
+    monkeypatch.setattr(WhisperForConditionalGeneration, "generate", generate)
+    own = {"temperature": [0.0, 0.2], "logprob_threshold": -1.0, "compression_ratio_threshold": 1.35}
+    own |= {"no_speech_threshold": 0.6, "condition_on_prev_tokens": True}
+    answers = scores_by(multilingual, sounds, language="de", return_timestamps=True, max_new_tokens=6, **own)
+    assert len(answers) == 8
+    assert own.items() <= given[-1].items()
+    assert "generation.condition_on_prev_tokens joins the segments" in caplog.text
+    plain = scores_by(multilingual, sounds, language="de", max_new_tokens=6)
+    torch.manual_seed(0)
+    assert scores_by(multilingual, sounds, language="de", max_new_tokens=6, temperature=5.0) != plain
+
+
+@pytest.mark.parametrize("key", ["no_speech_treshold", "return_segments"])
+def test_settings_that_reach_nothing_are_refused(multilingual, sounds, key):
+    with pytest.raises(PrunekitError, match=f"There is no generation setting '{key}'"):
+        scores_by(multilingual, sounds, language="de", **{key: 0.5})

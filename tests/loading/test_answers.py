@@ -5,6 +5,7 @@ import torch
 from transformers import M2M100Config, M2M100ForConditionalGeneration, MBartConfig, MBartForConditionalGeneration
 
 from prunekit.data.languages import languages_of
+from prunekit.loading.answers import unused_settings
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
 from prunekit.measure.quality import generate_answers
@@ -94,3 +95,8 @@ def test_a_language_that_does_not_reach_the_model_is_told_with_what_uses_it(t5_d
     open_run_context(resolve({**data, "task": task}))
     assert "task.target_language 'zh' does not reach the model; only the metric bleu uses it." in caplog.text
     assert "task.source_language 'de' does not reach the model; nothing uses it." in caplog.text
+
+
+def test_settings_that_join_segments_change_nothing_where_a_recording_is_one():
+    (sentence,) = unused_settings({"condition_on_prev_tokens": True, "num_beams": 2, "prompt_condition_type": None})
+    assert "generation.condition_on_prev_tokens joins the segments" in sentence
