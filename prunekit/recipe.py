@@ -67,7 +67,9 @@ class TrainingSection(Section):
     optimizer: Literal["adamw", "muon"] = "adamw"
     clip: PositiveFloat = 1.0
     dropout: float | None = Field(None, ge=0, lt=1, description="rate while training; the model's own when left out")
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="of multiplications; auto: the fastest here, by a few steps in each that the hardware has"
+    )
     save_every: PositiveInt = Field(500, description="steps between resumable checkpoints")
     log_every: PositiveInt = 20
 

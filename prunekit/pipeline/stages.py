@@ -25,6 +25,7 @@ from prunekit.pipeline.abilities import warn_of_lost_abilities
 from prunekit.pipeline.checked_cut import cut_checked
 from prunekit.pipeline.evaluation import dev_score, evaluate_run, quality_of, report_on, take_first
 from prunekit.pipeline.kept_tokens import kept_token_ids
+from prunekit.pipeline.precision import settle_precision
 from prunekit.pipeline.preflight import look_at_run
 from prunekit.pipeline.problem import problem_of
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
@@ -69,6 +70,7 @@ def train_teacher(state: RunState) -> RunState:
     phase = state.recipe.teacher
     if phase.steps:
         quality_of(state.dense, take_first(state.dense.task.dev, 1), 1)
+        state = settle_precision(state)
     free = replace(state.data.training, budget=BudgetTracker())
     losses = Distillation.of(phase.distillation)
     _bench(state, "teacher", None, free).train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
@@ -174,6 +176,7 @@ STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
     ("cut", cut_vocabulary),
     ("learn", propose_upfront),
     ("cut", cut_proposal),
+    ("learn", settle_precision),
     ("learn", learn_plan),
     ("cut", cut_proposal),
     ("recover", recover),

@@ -21,8 +21,10 @@ from prunekit.latency.workload import check_workloads
 from prunekit.learn.strategy import Strategy
 from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.precision import check_precision
 from prunekit.learn.training.teacher import Teacher, TeacherCache
 from prunekit.loading.context import RunContext, open_run_context, open_strategy
+from prunekit.loading.device import device_of
 from prunekit.loading.resolve import resolve
 from prunekit.measure.equivalence import Equivalence
 from prunekit.measure.quality import beginning
@@ -125,6 +127,7 @@ def open_run(
     directory = directory or RunDirectory(recipe)
     directory.check()
     with directory.stage("find"):
+        check_precision(recipe.training.precision, device_of(recipe.device))
         strategy = None if recipe.plan else open_strategy(recipe)
         context = open_run_context(recipe)
         positions = positions_of(context.model.config, context.model, context.adapter.ahead)

@@ -32,12 +32,12 @@ def estimate_step_cost(trainer: PhaseTrainer, phase: TrainingPhase, seconds: flo
     First a few steps, to estimate how many take about `seconds`; then those, if they are more. On shared machines the
     time of a step drifts: timing for longer gives a better estimate.
     """
-    rough = _time_steps(trainer, phase, TIMED)
+    rough = time_steps(trainer, phase, TIMED)
     count = int(seconds / rough.fresh)
-    return _time_steps(trainer, phase, count) if count > TIMED else rough
+    return time_steps(trainer, phase, count) if count > TIMED else rough
 
 
-def _time_steps(trainer: PhaseTrainer, phase: TrainingPhase, count: int) -> StepCost:
+def time_steps(trainer: PhaseTrainer, phase: TrainingPhase, count: int) -> StepCost:
     """The cost by `count` steps after `WARM_UP` others.
 
     The timed batches are spread over an epoch as the trainer would sort it, because their lengths differ. Where the

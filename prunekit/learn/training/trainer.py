@@ -207,7 +207,10 @@ def linear_schedule(step: int, steps: int, warmup: int) -> float:
 def training_arguments(
     training: TrainingSection, directory: Path, steps: int, rate: float, seed: int, device: str
 ) -> Seq2SeqTrainingArguments:
-    """The arguments of transformers' trainer for one training of a run; checkpoints go to `directory`."""
+    """The arguments of transformers' trainer for one training of a run; checkpoints go to `directory`.
+
+    The precision ``auto`` is float32 here: a run measures what it means before its first training.
+    """
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(directory),
         max_steps=steps,
@@ -223,7 +226,8 @@ def training_arguments(
         disable_tqdm=True,
         report_to=[],
         seed=seed,
-        bf16=trains_in_bf16(training.precision, device),
+        bf16=training.precision == "bf16",
+        fp16=training.precision == "fp16",
         use_cpu=device == "cpu",
         remove_unused_columns=False,
     )
@@ -237,13 +241,3 @@ def _keep_to_one_device(arguments: Seq2SeqTrainingArguments, device: torch.devic
     if device.index is not None:
         torch.accelerator.set_device_index(device.index)
         arguments._setup_devices = device
-
-
-def trains_in_bf16(precision: str, device: str) -> bool:
-    """Whether to train under bf16 autocast: as `precision` says, or for ``auto`` if the hardware multiplies bf16."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device == "cpu":
-        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_tile"))
-    return bool(torch.cuda.is_bf16_supported())

@@ -1,0 +1,45 @@
+"""The precision of a run's trainings: measured once where the recipe leaves it open, before the first of them."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from prunekit.learn.bench import Bench
+from prunekit.learn.training.phase import TrainingPhase
+from prunekit.learn.training.precision import fastest_precision, precision_costs
+from prunekit.pipeline.state import RunState
+from prunekit.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def settle_precision(state: RunState) -> RunState:
+    """The state whose recipe names the fastest precision for its live model, if it trains at all and asks for ``auto``.
+
+    Every training of the run takes it, also in a process that resumes the run.
+    """
+    if state.recipe.training.precision != "auto" or not trains(state):
+        return state
+    found = state.directory.once("precision", lambda: _measured(state))
+    training = state.recipe.training.model_copy(update={"precision": found["precision"]})
+    recipe = state.recipe.model_copy(update={"training": training})
+    data = replace(state.data, training=replace(state.data.training, training=training))
+    return replace(state, recipe=recipe, data=data)
+
+
+def trains(state: RunState) -> bool:
+    """Whether any training lies ahead: the teacher's, the strategy's, recovery."""
+    recipe: Recipe = state.recipe
+    own = sum(getattr(state.strategy, name, 0) for name in ("steps", "decoder_steps"))
+    return bool(recipe.budget.limited or recipe.teacher.steps or recipe.recovery.steps or own)
+
+
+def _measured(state: RunState) -> dict[str, Any]:
+    """The precision, and the seconds of a step in each that was tried."""
+    trainer = Bench(state.pruned.model, state.data.training, lambda _: 0.0, state.groups).trainer
+    costs = precision_costs(trainer, TrainingPhase())
+    chosen = fastest_precision(costs)
+    if costs:
+        timed = ", ".join(f"{precision} {seconds:.3g} s" for precision, seconds in costs.items())
+        log.info("Trainings take the precision %s, by the time of a step: %s.", chosen, timed)
+    return {"precision": chosen, "seconds": costs}
