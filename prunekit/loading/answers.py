@@ -1,5 +1,6 @@
 """How the model's answers begin: in the task's language, or in that of each row."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from prunekit.data.asking import Asking
 from prunekit.data.processors import Processor
 from prunekit.data.speech_prompt import BETWEEN_SEGMENTS, PROMPT_SETTINGS, token_tables
 from prunekit.data.tasks import Task
+
+log = logging.getLogger(__name__)
 
 
 def begin_answers(model: PreTrainedModel, processor: Processor, task: Task, generation: Mapping[str, Any]) -> None:
@@ -23,6 +26,9 @@ def begin_answers(model: PreTrainedModel, processor: Processor, task: Task, gene
         wanted |= {key: value for key, value in token_tables(processor.tokenizer) if getattr(own, key, None) is None}
     for key, value in wanted.items():
         setattr(own, key, value)
+    free = [key for key, value in settings.items() if value is None]
+    if free:
+        log.info("Rows are asked each in its own way; the model that is saved is left without %s.", " and ".join(free))
     if wanted:
         own._from_model_config = False  # who loads the saved model would otherwise make it anew from config.json
 

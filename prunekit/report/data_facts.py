@@ -1,10 +1,13 @@
 """What the look before the work found, as rows of text: for the terminal, the page and the model card."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prunekit.report.data_section import DataSection, DatasetSection, SideSection
 from prunekit.report.forecast_section import ForecastSection, ShapeForecast
 from prunekit.report.formatting import count, factor, figure, file_size, percent, rough_time
+
+LISTED = 5
+"""How many languages are named."""
 
 _Row = tuple[str, ...]
 
@@ -14,6 +17,8 @@ def data_facts(found: DataSection) -> list[_Row]:
     sets = {name: part for name, part in _sets(found) if part is not None}
     parts = list(sets.values())
     rows: list[_Row] = [("", *sets), ("rows", *(count(part.rows) for part in parts))]
+    if any(part.skipped for part in parts):
+        rows.append(("  left out", *(count(part.skipped) for part in parts)))
     if any(part.looked_at for part in parts):
         rows.append(("  looked at, by chance", *(count(part.looked_at or part.rows) for part in parts)))
     rows += _side_rows("source", [part.sources for part in parts])
@@ -59,6 +64,8 @@ def _asked(found: DataSection) -> Iterator[_Row]:
     languages = [language or "?" for language in (found.source_language, found.target_language)]
     if languages != ["?", "?"]:
         yield "languages", " to ".join(languages)
+    if found.dev.languages:
+        yield "asked row by row", _counted(found.dev.languages)
     yield "labels begin with", _pieces(found.labels_begin_with) or "nothing in common"
     yield "answers begin with", _pieces(found.asked_with)
     lost = found.lost_targets
@@ -70,6 +77,13 @@ def _asked(found: DataSection) -> Iterator[_Row]:
     if found.dense is not None:
         score = figure(found.dense.score, not found.dense.fraction)
         yield f"dense {found.dense.metric}", f"{score} on {found.dense.rows:,} dev rows"
+
+
+def _counted(languages: Mapping[str, int]) -> str:
+    """The most frequent languages with their rows. Example: ``90 rows en to de, 10 rows en to fr``."""
+    ranked = sorted(languages.items(), key=lambda pair: -pair[1])
+    more = f", and {len(ranked) - LISTED} more" if len(ranked) > LISTED else ""
+    return ", ".join(f"{rows:,} rows {name}" for name, rows in ranked[:LISTED]) + more
 
 
 def _pieces(pieces: tuple[str, ...]) -> str:

@@ -69,3 +69,12 @@ def test_what_to_expect():
     unknown = dict(forecast_facts(ForecastSection(shape=None, steps=7, seconds=None, disk=1, free=2)))
     assert "time" not in unknown
     assert unknown["training steps"] == "7"
+
+
+def test_rows_that_were_left_out_and_languages_of_rows_are_counted():
+    languages = {f"en to {name}": number for number, name in enumerate("abcdefg", 1)}
+    found = DataSection(train=a_set(skipped=7), dev=a_set(languages=languages), test=None)
+    assert ("  left out", "7", "0") in data_facts(found)
+    text = dict(asked_facts(found))["asked row by row"]
+    assert text.startswith("7 rows en to g, 6 rows en to f, ")
+    assert text.endswith("3 rows en to c, and 2 more")

@@ -71,3 +71,11 @@ def test_short_texts_are_scored_by_the_ngrams_that_they_have():
 
 def test_answers_too_short_for_their_references_score_nothing_as_by_sacrebleu():
     assert BLEU.score(["a b c"], [["a b c d e"]]) == sacrebleu.corpus_bleu(["a b c"], [["a b c d e"]]).score == 0
+
+
+def test_every_row_is_split_as_its_own_language_is():
+    """Chinese by sacrebleu's ``zh``, which splits off its full stop, German by 13a: as two corpora of one row each."""
+    said, right = ["我喜欢茶。", "das ist gut, oder?"], [["我喜欢茶。"], ["das ist gut, nicht?"]]
+    mixed = Bleu("bleu").row_parts(said, right, ["zho_Hans", "deu_Latn"])
+    assert mixed[0] == Bleu("bleu", "zh").row_parts(said[:1], right[:1])[0]
+    assert mixed[1] == Bleu("bleu", "de").row_parts(said[1:], right[1:])[0]

@@ -77,3 +77,29 @@ def test_nothing_can_be_retained_of_nothing():
 
 def test_nothing_is_said_of_figures_that_are_no_fractions():
     assert retained(Seen("seen"), 3.0, 2.0) is None
+
+
+class Shouts(Words):
+    """Words, of which those of a language count twice."""
+
+    def parts(self, predictions, references):
+        times = 2.0 if self.language == "b" else 1.0
+        return [(times * right, times * words) for right, words in super().parts(predictions, references)]
+
+
+def test_rows_are_scored_each_in_its_own_language():
+    said, right, languages = ["x", "y z", "x"], [["x"], ["y q"], ["w"]], ["a", "b", "a"]
+    rows = list(zip(said, right, languages, strict=True))
+    alone = [Shouts("shouts", language).row_parts([text], [row])[0] for text, row, language in rows]
+    metric = Shouts("shouts", "c")
+    assert metric.row_parts(said, right, languages) == alone
+    assert metric.score(said, right, languages) == metric.figure([sum(column) for column in zip(*alone, strict=True)])
+    assert alone[1] != Shouts("shouts", "a").row_parts(said[1:2], right[1:2])[0]
+
+
+def test_rows_are_normalized_each_in_its_own_language():
+    by_language = {"a": str.upper, None: str.lower}.get
+    for kind in (Words, Seen):
+        metric = kind("any").after(str.title, by_language)
+        metric.score(["x Y", "x Y"], [["p"], ["q"]], ["a", None])
+        assert metric.in_language("a")._normalized(["x Y"], [["p"]]) == (["X Y"], [["P"]])
