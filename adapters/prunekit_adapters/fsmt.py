@@ -1,5 +1,8 @@
 """FSMT, fairseq's translation models."""
 
+import copy
+
+from torch import Tensor
 from transformers import PretrainedConfig
 
 from prunekit import Adapter, hookimpl
@@ -18,6 +21,11 @@ class Fsmt(Bart):
 
     def whole(self, config: PretrainedConfig) -> tuple[str, ...]:
         return ("*.heads", "*hidden", "vocabulary")
+
+    def encoder_inputs(self, config: PretrainedConfig, rows: int) -> dict[str, Tensor]:
+        read = copy.copy(config)
+        read.vocab_size = config.src_vocab_size  # else the other name of `tgt_vocab_size`
+        return super().encoder_inputs(read, rows)
 
 
 @hookimpl

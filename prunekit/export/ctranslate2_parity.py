@@ -7,11 +7,14 @@ as equal where it is the likeliest for the model too, given the engine's tokens 
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError
-from prunekit.export.ctranslate2_backends import Backend, TranslatorBackend, WhisperBackend
-from prunekit.export.parity import TOLERANCE, Parity, parity_error
+from prunekit.export.ctranslate2_backends import Backend, TranslatorBackend
+from prunekit.export.float_noise import TOLERANCE, Distance, exact_copy, noise_tolerance
+from prunekit.export.parity import Parity, parity_error
+from prunekit.export.whisper_backend import WhisperBackend
 from prunekit.find.adapter import Adapter
 
 TEXTS = 16
@@ -26,7 +29,7 @@ def check_ctranslate2(
 
     `vocabulary` names the tokens in order. Raises `PrunekitError` where the export is to be `exact` and
     log-probabilities differ by more than `TOLERANCE`, or a greedy token is less likely than the likeliest by more than
-    twice that.
+    twice that; a model that is noisier itself is allowed a multiple of its noise (`prunekit.export.float_noise`).
     """
     try:
         if model.main_input_name == "input_ids":
@@ -38,12 +41,26 @@ def check_ctranslate2(
     except (RuntimeError, ValueError) as error:
         raise PrunekitError(f"CTranslate2 cannot run what was exported, so nothing was written: {error}") from error
     largest = float(expected.abs().max().clamp(min=1))
-    apart = (found - expected).abs()
-    difference = float(apart.max()) / largest
-    right = [gap <= 2 * TOLERANCE * largest for gap in gaps]
+    apart = Distance.between([(expected, found)])
+    right = _likeliest(gaps, TOLERANCE * largest)
     equal = sum(bool(row.all()) for row in right)
     if not exact:
-        return Parity(difference, equal, len(right), float(apart.mean()), float(torch.cat(right).float().mean()))
-    if not difference <= TOLERANCE or equal < len(right):
-        raise parity_error(f"log-probabilities by {difference:.1e}", equal == len(right))
-    return Parity(difference, equal, len(right))
+        mean = float((found - expected).abs().mean())
+        return Parity(apart.largest, equal, len(right), mean, float(torch.cat(right).float().mean()))
+    if not apart.largest <= TOLERANCE or equal < len(right):
+        tolerance = noise_tolerance(apart, lambda: _noise(backend, model, expected))
+        equal = sum(bool(row.all()) for row in _likeliest(gaps, tolerance * largest))
+        if not apart.largest <= tolerance or equal < len(right):
+            raise parity_error(f"log-probabilities by {apart.largest:.1e}", equal == len(right))
+    return Parity(apart.largest, equal, len(right))
+
+
+def _likeliest(gaps: list[Tensor], tolerance: float) -> list[Tensor]:
+    """Which greedy tokens of each input are as likely for the model as its likeliest, within twice a tolerance."""
+    return [gap <= 2 * tolerance for gap in gaps]
+
+
+def _noise(backend: Backend, model: PreTrainedModel, scores: Tensor) -> Distance:
+    """How far the model's own scores are from those of its exact copy."""
+    exact = backend.score_by(exact_copy(model))
+    return Distance.between([(scores, exact[:, : scores.shape[1]])])

@@ -1,6 +1,7 @@
 """Exports: write a pruned model in a form that other programs read, and check that it computes the same."""
 
 from pathlib import Path
+from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -28,11 +29,13 @@ def export_model(
     to: ExportFormat,
     tokenizer: PreTrainedTokenizerBase | None = None,
     quantization: str = "float32",
+    extractor: Any = None,
 ) -> Parity:
     """Write `model` into `directory` and return how it compares; `graph` describes the original.
 
-    CTranslate2 needs the `tokenizer`, whose pieces it looks up itself. Raises `PrunekitError` where the format cannot
-    express the model, or where what was written computes something else.
+    CTranslate2 needs the `tokenizer`, whose pieces it looks up itself. For a speech model the files that faster-whisper
+    reads are written too: the tokenizer and, where it is given, the feature `extractor`. Raises `PrunekitError` where
+    the format cannot express the model, or where what was written computes something else.
     """
     if to is ExportFormat.PLAIN:
         return _export_plain(model, adapter, graph, directory)
@@ -44,7 +47,17 @@ def export_model(
     for kind in dict.fromkeys(("float32", quantization)):  # rounded weights prove nothing, so exact ones come first
         vocabulary = to_ctranslate2.export_ctranslate2(model, adapter, graph, tokenizer, directory, kind)
         found = check_ctranslate2(model, adapter, directory, vocabulary, exact=kind == "float32")
+    if model.main_input_name != "input_ids":
+        _write_speech_files(directory, tokenizer, extractor)
     return found
+
+
+def _write_speech_files(directory: Path, tokenizer: Any, extractor: Any) -> None:
+    """``tokenizer.json`` and ``preprocessor_config.json``, which transformers may keep in other files."""
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.save(str(directory / "tokenizer.json"))
+    if extractor is not None:
+        extractor.save_pretrained(directory)
 
 
 def _export_plain(model: PreTrainedModel, adapter: Adapter, graph: DependencyGraph, directory: Path) -> Parity:

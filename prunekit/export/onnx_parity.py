@@ -1,6 +1,6 @@
 """Parity with ONNX Runtime: scores and tokens of the graphs and of the model, on texts of several lengths."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,8 +9,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prunekit.errors import PrunekitError, error_line
+from prunekit.export.float_noise import TOLERANCE, Distance, exact_copy, noise_tolerance
 from prunekit.export.onnx_model import from_onnx
-from prunekit.export.parity import TOLERANCE, Parity, parity_error
+from prunekit.export.parity import Parity, parity_error
 from prunekit.latency.workload import random_text
 from prunekit.measure.equivalence import compare_outputs, record_outputs
 from prunekit.recipe import Workload
@@ -28,8 +29,8 @@ def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     """A model of transformers and its export to ONNX, on texts of several lengths, some of them padded.
 
     Compared are log-probabilities of given targets, and those of the greedy tokens where both generate the same.
-    Raises `PrunekitError` where the export is to be `exact` and they differ by more than `TOLERANCE`, or greedy tokens
-    do.
+    Raises `PrunekitError` where the export is to be `exact` and they differ by more than `TOLERANCE` or, where that is
+    more, a multiple of the model's own float noise (`prunekit.export.float_noise`), or greedy tokens do.
     """
     batches = [_random_batch(model, rows, min(length, _longest_source(model))) for rows, length in BATCHES]
     one = record_outputs(model, batches)
@@ -43,11 +44,24 @@ def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     same = [_equal_rows(*both) for both in zip(one.tokens, other.tokens, strict=True)]
     pairs = [*zip(one.logits, other.logits, strict=True)]
     pairs += [(a[rows], b[rows]) for a, b, rows in zip(one.scores, other.scores, same, strict=True) if rows.any()]
-    difference = max(_relative_difference(a.log_softmax(-1), b.log_softmax(-1)) for a, b in pairs)
+    found = _apart(pairs)
     agreed = compare_outputs(one, other).tokens_equal
-    if exact and not (difference <= TOLERANCE and agreed):
-        raise parity_error(f"log-probabilities by {difference:.1e}", agreed)
-    return Parity(difference, sum(int(rows.sum()) for rows in same), sum(len(rows) for rows in same))
+    tolerance = TOLERANCE
+    if exact and not found.largest <= tolerance:
+        tolerance = noise_tolerance(found, lambda: _apart(zip(one.logits, _exact_logits(model, batches), strict=True)))
+    if exact and not (found.largest <= tolerance and agreed):
+        raise parity_error(f"log-probabilities by {found.largest:.1e}", agreed)
+    return Parity(found.largest, sum(int(rows.sum()) for rows in same), sum(len(rows) for rows in same))
+
+
+def _apart(pairs: Iterable[tuple[Tensor, Tensor]]) -> Distance:
+    """How far the log-probabilities of pairs of logits are apart."""
+    return Distance.between((a.log_softmax(-1), b.log_softmax(-1)) for a, b in pairs)
+
+
+def _exact_logits(model: PreTrainedModel, batches: list[dict[str, Tensor]]) -> tuple[Tensor, ...]:
+    """The logits of the model's exact copy."""
+    return record_outputs(exact_copy(model), batches).logits
 
 
 def _random_batch(model: PreTrainedModel, rows: int, length: int) -> dict[str, Tensor]:
@@ -77,8 +91,3 @@ def _equal_rows(one: Tensor, other: Tensor) -> Tensor:
     if one.shape != other.shape:
         return torch.zeros(len(one), dtype=torch.bool)
     return (one == other).all(dim=1)
-
-
-def _relative_difference(expected: Tensor, found: Tensor) -> float:
-    """The largest difference, as a share of the largest value where that is above 1."""
-    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1))

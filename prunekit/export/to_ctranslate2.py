@@ -21,6 +21,8 @@ from prunekit.cut.layout_compiler import unit_indices
 from prunekit.cut.module_overrides import GatherOutput
 from prunekit.cut.pruned_model import Pruned, stock_class
 from prunekit.errors import PrunekitError
+from prunekit.export.ctranslate2_words import frame_answers, register_words
+from prunekit.export.framing import Framing
 from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.groups import Kind, PruningGroup, Role
@@ -44,17 +46,19 @@ def export_ctranslate2(
     even = _as_stock(model)
     heads = pad_to_even(even, live, full)
     loader = _loader(adapter, even)
+    framing = Framing.of(model)
     try:
         spec = loader.get_model_spec(even)
-    except (AttributeError, KeyError, ValueError) as error:
+        loader.set_config(spec.config, even, tokenizer)
+        names = loader.get_vocabulary(even, tokenizer)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise PrunekitError(f"CTranslate2's loader cannot read a {type(even).__name__}: {error}") from error
     _set_heads(spec, live, heads)
     if hasattr(spec.decoder, "scale_outputs"):
         spec.decoder.scale_outputs = _scale(model, example_inputs(adapter, even))
-    loader.set_config(spec.config, even, tokenizer)
     _align(spec.config, model, live, heads)
-    vocabulary = _words(loader.get_vocabulary(even, tokenizer), len(spec.decoder.embeddings.weight), tokenizer)
-    loader.set_vocabulary(spec, vocabulary)
+    vocabulary = register_words(spec, loader, names, even, tokenizer)
+    frame_answers(spec, even, tokenizer, framing, vocabulary)
     _save(spec, directory, quantization)
     return vocabulary
 
@@ -97,10 +101,6 @@ class Loaders(Mapping[str, Any]):
 
 def _loader(adapter: Adapter, model: PreTrainedModel) -> Any:
     """The loader that the adapter chooses; raises `PrunekitError` where there is none."""
-    if getattr(model.config, "decoder_start_token_id", None) is None:
-        raise PrunekitError(
-            "The config names no decoder_start_token_id, which CTranslate2 starts with; set and save it."
-        )
     loader = adapter.ctranslate2(model, Loaders(ctranslate2_library().converters.transformers))
     if loader is None:
         kind = type(model.config).__name__
@@ -119,7 +119,7 @@ def _as_stock(model: PreTrainedModel) -> PreTrainedModel:
                 _narrow_tables(whole.get_submodule(override.path), torch.tensor(override.index))
         whole.__class__ = stock_class(type(whole))
         whole.config.__class__ = whole.config_class
-    whole.config.vocab_size = len(whole.get_output_embeddings().weight)
+    whole.config.vocab_size = len(whole.get_input_embeddings().weight)
     stock: PreTrainedModel = whole
     return stock
 
@@ -225,20 +225,6 @@ def _align(config: Any, model: PreTrainedModel, live: Sequence[PruningGroup], he
     }
     pairs = getattr(model.generation_config, "alignment_heads", None) or ()
     config.alignment_heads = [known[layer, head] for layer, head in pairs if (layer, head) in known]
-
-
-def _words(words: list[str], rows: int, tokenizer: Any) -> list[str]:
-    """A name for every row of the table: the tokenizer's, which must be this row's token there too, or a new one."""
-    known = tokenizer.get_vocab()
-    first = {word: row for row, word in reversed(list(enumerate(words)))}
-    for word, row in first.items():
-        if word in known and tokenizer.convert_tokens_to_ids(word) != row:
-            raise PrunekitError(
-                f"{word!r} is token {tokenizer.convert_tokens_to_ids(word)} of the tokenizer, but would be {row} for "
-                "CTranslate2, which counts tokens without gaps; export the model with --to plain."
-            )
-    named = {row: word for word, row in first.items()}
-    return [named.get(row, f"<unused_{row}>") for row in range(max(rows, len(words)))]
 
 
 def _save(spec: Any, directory: Path, quantization: str) -> None:

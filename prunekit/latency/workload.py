@@ -64,11 +64,19 @@ def make_inputs(
     return to_device(sources(models, workload, seed), models[0])
 
 
-def plain_tokens(models: Sequence[PreTrainedModel]) -> list[int]:
-    """Every id that all models know and none treats specially."""
-    tables: list[Any] = [model.get_input_embeddings() for model in models]
+def plain_tokens(models: Sequence[PreTrainedModel], known: int | None = None) -> list[int]:
+    """Every id that all models read and write and none treats specially; or each below `known`, as on one side only."""
     special = {token for model in models for token in _special_ids(model)}
-    return [token for token in range(min(len(table.weight) for table in tables)) if token not in special]
+    below = min(len(table.weight) for table in _tables(models)) if known is None else known
+    return [token for token in range(below) if token not in special]
+
+
+def _tables(models: Sequence[PreTrainedModel]) -> Iterator[Any]:
+    """The tables of tokens: those that are read, and those that are written where a model has other ones."""
+    for model in models:
+        whole: Any = model
+        found = (whole.get_input_embeddings(), whole.get_output_embeddings())
+        yield from (table for table in found if table is not None)
 
 
 def input_maker_for(processor: Processor) -> InputMaker:

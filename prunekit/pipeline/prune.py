@@ -19,7 +19,7 @@ from prunekit.find.plan import PruningPlan
 from prunekit.loading.pretrained import original_of
 from prunekit.pipeline.abilities import lost_abilities
 from prunekit.pipeline.checked_cut import cut_checked
-from prunekit.vocabulary.pruning import Corpus, plan_for, required_token_ids
+from prunekit.vocabulary.pruning import Corpus, plan_for, prunable_vocabulary, required_token_ids
 from prunekit.vocabulary.tokenizer import pruned_tokenizer
 
 log = logging.getLogger(__name__)
@@ -53,13 +53,14 @@ def prune_vocabulary(
     tokens keep their scores, which is proved on random inputs. Raises `PrunekitError` where that fails, or where the
     tokenizer or the architecture cannot lose tokens.
     """
+    original = original_of(model, adapter)
+    config = copy.deepcopy(original.config)
+    graph = discover(adapter, config, original)
+    prunable_vocabulary(graph)
     if len(tokenizer) > len(cast(Any, model).get_output_embeddings().weight):
         raise PrunekitError("The tokenizer has more tokens than the model; give the one that belongs to it.")
     ids = required_token_ids(model, tokenizer, Corpus(list(texts), list(targets)), keep)
     small = pruned_tokenizer(tokenizer, ids)
-    original = original_of(model, adapter)
-    config = copy.deepcopy(original.config)
-    graph = discover(adapter, config, original)
     before = plan_of(model) or PruningPlan()
     plan = plan_for(graph.after(before), ids)
     cut_checked(model, plan, adapter, graph, config, before, [_any_batch(model, adapter, ids)])

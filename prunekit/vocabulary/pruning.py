@@ -13,6 +13,7 @@ from prunekit.data.processors import Processor
 from prunekit.data.tasks import Task
 from prunekit.errors import PrunekitError
 from prunekit.find.graph import DependencyGraph
+from prunekit.find.groups import Kind, PruningGroup
 from prunekit.find.plan import PruningPlan
 from prunekit.recipe import VocabularySection
 from prunekit.vocabulary.tokenizer import pruned_tokenizer, used_pieces
@@ -78,10 +79,21 @@ def plan_for(graph: DependencyGraph, ids: list[int]) -> PruningPlan:
 
     Raises `PrunekitError` for an architecture whose vocabulary cannot be pruned.
     """
+    words = prunable_vocabulary(graph)
+    return PruningPlan({words.name: tuple(words.ids[position] for position in ids)})
+
+
+def prunable_vocabulary(graph: DependencyGraph) -> PruningGroup:
+    """The group of the tokens that a model reads and writes; raises `PrunekitError` where they cannot be pruned."""
     words = vocabulary_group(graph.groups)
+    if words is None and any(group.kind is Kind.VOCABULARY for group in graph.groups):
+        raise PrunekitError(
+            "This model reads one vocabulary and writes another, or its architecture needs all of its tokens, so its "
+            "vocabulary cannot be pruned; leave out --vocabulary."
+        )
     if words is None:
         raise PrunekitError("The vocabulary of this architecture cannot be pruned; leave out --vocabulary.")
-    return PruningPlan({words.name: tuple(words.ids[position] for position in ids)})
+    return words
 
 
 def prune_processor(processor: Processor, ids: list[int]) -> Processor:

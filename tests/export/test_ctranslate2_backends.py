@@ -4,14 +4,7 @@ import pytest
 import torch
 
 from prunekit.export import to_ctranslate2
-from prunekit.export.ctranslate2_backends import (
-    NEW_TOKENS,
-    SOURCE_LENGTH,
-    WHISPER_END,
-    WHISPER_PROMPT,
-    TranslatorBackend,
-    WhisperBackend,
-)
+from prunekit.export.ctranslate2_backends import NEW_TOKENS, SOURCE_LENGTH, TranslatorBackend
 
 pytest.importorskip("ctranslate2")
 
@@ -50,7 +43,7 @@ def test_gaps_are_those_of_the_engines_tokens(backend, monkeypatch):
             ids, start = torch.tensor([source]), torch.tensor([[0, 7]])
             scores = backend.model(input_ids=ids, decoder_input_ids=start).logits[0].log_softmax(-1)
         scores[:, backend.never] = -torch.inf
-        by_hand = scores.max(dim=-1).values - scores[[0, 1], [7, backend.config.eos_token_id]]
+        by_hand = scores.max(dim=-1).values - scores[[0, 1], [7, backend.model.config.eos_token_id]]
         torch.testing.assert_close(gap, by_hand, atol=1e-4, rtol=1e-4)
 
 
@@ -60,12 +53,5 @@ def test_an_end_beyond_the_limit_does_not_count(backend, monkeypatch):
 
 
 def test_padding_is_never_given(backend):
-    assert backend.never == [backend.config.pad_token_id]
-    assert not any(backend.config.pad_token_id in row for row in backend._translate())
-
-
-@pytest.mark.parametrize("lacking", [*WHISPER_PROMPT, WHISPER_END])
-def test_whisper_needs_its_own_tokens(case, tmp_path, lacking):
-    vocabulary = [word for word in ("a", *WHISPER_PROMPT, WHISPER_END) if word != lacking]
-    with pytest.raises(ValueError, match="transcribes by Whisper's own tokens, and the tokenizer has no"):
-        WhisperBackend(case("bart").model, case("bart").adapter, tmp_path, vocabulary, 2)
+    assert backend.never == [backend.model.config.pad_token_id]
+    assert not any(backend.model.config.pad_token_id in row for row in backend._translate())

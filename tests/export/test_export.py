@@ -1,6 +1,10 @@
 """Exports by format: each is written and compared, and what cannot be is refused before anything is opened."""
 
+import json
+
 import pytest
+from tokenizers import Tokenizer
+from transformers import WhisperFeatureExtractor
 
 from prunekit import PrunekitError, PruningPlan
 from prunekit.export.export import check_exportable, export_model
@@ -58,3 +62,22 @@ def test_a_dense_model_is_plain_already_but_may_be_exported_for_an_engine(case, 
         check_exportable(dense, ExportFormat.PLAIN)
     check_exportable(dense, ExportFormat.ONNX)
     check_exportable(small.config, ExportFormat.PLAIN)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["extractor", "none"])
+def test_the_files_that_faster_whisper_reads_are_beside_the_model(whisper, tmp_path, given):
+    """Its tokens by number, and the arguments of its own extractor, as its loader picks them."""
+    pytest.importorskip("ctranslate2")
+    specimen, tokenizer = whisper()
+    extractor = WhisperFeatureExtractor(feature_size=8, chunk_length=1) if given else None
+    to = ExportFormat.CTRANSLATE2
+    export_model(specimen.model, specimen.adapter, specimen.graph, tmp_path, to, tokenizer, extractor=extractor)
+    words = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for mark in ("<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>", "<|endoftext|>"):
+        assert words.token_to_id(mark) == tokenizer.convert_tokens_to_ids(mark)
+    path = tmp_path / "preprocessor_config.json"
+    assert path.exists() == given
+    if given:
+        read = json.loads(path.read_text())
+        keys = ("feature_size", "sampling_rate", "hop_length", "chunk_length", "n_fft")
+        assert {key: read[key] for key in keys} == dict(zip(keys, (8, 16000, 160, 1, 400), strict=True))

@@ -178,8 +178,14 @@ def test_every_row_has_a_name_of_its_own(case, words, tmp_path):
     assert (found.equal, found.rows) == (100, 100)
 
 
-def test_a_tokenizer_with_gaps_is_refused(case, words, tmp_path):
+def test_a_tokenizer_may_have_gaps(case, words, tmp_path):
+    """Rows keep their numbers, where CTranslate2's own converter would count the tokens through."""
     t5 = case("t5")
     tokenizer = words(t5.config, {40: "w41", 41: "w41"})  # w41 stands for one of the two, and the other is nobody
-    with pytest.raises(PrunekitError, match=r"of the tokenizer, but would be .* for CTranslate2"):
-        to_ctranslate2.export_ctranslate2(t5.model, t5.adapter, t5.graph, tokenizer, tmp_path / "out", "float32")
+    gap = 81 - tokenizer.convert_tokens_to_ids("w41")
+    vocabulary = to_ctranslate2.export_ctranslate2(
+        t5.model, t5.adapter, t5.graph, tokenizer, tmp_path / "out", "float32"
+    )
+    assert [vocabulary[row] for row in (39, gap, 81 - gap, 42, 59)] == ["w39", f"<unused_{gap}>", "w41", "w42", "w59"]
+    found = check_ctranslate2(t5.model, t5.adapter, tmp_path / "out", vocabulary, exact=True, rows=100)
+    assert (found.equal, found.rows) == (100, 100)

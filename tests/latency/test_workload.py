@@ -1,5 +1,7 @@
 """Workloads: every token is made, from sources that all models know."""
 
+import copy
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from prunekit.latency.workload import (
     example_input_maker,
     generate_fixed,
     input_maker_for,
+    plain_tokens,
     random_text,
 )
 from prunekit.recipe import TaskSection, Workload
@@ -81,3 +84,13 @@ def test_inputs_hold_what_the_architecture_wants_beside_them(bart, letters):
     for maker in (example_input_maker(Hinting()), input_maker_for(processor)):
         inputs = maker([bart], Workload(batch=2, source=5), 0)
         assert torch.equal(inputs["twice"], inputs["input_ids"] * 2)
+
+
+def test_plain_tokens_are_those_of_both_sides_or_of_one(case):
+    """A model that writes fewer tokens than it reads is given only those that it knows on either side."""
+    model = copy.deepcopy(case("bart").model)
+    model.set_output_embeddings(torch.nn.Linear(model.config.d_model, 45, bias=False))
+    both, read = plain_tokens((model,)), plain_tokens((model,), 60)
+    assert (max(both), max(read)) == (44, 59)
+    assert not {model.config.pad_token_id, model.config.eos_token_id} & {*read}
+    assert both == [token for token in read if token < 45]

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianConfig, MarianMTModel, PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 import prunekit
@@ -16,7 +16,9 @@ from prunekit.cut.checkpoint import read_config
 from prunekit.loading.pretrained import open_config, open_model
 from prunekit.loading.structure import adapter_for
 from prunekit.pipeline.run import run
+from prunekit.testing.models import BART_SIZES
 from prunekit.vocabulary.pruning import Corpus
+from prunekit_adapters.bart import Bart
 
 NUMBERS = [f"{tens}{ones}" for tens in ("twenty", "thirty") for ones in ("one", "two", "three", "four", "five")]
 WORDS = [*NUMBERS, *(f"un{word}" for word in NUMBERS)]
@@ -163,3 +165,16 @@ def test_what_a_config_names_must_stay(case):
     end = case("bart").config.eos_token_id
     with pytest.raises(PrunekitError, match=f"drops the token {end}, which the model's config names as '(eos|forced)"):
         case("bart").cut(PruningPlan({"vocabulary": tuple(n for n in words.ids if n != end)}))
+
+
+@pytest.mark.parametrize(("read", "written"), [(60, 80), (80, 60)])
+def test_two_vocabularies_are_refused_in_one_sentence(read, written):
+    """Whichever is larger, and whatever the tokenizer is: its tokens are those of one side alone."""
+    special = {"pad_token_id": 1, "decoder_start_token_id": 1, "eos_token_id": 2, "bos_token_id": None}
+    config = MarianConfig(
+        **BART_SIZES, **special, vocab_size=read, decoder_vocab_size=written, share_encoder_decoder_embeddings=False
+    )
+    core = Tokenizer(models.WordLevel({f"w{n}": n for n in range(read)}, "w3"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="w1", eos_token="w2", unk_token="w3")
+    with pytest.raises(PrunekitError, match="reads one vocabulary and writes another"):
+        prune_vocabulary(MarianMTModel(config), tokenizer, Bart(), ["w5"], ["w6"])
