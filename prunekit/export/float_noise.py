@@ -62,7 +62,8 @@ def noise_tolerance(found: Distance, noise: Callable[[], Distance]) -> float:
     own = noise()
     if own.largest > UNPROVABLE:
         raise PrunekitError(
-            f"The model's own rounding in float32 moves its scores by {own.largest:.1e} of the largest, so no export "
-            "can be shown to compute the same; use the model as it is."
+            f"The exported model differs from the pruned one (scores by {found.largest:.1e} of the largest), but so "
+            f"does the pruned one's own copy in float64 (by {own.largest:.1e}), so no export can be shown to compute "
+            "the same, and nothing was written."
         )
     return max(TOLERANCE, NOISE * own.largest) if found.mean <= NOISE * own.mean else TOLERANCE
