@@ -28,9 +28,18 @@ def begin_answers(model: PreTrainedModel, processor: Processor, task: Task, gene
         setattr(own, key, value)
     free = [key for key, value in settings.items() if value is None]
     if free:
+        _unpin(model)
         log.info("Rows are asked each in its own way; the model that is saved is left without %s.", " and ".join(free))
     if wanted:
         own._from_model_config = False  # who loads the saved model would otherwise make it anew from config.json
+
+
+def _unpin(model: PreTrainedModel) -> None:
+    """Remove what older Whispers name a language by, which counts where nothing else names one."""
+    holders: tuple[Any, ...] = (model.generation_config, model.config)
+    for holder in holders:
+        if getattr(holder, "forced_decoder_ids", None) is not None:
+            holder.forced_decoder_ids = None
 
 
 def _shared_settings(processor: Processor, task: Task) -> dict[str, Any]:

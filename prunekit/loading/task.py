@@ -29,7 +29,10 @@ def open_task(section: TaskSection, read: Callable[[TaskSection], Task] = from_f
         )
     own = plugin.metrics if plugin is not None else ()
     metrics = open_metrics(section.metric or ",".join(own) or None, section.target_language)
-    return _without_metrics(section, plugin, read).scored_by(metrics)
+    task = _without_metrics(section, plugin, read)
+    if task.modality == "text" and "recording" in task.dev.column_names:
+        raise PrunekitError(f"{section.source!r} holds recordings, where text is needed; for them there is --task asr.")
+    return task.scored_by(metrics)
 
 
 def _without_metrics(

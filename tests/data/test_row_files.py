@@ -161,6 +161,13 @@ class TestDataSetIds:
         assert list(read_rows("some/set", ("dev", "validation"), streaming=True)) == [{"pair.en": "v"}]
         assert list(read_rows("set:ro-en:train", (), streaming=True)) == [{"pair.en": "t"}]
 
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_lists_and_nested_columns_are_those_of_files(self, monkeypatch, streaming):
+        one = datasets.Dataset.from_list(NESTED)
+        sets = {"train": one.to_iterable_dataset() if streaming else one}
+        monkeypatch.setattr(datasets, "load_dataset", lambda *_, **how: sets)
+        assert list(read_rows("some/set", ("train",), streaming)) == FLAT
+
     def test_configuration_and_split_may_be_named(self):
         assert list(read_rows("set:ro-en:train", ("validation",))) == [{"pair.en": "t"}]
         assert self.asked == [("set", "ro-en")]
@@ -180,10 +187,12 @@ FLAT = [
 ]
 
 
-@pytest.mark.parametrize("name", ["x.jsonl", "x.json", "x.parquet"])
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json", "x.parquet", "saved"])
 def test_nested_columns_have_dotted_names_in_every_format(tmp_path, name):
     path = tmp_path / name
-    if name == "x.parquet":
+    if name == "saved":
+        datasets.Dataset.from_list(NESTED).save_to_disk(path)
+    elif name == "x.parquet":
         datasets.Dataset.from_list(NESTED).to_parquet(path)
     elif name == "x.json":
         path.write_text(json.dumps(NESTED))

@@ -264,6 +264,10 @@ def test_rows_of_several_languages_and_tasks_are_asked_and_trained_each_in_its_o
     for number, row in enumerate(rows):
         row["lang"], row["do"] = asked_with[number % 3]
     sounds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pinned = json.loads((multilingual / "generation_config.json").read_text()) | {
+        "forced_decoder_ids": [[1, 5], [2, 7]]
+    }
+    (multilingual / "generation_config.json").write_text(json.dumps(pinned))  # as older Whispers name a language
     asked = recipe(multilingual, sounds, options={"decoder_layers": 2, "steps": 2}, generation={"max_new_tokens": 6})
     columns = {"source_language_column": "lang", "task_column": "do"}
     report = run(asked.model_copy(update={"task": asked.task.model_copy(update=columns)}))
@@ -271,7 +275,7 @@ def test_rows_of_several_languages_and_tasks_are_asked_and_trained_each_in_its_o
     assert report.data.train.languages == {"de, transcribe": 3, "de, translate": 3, "zh, transcribe": 2}
     place = sounds.parent / "run"
     kept = json.loads((place / "model/generation_config.json").read_text())
-    assert (kept.get("language"), kept.get("task")) == (None, None)
+    assert (kept.get("language"), kept.get("task"), kept.get("forced_decoder_ids")) == (None, None, None)
     said = [json.loads(line) for line in (place / "predictions.jsonl").read_text().splitlines()]
     assert [row["language"] for row in said] == ["de", "en", "zh", "de", "en", "zh", "de", "en"]
     model = prunekit.from_pretrained(place / "model")
@@ -353,3 +357,12 @@ def test_settings_of_whispers_own_reach_its_generate(multilingual, sounds, monke
 def test_settings_that_reach_nothing_are_refused(multilingual, sounds, key):
     with pytest.raises(PrunekitError, match=f"There is no generation setting '{key}'"):
         scores_by(multilingual, sounds, language="de", **{key: 0.5})
+
+
+def test_a_task_of_text_is_given_no_recordings(t5_directory, sounds):
+    rows = [{"audio": {"bytes": b"x", "path": "a.wav"}, "text": "a"}]
+    datasets.Dataset.from_list(rows).to_parquet(sounds.parent / "rows.parquet")
+    place = str(sounds.parent / "rows.parquet")
+    task = {"train": place, "eval": place, "source": "audio", "target": "text", "metric": "wer"}
+    with pytest.raises(PrunekitError, match=r"'audio' holds recordings, .* there is --task asr"):
+        open_run_context(resolve({"model": str(t5_directory), "task": task}))

@@ -35,6 +35,7 @@ class Metric(ABC):
         self.language = language
         self._normalize: Callable[[str], str] | None = None
         self._normalizers: Normalizers | None = None
+        self._by_language: dict[str | None, Self] = {}
 
     @abstractmethod
     def corpus(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -73,16 +74,20 @@ class Metric(ABC):
         other = copy(self)
         other._normalize = normalize
         other._normalizers = by_language
+        other._by_language = {}
         return other
 
     @final
     def in_language(self, language: str | None) -> Self:
-        """The same metric, of texts in a language."""
-        other = copy(self)
-        other.language = language
-        if self._normalizers is not None:
-            other._normalize = self._normalizers(language)
-        return other
+        """The same metric, of texts in a language; made once, so that what it warns of once is not said again."""
+        if language not in self._by_language:
+            other = copy(self)
+            other.language = language
+            other._by_language = {}
+            if self._normalizers is not None:
+                other._normalize = self._normalizers(language)
+            self._by_language[language] = other
+        return self._by_language[language]
 
     def _figure(
         self,

@@ -23,3 +23,10 @@ def test_characters_count_where_a_script_has_no_blanks_and_a_warning_says_so_onc
 def test_words_between_blanks_need_no_warning(caplog):
     assert WordErrorRate("wer").row_parts(["안녕 세계", "की"], [["안녕 모두"], ["का"]]) == [(1, 2), (1, 1)]
     assert not caplog.messages
+
+
+def test_a_warning_comes_once_for_rows_of_a_language_too(caplog):
+    metric = WordErrorRate("wer")
+    for _ in range(3):
+        metric.score(["\u8336", "tea"], [["\u8336"], ["tea"]], ["zh", "en"])
+    assert caplog.text.count("counts characters, not words") == 1
