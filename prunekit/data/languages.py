@@ -73,7 +73,7 @@ def set_languages(tokenizer: Any, source: str | None, target: str | None) -> tup
     for attribute, language in (("src_lang", source), ("tgt_lang", target)):
         if language is None:
             continue
-        if not hasattr(tokenizer, attribute):
+        if not hasattr(tokenizer, attribute) or getattr(tokenizer, "lang_code_to_id", None) == {}:
             unused.append(language)
             continue
         check_language(tokenizer, language)

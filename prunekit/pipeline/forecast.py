@@ -1,5 +1,6 @@
 """What a run will come to: the pruned model's size and speed, the run's time, and the disk that it needs."""
 
+import copy
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from prunekit.latency.timing import Speed, speedups
 from prunekit.latency.workload import input_maker_for
 from prunekit.learn.bench import Bench
 from prunekit.learn.training.budget import BudgetTracker, StepCounter, clock
-from prunekit.learn.training.distillation import Distillation
+from prunekit.learn.training.distillation import LABELS_ONLY, Distillation
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.step_cost import estimate_step_cost
 from prunekit.pipeline.expected import ExpectedWork, expected_work
@@ -107,8 +108,7 @@ def _speed(state: RunState, work: ExpectedWork) -> Speed | None:
 def _training_seconds(state: RunState, work: ExpectedWork) -> float:
     """Wall seconds of all trainings, by a few steps of each kind."""
     recipe = state.recipe
-    teacher = _phase(recipe.teacher.distillation, recipe.teacher.steps)
-    seconds = _seconds(state, state.plan, teacher)
+    seconds = _seconds(state, state.plan, TrainingPhase(LABELS_ONLY, steps=recipe.teacher.steps))
     if recipe.budget.cpu_seconds is not None:
         return seconds + recipe.budget.cpu_seconds
     seconds += sum(_seconds(state, work.upfront, phase) for phase in work.phases)
@@ -132,6 +132,8 @@ def _seconds(state: RunState, plan: PruningPlan, phase: TrainingPhase) -> float:
     context = replace(state.data.training, progress=None, budget=BudgetTracker())
     groups = groups_after(dense.graph.groups, plan)
     model = cut_copy(dense.model, plan, dense.adapter, dense.graph)
+    if model is dense.model:  # an empty plan: what learns is not what teaches
+        model = copy.deepcopy(model)
     learning = [parameter for parameter in dense.model.parameters() if parameter.requires_grad]
     teacher = state.teacher.of(dense.graph.groups, plan) if phase.distillation.needs_teacher else None
     trainer = Bench(model, context, lambda _: 0.0, groups, teacher, "forecast").trainer

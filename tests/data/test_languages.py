@@ -1,7 +1,7 @@
 """Languages of multilingual tokenizers: their names, and how an answer begins in one."""
 
 import pytest
-from transformers import ByT5Tokenizer
+from transformers import ByT5Tokenizer, Speech2TextTokenizer
 
 from prunekit.data.languages import answer_settings, check_language, framing_ids, languages_of, speaking, tell_languages
 from prunekit.errors import PrunekitError
@@ -68,6 +68,14 @@ def test_a_monolingual_tokenizer_has_none_and_says_so():
     assert languages_of(tokenizer) == {}
     assert tell_languages(tokenizer, "en", None) == ("en",)
     assert answer_settings(tokenizer, "en") == {}
+
+
+def test_a_tokenizer_whose_class_has_languages_may_have_none_itself(multilingual_tokenizer, tmp_path):
+    """Speech2Text of one language keeps the attribute, and fails to look one up."""
+    multilingual_tokenizer("m2m").save_vocabulary(tmp_path)
+    tokenizer = Speech2TextTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "sentencepiece.bpe.model"))
+    assert tell_languages(tokenizer, None, "de") == ("de",)
+    assert tokenizer.tgt_lang is None
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,17 @@ def test_longer_trainings_take_longer_and_leave_no_trace(state):
     assert not opened.directory.path.exists()
 
 
+@pytest.mark.parametrize("options", [{"decoder_layers": 1}, {"decoder_layers": None}])
+def test_trainings_with_a_teacher_are_timed_whatever_is_removed(state, options):
+    """Where nothing is, student and teacher are copies of one model; the teacher's own training has none."""
+    distillation = {"logits": 1.0, "encoder_hidden": 0.0}
+    phases = {
+        "teacher": {"steps": 2, "distillation": distillation},
+        "recovery": {"steps": 2, "distillation": distillation},
+    }
+    assert forecast(state(strategy="depth", options=options, **phases), 1.0).seconds > 1.0
+
+
 def test_the_model_learns_after_it_was_the_teacher_of_a_forecast(state):
     taught = {"logits": 0.5, "encoder_hidden": 0.0}
     opened = state(recovery={"steps": 10, "distillation": taught}, options={"decoder_layers": 1, "steps": 5})
