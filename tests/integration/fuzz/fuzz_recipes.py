@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ SETTINGS: Values = {
     "task.target_language": LANGUAGES,
     "task.name": ("mine", ""),
     "task.test": ("rows", ""),
+    "task.skip": (True,),
+    "task.limit": (1, 3, 100),
+    "task.streaming": (True,),
     "measure.workloads": (
         [],
         [{"batch": 2, "source": 5, "new_tokens": 3, "beams": 2}],
@@ -112,7 +116,8 @@ WRONG: Values = {
     "task.target_length": (40, 41, 10**9, -1),
     "task.prefix": (None, 3),
     "task.metric": ("bleu,bleu", "", "nothing", ","),
-    "task.skip": (True,),
+    "task.limit": (0, "all"),
+    "task.target_language_column": ("lang", "a", "nowhere"),
     "task.name": ("g2p", "asr"),
     "task.source": ("nowhere", "", None, "A"),
     "task.test": ("nowhere.jsonl",),
@@ -256,10 +261,29 @@ WRONG_GENERATION: Values = {
     "trust_remote_code": (True,),
 }
 SPOKEN: Values = {
-    "language": ("de", "German", "xx", ["de"], 3),
-    "task": ("transcribe", "translate", "sing"),
-    "return_timestamps": (True,),
+    "generation.language": ("de", "German", "xx", ["de"], 3),
+    "generation.task": ("transcribe", "translate", "sing"),
+    "generation.return_timestamps": (True,),
+    "task.task_column": ("lang",),
 }
+BY_ROW: Values = {
+    "task.source_language": LANGUAGES,
+    "task.target_language": LANGUAGES,
+    "task.source_language_column": ("lang", "lang", "nowhere"),
+    "task.target_language_column": ("lang", "lang", "a"),
+}
+THIRD_COLUMNS: tuple[tuple[Any, ...], ...] = (
+    ("en", "de"),
+    ("de",),
+    ("deu_Latn", "eng_Latn"),
+    ("de_DE", "en_XX"),
+    ("transcribe", "translate"),
+    ("German", None),
+    ("xx",),
+    ("",),
+    (3, ["de"]),
+)
+"""What stands in the column ``lang``, row by row and from the first one again."""
 FORMATS = (".jsonl", ".csv", ".tsv", ".json", ".parquet")
 
 
@@ -278,6 +302,7 @@ class Draw:
     command: bool = False
     after: str = ""
     languages: tuple[str, ...] = ()
+    third: tuple[Any, ...] = ()
 
     def data(self, root: Path, place: Path) -> dict[str, Any]:
         """The recipe's keys; models are below `root`, everything else is written to `place`."""
@@ -288,13 +313,21 @@ class Draw:
         (place / "a file").write_text("mine")
         if speech:
             write_recordings(place)
-        rows = str(write_rows(self.rows, place / f"rows{self.format}", self.columns))
+        rows = str(write_rows(self._whole_rows(), place / f"rows{self.format}", self._all_columns()))
         named = dict(zip(("source_language", "target_language"), self.languages, strict=False))
         data = base(str(self.model.at(root)), rows, self.columns, place, speech, named)
         for key, value in self.twists:
             local = write_plan(value, place) if key == "plan" else _local(value, rows, place, key)
             _put(data, key, local)
         return data
+
+    def _all_columns(self) -> tuple[str, ...]:
+        return (*self.columns, *(("lang",) if self.third else ()))
+
+    def _whole_rows(self) -> tuple[tuple[Any, ...], ...]:
+        """The rows with the third column, if there is one."""
+        values = cycle(self.third)
+        return tuple((*row, next(values)) for row in self.rows) if self.third else self.rows
 
 
 def base(
@@ -348,7 +381,7 @@ def write_plan(content: Any, place: Path) -> str:
     return str(place / "plan.json")
 
 
-def write_rows(rows: tuple[tuple[Any, Any], ...], path: Path, columns: tuple[str, str]) -> Path:
+def write_rows(rows: tuple[tuple[Any, ...], ...], path: Path, columns: tuple[str, ...]) -> Path:
     """The rows in a file of the kind that its name says; a dotted column is a nested one, where the kind has such."""
     if path.suffix in (".csv", ".tsv", ".txt"):
         file = io.StringIO()
@@ -412,7 +445,7 @@ def _twist() -> st.SearchStrategy[tuple[str, Any]]:
     """A setting that a plain recipe does not have; every fourth or so is a wrong one."""
     fair = [_of(SETTINGS)] * 6 + [_of(GENERATION, "generation.")] * 4 + [_among("method", STRATEGIES)] * 4
     fair += [_among("plan", PLANS), _of(SLOW)]
-    wrong = [_of(WRONG), _of(WRONG), _of(WRONG_GENERATION, "generation."), _of(SPOKEN, "generation.")]
+    wrong = [_of(WRONG), _of(WRONG), _of(WRONG_GENERATION, "generation."), _of(SPOKEN)]
     wrong += [st.one_of(_among("method", WRONG_STRATEGIES), _among("plan", WRONG_PLANS))]
     return st.one_of(*fair, *wrong)
 
@@ -457,10 +490,9 @@ def draws(part: str) -> st.SearchStrategy[Draw]:
     """Runs on models of one part: text, languages, speech, or others, which no task fits."""
     twist = _twist()
     if part == "languages":
-        named = st.sampled_from(["task.source_language", "task.target_language"])
-        twist = st.one_of(twist, twist, st.tuples(named, st.sampled_from(LANGUAGES)))
+        twist = st.one_of(twist, twist, _of(BY_ROW))
     if part == "speech":
-        twist = st.one_of(twist, twist, _of(SPOKEN, "generation."))
+        twist = st.one_of(twist, twist, _of(SPOKEN), _of(BY_ROW))
     return _models(part).flatmap(lambda model: _draw(part, model, twist))
 
 
@@ -475,6 +507,7 @@ def _draw(part: str, model: Model, twist: st.SearchStrategy[tuple[str, Any]]) ->
         st.one_of(*[st.just(".jsonl")] * 6, st.sampled_from(FORMATS)),
         st.one_of(*[st.just(("a", "b"))] * 4, st.just(("row.a", "row.b"))),
         st.booleans(),
-        st.sampled_from(["", "eval", "eval", "vocabulary", "plain"]),
+        st.sampled_from(["", "eval", "eval", "vocabulary", "plain", "look"]),
         st.sampled_from([named, named, named, ()]),
+        st.just(()) if part == "text" else st.one_of(st.just(()), st.sampled_from(THIRD_COLUMNS)),
     )
