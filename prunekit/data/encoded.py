@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 
 from prunekit.data.asking import Asking, asked_alike
+
+SOURCE_GROUPS = 8
+"""Groups of like source length that rows are split into before targets count, see `grouping_keys`."""
 
 
 class RaggedInts(Sequence[list[int]]):
@@ -103,6 +107,11 @@ class EncodedDataset(TorchDataset[dict[str, Any]]):
         labels = self.labels[index]
         return {"source": self.sources[index], "labels": labels, "index": index}
 
+    @cached_property
+    def grouping_keys(self) -> list[int]:
+        """The rows' `grouping_keys`: batches of neighbours need little padding on either side."""
+        return grouping_keys(self.lengths, self.labels.lengths)
+
     def by_length(self) -> list[int]:
         """The rows' numbers, the longest source first."""
         return sorted(range(len(self)), key=lambda row: -self.lengths[row])
@@ -117,6 +126,21 @@ def cut_target(ids: list[int], limit: int, language_behind: bool) -> list[int]:
     if len(ids) <= limit:
         return ids
     return [*ids[: limit - 1], ids[-1]] if language_behind else ids[:limit]
+
+
+def grouping_keys(sources: Sequence[int], targets: Sequence[int]) -> list[int]:
+    """A number per row by which rows of like source and like target length are neighbours.
+
+    `sources` and `targets` are the rows' lengths. Rows are split into `SOURCE_GROUPS` of like source length, and are
+    ordered by target length in each: grouped by source alone, a batch's targets are padded by a third and more (G2P:
+    35%, here 11% for 4% more of the sources).
+    """
+    lengths = np.array(sources)
+    edges: Any = np.unique(np.quantile(lengths, np.arange(1, SOURCE_GROUPS) / SOURCE_GROUPS)) if len(lengths) else []
+    groups = np.searchsorted(edges, lengths)
+    both = groups * (max(targets, default=0) + 1) + np.array(targets, dtype=int)
+    keys: list[int] = (both * (max(sources, default=0) + 1) + lengths).tolist()
+    return keys
 
 
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]

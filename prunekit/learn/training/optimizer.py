@@ -5,11 +5,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from prunekit.learn.training.stacked_muon import StackedMuon
 
 
 class MuonAdamW(Optimizer):
-    """`torch.optim.Muon` for weight matrices and `torch.optim.AdamW` for the rest, as one optimizer.
+    """Muon (`StackedMuon`) for weight matrices and `torch.optim.AdamW` for the rest, as one optimizer.
 
     Muon orthogonalises the momentum of a whole matrix, with which small transformers learn in fewer steps than with
     AdamW's element-wise scaling. It is not meant for embeddings, output projections or vectors: AdamW trains those. The
@@ -18,8 +20,14 @@ class MuonAdamW(Optimizer):
     Example: of a T5 with 2 layers of 4 + 2 matrices, Muon trains 12 matrices, and AdamW `shared` and the norms.
     """
 
-    def __init__(self, matrices: Iterable[nn.Parameter], groups: Iterable[dict[str, Any]], lr: float):
-        self.matrices = Muon(list(matrices), lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    def __init__(
+        self,
+        matrices: Iterable[nn.Parameter],
+        groups: Iterable[dict[str, Any]],
+        lr: float,
+        precision: torch.dtype = torch.float32,
+    ):
+        self.matrices = StackedMuon(matrices, precision, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
         self.others = AdamW(list(groups), lr=lr, weight_decay=0.0)
         super().__init__(self.matrices.param_groups + self.others.param_groups, {"lr": lr})
         self.param_groups = self.matrices.param_groups + self.others.param_groups
@@ -28,7 +36,7 @@ class MuonAdamW(Optimizer):
     def step(self, closure: Any = None) -> Any:
         """One step of both parts."""
         loss = None if closure is None else closure()
-        self.matrices.step()  # type: ignore[no-untyped-call]
+        self.matrices.step()
         self.others.step()
         return loss
 

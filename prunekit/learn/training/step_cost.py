@@ -99,7 +99,7 @@ def _copied(trainer: PhaseTrainer, directory: Path, share: float) -> PhaseTraine
 def spread_batches(rows: EncodedDataset, batch: int, count: int, seed: int) -> Dataset[dict[str, Any]]:
     """`count` batches, in random order, from evenly spaced positions in an epoch sorted as the trainer sorts it."""
     generator = torch.Generator().manual_seed(seed)
-    order = list(LengthGroupedSampler(batch, lengths=rows.lengths, generator=generator))
+    order = list(LengthGroupedSampler(batch, lengths=rows.grouping_keys, generator=generator))
     batches = [order[start : start + batch] for start in range(0, len(order), batch)]
     full = batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch else batches
     chosen = [full[(2 * turn + 1) * len(full) // (2 * count)] for turn in range(count)]

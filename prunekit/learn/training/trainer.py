@@ -123,7 +123,7 @@ class PruningTrainer(Seq2SeqTrainer):
         loader: DataLoader[dict[str, Any]] = DataLoader(
             rows,
             batch_size=self.args.train_batch_size,
-            sampler=EpochSampler(rows.lengths, self.args, lambda: self.state.global_step),
+            sampler=EpochSampler(rows.grouping_keys, self.args, lambda: self.state.global_step),
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon
+from torch.optim import AdamW
 
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
+from prunekit.learn.training.stacked_muon import StackedMuon
 
 
 def parameters(seed=0):
@@ -33,7 +34,7 @@ def built(values):
 def test_each_half_does_what_it_does_alone():
     together, alone = parameters(), parameters()
     descend(built(together), together, 5)
-    muon = Muon(alone[:1], lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    muon = StackedMuon(alone[:1], lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     adam = AdamW([{"params": alone[1:2]}, {"params": alone[2:], "lr": 0.5, "maximize": True}], lr=0.1, weight_decay=0.0)
     descend(muon, alone[:1], 5)
     descend(adam, alone[1:], 5)
