@@ -65,6 +65,9 @@ class TrainingSection(Section):
     learning_rate: PositiveFloat = 3e-5
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps")
     optimizer: Literal["adamw", "muon"] = "adamw"
+    muon_precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="of Muon's iterations; auto: the faster one here, by a few of them"
+    )
     clip: PositiveFloat = 1.0
     dropout: float | None = Field(None, ge=0, lt=1, description="rate while training; the model's own when left out")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(

@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from prunekit.learn.bench import Bench
+from prunekit.learn.training.optimizer import separate_matrices
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.precision import fastest_precision, precision_costs
+from prunekit.learn.training.stacked_muon import faster_precision
 from prunekit.pipeline.state import RunState
 from prunekit.recipe import Recipe
 
@@ -16,15 +18,29 @@ log = logging.getLogger(__name__)
 def settle_precision(state: RunState) -> RunState:
     """The state whose recipe names the fastest precision for its live model, if it trains at all and asks for ``auto``.
 
-    Every training of the run takes it, also in a process that resumes the run.
+    Likewise for the iterations of Muon. Every training of the run takes it, also in a process that resumes the run.
     """
-    if state.recipe.training.precision != "auto" or not trains(state):
+    training = state.recipe.training
+    if not trains(state):
         return state
-    found = state.directory.once("precision", lambda: _measured(state))
-    training = state.recipe.training.model_copy(update={"precision": found["precision"]})
+    found = {}
+    if training.precision == "auto":
+        found["precision"] = state.directory.once("precision", lambda: _measured(state))["precision"]
+    if training.optimizer == "muon" and training.muon_precision == "auto":
+        found["muon_precision"] = state.directory.once("muon_precision", lambda: _faster_for_muon(state))
+    return _with_training(state, found) if found else state
+
+
+def _with_training(state: RunState, found: dict[str, str]) -> RunState:
+    training = state.recipe.training.model_copy(update=found)
     recipe = state.recipe.model_copy(update={"training": training})
     data = replace(state.data, training=replace(state.data.training, training=training))
     return replace(state, recipe=recipe, data=data)
+
+
+def _faster_for_muon(state: RunState) -> str:
+    matrices, _ = separate_matrices(state.pruned.model)
+    return faster_precision(matrices, state.pruned.device)
 
 
 def trains(state: RunState) -> bool:

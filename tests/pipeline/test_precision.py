@@ -61,3 +61,17 @@ def test_a_complete_run_names_it(recipe, tmp_path, measured, more):
 def test_float16_is_refused_on_a_processor_before_anything_else(state, tmp_path):
     with pytest.raises(PrunekitError, match="fp16 needs a GPU"):
         state(training=TrainingSection(precision="fp16"), model=str(tmp_path / "missing"))
+
+
+def test_muon_iterates_in_the_faster_precision_which_is_kept(state, tmp_path, measured, monkeypatch):
+    asked = []
+    monkeypatch.setattr(precision, "faster_precision", lambda *what: asked.append(what) or "bf16")
+    for _ in range(2):
+        opened = state(training={**AUTO, "precision": "fp32", "optimizer": "muon"}, recovery={"steps": 2})
+        with opened.directory.in_use():
+            found = settle_precision(opened)
+        assert found.recipe.training.muon_precision == "bf16"
+        assert found.recipe.training.precision == "fp32"
+    assert len(asked) == 1
+    assert not measured
+    assert json.loads((tmp_path / "run/work/muon_precision.json").read_text()) == "bf16"

@@ -17,6 +17,12 @@ STEPS = 5
 EPS = 1e-7
 """The iteration as `torch.optim.Muon` has it by default."""
 
+ITERATED_IN = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""Precisions of the iteration by their names in a recipe."""
+
+GAIN = 0.9
+"""bfloat16 is taken if it takes less than this share of the time; else its rounding is for nothing."""
+
 TIMED = 6
 """Iterations that are timed, the first of which does not count."""
 
@@ -92,6 +98,18 @@ def iteration_seconds(shape: torch.Size, device: str, precision: torch.dtype) ->
         orthogonalised(stack, COEFFICIENTS, STEPS, EPS)
         seconds.append(clock(device) - begun)
     return statistics.median(seconds[1:])
+
+
+def faster_precision(matrices: Sequence[Tensor], device: str) -> str:
+    """``bf16`` or ``fp32``, by the time of a few iterations of the shape that most weights are in; fp32 without any."""
+    weights: dict[torch.Size, int] = defaultdict(int)
+    for matrix in matrices:
+        weights[matrix.shape] += matrix.numel()
+    if not weights:
+        return "fp32"
+    shape = max(weights, key=lambda shape: weights[shape])
+    seconds = {name: iteration_seconds(shape, device, kind) for name, kind in ITERATED_IN.items()}
+    return "bf16" if seconds["bf16"] < GAIN * seconds["fp32"] else "fp32"
 
 
 def _stacks(weights: Sequence[Tensor]) -> Iterator[list[int]]:

@@ -21,6 +21,7 @@ from prunekit.learn.training.encoder_cache import EncoderCache
 from prunekit.learn.training.epoch_sampler import EpochSampler
 from prunekit.learn.training.hidden_states import HiddenStateLoss
 from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
+from prunekit.learn.training.stacked_muon import ITERATED_IN
 from prunekit.learn.training.teacher import Teacher
 from prunekit.recipe import TrainingSection
 
@@ -153,7 +154,8 @@ class PruningTrainer(Seq2SeqTrainer):
         matrices, _ = separate_matrices(network)
         chosen = {id(p) for p in matrices}
         others = [p for p in weights if id(p) not in chosen]
-        return MuonAdamW(matrices, [{"params": others}, *gate_groups], lr=rate)
+        precision = ITERATED_IN.get(self.training.muon_precision, torch.float32)
+        return MuonAdamW(matrices, [{"params": others}, *gate_groups], rate, precision)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Linear warm-up and decay for the weights; gates and multipliers keep their rates."""

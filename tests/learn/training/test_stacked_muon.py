@@ -90,3 +90,20 @@ def test_its_state_resumes_bit_for_bit_and_is_torchs():
 def test_iterations_are_timed():
     small = iteration_seconds(torch.Size((4, 8)), "cpu", torch.float32)
     assert 0 <= small < iteration_seconds(torch.Size((512, 512)), "cpu", torch.float32)
+
+
+def test_the_faster_precision_wins_if_it_gains_a_tenth(monkeypatch):
+    cost = {torch.float32: 1.0, torch.bfloat16: 0.95}
+    asked = []
+
+    def seconds(shape, device, kind):
+        asked.append(tuple(shape))
+        return cost[kind]
+
+    monkeypatch.setattr(stacked_muon, "iteration_seconds", seconds)
+    matrices = [torch.empty(6, 4), torch.empty(6, 4), torch.empty(5, 5)]
+    assert stacked_muon.faster_precision(matrices, "cpu") == "fp32"
+    cost[torch.bfloat16] = 0.5
+    assert stacked_muon.faster_precision(matrices, "cpu") == "bf16"
+    assert set(asked) == {(6, 4)}
+    assert stacked_muon.faster_precision([], "cpu") == "fp32"
