@@ -1,11 +1,12 @@
 # setup: an environment in .venv   demo: the built-in example
-# check, test: before every commit   test-full: all other tests   fuzz: recipes at random   bench: the stored ratios
+# check, test: before every commit   test-full: all other tests   fuzz: recipes at random   soak: kills at random
+# bench: the stored ratios
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := outputs/demo
 
-.PHONY: setup demo test test-full fuzz check bench
+.PHONY: setup demo test test-full fuzz soak check bench
 
 setup: $(STAMP)
 
@@ -32,6 +33,11 @@ FUZZ ?= 300
 SEED ?= $(shell date +%s)
 fuzz: setup
 	FUZZ=$(FUZZ) $(PYTEST) --timeout 3600 --hypothesis-seed=$(SEED) tests/integration/fuzz
+
+# KILLS of runs at moments drawn from SEED; make test-full draws the same twelve every time.
+KILLS ?= 50
+soak: setup
+	KILLS=$(KILLS) SEED=$(SEED) $(PYTEST) --timeout 3600 -m full tests/integration/soak
 
 check: setup
 	$(BIN)/ruff check .

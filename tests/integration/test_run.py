@@ -303,3 +303,32 @@ def test_a_depth_plan_needs_no_flag_and_its_card_says_so(t5_directory, pairs, tm
 def test_the_card_of_ragged_shapes_names_the_flag(t5_directory, pairs, tmp_path):
     run(nash(t5_directory, pairs, tmp_path / "run"))
     assert "trust_remote_code=True" in (tmp_path / "run/model/README.md").read_text()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(t5_directory, pairs, tmp_path, number, code):
+    """It is asked in recovery; the next checkpoint would be far away."""
+    asked = recipe(t5_directory, pairs, tmp_path / "run", strategy="depth", options={"decoder_layers": 2})
+    asked = asked.model_copy(update={"recovery": asked.recovery.model_copy(update={"steps": 150})})
+    (tmp_path / "recipe.yaml").write_text(asked.dump())
+    words = [sys.executable, "-m", "prunekit", "run", str(tmp_path / "recipe.yaml")]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=alone, start_new_session=True)
+    log = tmp_path / "run/log.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_text()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    what = "interrupted" if number == signal.SIGINT else "stopped by SIGTERM"
+    assert said.splitlines()[-1] == f"{what}; the same command resumes it."
+    saved = [int(path.name.partition("-")[2]) for path in (tmp_path / "run/work/recover-1").glob("checkpoint-*")]
+    assert 20 <= saved[0] < 150
+    run(asked)
+    run(asked.model_copy(update={"output": str(tmp_path / "whole")}))
+    one, other = weights(tmp_path / "run"), weights(tmp_path / "whole")
+    assert all(torch.equal(one[name], other[name]) for name in one)
