@@ -2,7 +2,14 @@
 
 import pytest
 import torch
-from transformers import M2M100Config, M2M100ForConditionalGeneration, MBartConfig, MBartForConditionalGeneration
+from transformers import (
+    M2M100Config,
+    M2M100ForConditionalGeneration,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    PLBartConfig,
+    PLBartForConditionalGeneration,
+)
 
 from prunekit.data.languages import languages_of
 from prunekit.loading.answers import unused_settings
@@ -14,7 +21,7 @@ from prunekit.pipeline.state import proof_batches
 SIZES = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
 SIZES |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "init_std": 0.7, "max_position_embeddings": 64}
 PINNED = {"nllb": "forced_bos_token_id", "m2m": "forced_bos_token_id", "mbart50": "forced_bos_token_id"}
-PINNED |= {"mbart": "decoder_start_token_id"}
+PINNED |= {"mbart": "decoder_start_token_id", "plbart": "decoder_start_token_id"}
 
 
 @pytest.fixture
@@ -25,7 +32,7 @@ def translator(multilingual_tokenizer, tmp_path):
         torch.manual_seed(0)
         tokenizer = multilingual_tokenizer(family)
         kinds = {"nllb": (M2M100Config, M2M100ForConditionalGeneration)}
-        kinds["m2m"] = kinds["nllb"]
+        kinds |= {"m2m": kinds["nllb"], "plbart": (PLBartConfig, PLBartForConditionalGeneration)}
         kind, model = kinds.get(family, (MBartConfig, MBartForConditionalGeneration))
         made = model(kind(**SIZES, vocab_size=len(tokenizer), decoder_start_token_id=2, forced_eos_token_id=None))
         with torch.no_grad():
@@ -54,7 +61,7 @@ def recipe(place, tmp_path, languages, **section):
 def test_every_answer_begins_in_its_rows_language_and_the_model_is_pinned_to_none(family, translator, tmp_path):
     place, tokenizer = translator(family)
     known = list(languages_of(tokenizer))
-    languages = [known[4], known[9], known[4], known[2], known[9], known[4]]
+    languages = [known[4], known[-2], known[4], known[2], known[-2], known[4]]
     context = open_run_context(recipe(place, tmp_path, languages, source_language=known[1]))
     assert getattr(context.model.generation_config, PINNED[family]) is None
     answers, _ = generate_answers(context.model, context.processor, context.task.dev, {}, batch=2)
