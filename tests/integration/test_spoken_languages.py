@@ -1,4 +1,4 @@
-"""A speech model of two languages and both tasks, pruned with columns that name them: rows are asked as they were taught.
+"""A speech model of two languages and both tasks, pruned with columns that name them: each row is asked as taught.
 
 A tiny Whisper learns by heart four tones. Told that a tone is German it writes the next letter, told Chinese the one
 after; asked to translate it writes three letters further on.
