@@ -48,6 +48,13 @@ def _text_notes(model: PreTrainedModel, tokenizer: Any) -> Iterator[str]:
     framing = Framing.of(model)
     words = {token: word for word, token in vocabularies(tokenizer)[1].items()}
     yield _asked("translator.translate_batch", "tokens", _translation(model, framing, words, tokenizer))
+    languages = languages_of(tokenizer)
+    if languages and not {framing.start, framing.first} & {*languages.values()}:
+        example = _name(words, next(iter(languages.values())))
+        yield (
+            "No language of answers is set in the generation config, so the model takes one by itself; name it for "
+            f"each text where it matters, as in target_prefix=[[{example!r}], ...]."
+        )
     named = {
         "tokenizer ends texts": (tokenizer.eos_token_id, framing.ends),
         "config starts answers": (getattr(model.config, "decoder_start_token_id", None), (framing.start,)),

@@ -35,7 +35,7 @@ KINDS = {
 def exported(words, tmp_path):
     """Saves a model of a kind with other generation settings, and exports it; returns it and what was said."""
 
-    def make(name, language, settings):
+    def make(name, language, settings, place="out"):
         config = getattr(transformers, name)(**{**BART_SIZES, "vocab_size": 60}, **SPECIAL, forced_eos_token_id=None)
         specimen = ModelUnderTest.tiny(Bart(), config, torch.float32)
         own = specimen.model.generation_config
@@ -45,7 +45,7 @@ def exported(words, tmp_path):
         tokenizer = words(config, {GERMAN: language, FRENCH: language.replace("de", "fr").replace("java", "php")})
         tokenizer.add_special_tokens({"extra_special_tokens": tokenizer.convert_ids_to_tokens([GERMAN, FRENCH])})
         checkpoint.save(specimen.model, tmp_path / "model", tokenizer)
-        command = ["export", str(tmp_path / "model"), "--to", "ctranslate2", "--output", str(tmp_path / "out")]
+        command = ["export", str(tmp_path / "model"), "--to", "ctranslate2", "--output", str(tmp_path / place)]
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.stderr
         return specimen.model, tokenizer, done.stdout
@@ -77,7 +77,7 @@ def test_the_call_that_is_printed_gives_what_generate_gives(exported, tmp_path, 
 def test_beams_and_lengths_are_part_of_the_call(exported):
     settings = {"num_beams": 4, "length_penalty": 0.5, "no_repeat_ngram_size": 3, "max_length": 33}
     _, _, said = exported("BartConfig", "deu_Latn", settings)
-    call = re.search(r"it is: (.*)", " ".join(said.split()))[1]
+    call = re.search(r"it is: ([^)]*\))", " ".join(said.split()))[1]
     options = eval(f"dict{re.sub(r'.*translate_batch.tokens, ', '(', call)}")
     assert options == {
         "beam_size": 4,
@@ -86,6 +86,14 @@ def test_beams_and_lengths_are_part_of_the_call(exported):
         "no_repeat_ngram_size": 3,
         "max_decoding_length": 32,
     }
+
+
+def test_a_language_that_nobody_set_is_left_to_the_user(exported):
+    """Whose tokenizer knows two; a BART that has none is not asked for one."""
+    _, _, said = exported("M2M100Config", "deu_Latn", {})
+    assert "name it for each text where it matters, as in target_prefix=[['deu_Latn'], ...]" in " ".join(said.split())
+    _, _, said = exported("M2M100Config", "deu_Latn", {"forced_bos_token_id": FRENCH}, place="second")
+    assert "No language" not in said
 
 
 def test_tokens_that_differ_are_named_with_their_numbers(exported):
