@@ -35,8 +35,13 @@ class CheckpointCallback(TrainerCallback):
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """End with a checkpoint if the process is asked to stop."""
-        if self.stop.asked and state.global_step < state.max_steps:
+        """End with a checkpoint if the process is asked to stop; after the last step the result is written instead.
+
+        transformers would go on from a checkpoint of the last step by one step more.
+        """
+        if state.global_step >= state.max_steps:
+            control.should_save = False
+        elif self.stop.asked:
             control.should_save = True
             control.should_training_stop = True
             self.stopped = True

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 from prunekit._support.stopping import Stopped
 from prunekit.find.groups import Kind
 from prunekit.find.plan import PruningPlan
-from prunekit.learn.masking.gates import HardGates
+from prunekit.learn.masking.gates import HardConcreteGates, HardGates
 from prunekit.learn.training import phase_trainer
 from prunekit.learn.training.callbacks import LogCallback
 from prunekit.learn.training.distillation import LABELS_ONLY, Distillation
@@ -105,6 +105,27 @@ def test_an_interrupted_phase_goes_on_to_the_same_weights(bench, monkeypatch, tm
     assert not same(weights(whole), weights(bench.model))
     assert not list((tmp_path / "broken/learn-2").glob("checkpoint-*"))
     assert lines(tmp_path / "broken.log") == lines(tmp_path / "whole.log")
+
+
+def test_a_training_that_was_killed_before_its_result_was_written_takes_no_step_more(bench, monkeypatch, tmp_path):
+    """Gates learn at a constant rate, so one step more would be seen; the last step is one of a checkpoint."""
+    group = next(g for g in bench.groups if g.kind is Kind.FFN)
+    found = []
+    for name in ("whole", "killed"):
+        gates = HardConcreteGates([group], [], 0)
+        model, other = copy.deepcopy(bench.model), copy.deepcopy(bench.model)
+        if name == "killed":
+            kept = phase_trainer.save_phase
+            monkeypatch.setattr(phase_trainer, "save_phase", lambda *_: 1 / 0)
+            phase = TrainingPhase(LABELS_ONLY, HardConcreteGates([group], [], 0), 4, learning_rate=0.01)
+            with pytest.raises(ZeroDivisionError):
+                trainer_of(bench, other, tmp_path / name, save_every=2, log_every=1).train(phase)
+            monkeypatch.setattr(phase_trainer, "save_phase", kept)
+        phase = TrainingPhase(LABELS_ONLY, gates, 4, learning_rate=0.01)
+        trainer_of(bench, model, tmp_path / name, save_every=2, log_every=1).train(phase)
+        found.append({**weights(model), **weights(gates)})
+    assert same(*found)
+    assert lines(tmp_path / "killed.log") == lines(tmp_path / "whole.log")
 
 
 def lines(log):

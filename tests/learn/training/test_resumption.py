@@ -90,6 +90,15 @@ def test_a_save_keeps_the_seconds_and_the_caches_and_then_marks_the_checkpoint(t
     assert not older.exists()
 
 
+def test_the_last_step_leaves_no_checkpoint():
+    """From there transformers would train one step more, and the result is written anyway."""
+    control = SimpleNamespace(should_save=True, should_training_stop=True)
+    callback = CheckpointCallback(BudgetTracker(), None, [], StopRequest())
+    callback.on_step_end(None, SimpleNamespace(global_step=9, max_steps=9), control)
+    assert not control.should_save
+    assert not callback.stopped
+
+
 @pytest.mark.parametrize(("signal", "step", "stops"), [(None, 3, False), (15, 3, True), (15, 9, False)])
 def test_a_training_that_is_asked_to_stop_saves_and_ends_unless_it_is_done(signal, step, stops):
     request = StopRequest()
