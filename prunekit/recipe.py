@@ -185,7 +185,7 @@ class Recipe(Section):
     model: str | None = Field(None, description="directory or hub id; the built-in example when left out")
     trust_remote_code: bool = False
     output: str = "outputs/run"
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32, description="of every random draw; NumPy takes no larger one")
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     round_to: PositiveInt = 8

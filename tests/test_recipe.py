@@ -75,6 +75,8 @@ def test_an_override_without_key_or_value(pair):
         ({"measure": {"workloads": [{}, {"beam": 2}]}}, r"'measure\.workloads\.1\.beam' here; did you mean 'beams'"),
         ({"measure": {"zzz": 1}}, "allowed are workloads, "),
         ({"seed": "soon"}, r"^seed: Input should be a valid integer.* \(got 'soon'\)\.$"),
+        ({"seed": -1}, r"^seed: .*greater than or equal to 0"),
+        ({"seed": 2**32}, r"^seed: .*less than 4294967296"),
         ({"training": {"batch": 0}}, r"^training\.batch: Input should be greater than 0 \(got 0\)"),
         ({"training": {"warmup": 1}}, r"^training\.warmup: Input should be less than 1 \(got 1\)"),
         ({"training": 3}, r"^training: "),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
+from prunekit.cut.checkpoint import dense_config
 from prunekit.data.audio import AudioProcessor
 from prunekit.data.lengths import Positions, fit_lengths, positions_of
 from prunekit.data.processors import Processor
@@ -77,7 +78,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     _check_token_ids(config, directory)
     task = open_task(_with_answer_language(recipe), read)
     _check_reads(adapter, config, task)
-    positions = positions_of(config, build_skeleton(adapter, config), adapter.ahead)
+    positions = positions_of(config, build_skeleton(adapter, dense_config(config)), adapter.ahead)
     processor = open_processor(directory, config, task, positions, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
     task = _usable(task, processor)

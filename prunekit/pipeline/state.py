@@ -27,11 +27,12 @@ from prunekit.loading.context import RunContext, open_run_context, open_strategy
 from prunekit.loading.device import device_of
 from prunekit.loading.resolve import resolve
 from prunekit.measure.equivalence import Equivalence
+from prunekit.measure.predictions import dense_answers
 from prunekit.measure.quality import beginning
 from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.speed_options import SpeedTarget
-from prunekit.recipe import Recipe, Workload
+from prunekit.recipe import MeasureSection, Recipe, Workload
 from prunekit.report.data_section import DataSection
 from prunekit.report.report import Report
 
@@ -133,6 +134,7 @@ def open_run(
         positions = positions_of(context.model.config, context.model, context.adapter.ahead)
         recipe = _fit_default_workloads(recipe, positions)
         check_workloads(context.model, recipe.measure.workloads)
+        _check_known_answers(recipe.measure, context.task.test)
         plan = checkpoint.plan_of(context.model) or PruningPlan()
         spent = directory.work / "spent.json"
         budget = BudgetTracker(spent, context.device, recipe.budget.examples, lambda: directory.lock.held)
@@ -150,6 +152,12 @@ def open_run(
             show=show,
             sample=sample,
         )
+
+
+def _check_known_answers(measure: MeasureSection, test: Dataset) -> None:
+    """Raise `PrunekitError` where the dense model's answers are to be read from a file that does not hold them."""
+    if measure.dense_predictions is not None:
+        dense_answers(measure.dense_predictions, take_first(test, measure.eval_examples))
 
 
 def _fit_default_workloads(recipe: Recipe, positions: Positions) -> Recipe:

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoModelForSeq2SeqLM, MT5Config
+from transformers import AutoModelForSeq2SeqLM, MT5Config, T5GemmaConfig
 
 from prunekit import PrunekitError, PruningPlan, Recipe, prune
 from prunekit.cut import checkpoint
@@ -13,6 +13,7 @@ from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
 from prunekit.loading.structure import adapter_for, open_structure
 from prunekit_adapters.t5 import T5
+from prunekit_adapters.t5gemma import T5Gemma
 
 
 def test_a_model_with_files(t5_directory, on_files):
@@ -104,3 +105,16 @@ def test_a_token_beyond_the_vocabulary_is_named_before_a_model_is_built(bart_dir
     (directory / "config.json").write_text(json.dumps({**config, key: 32}))
     with pytest.raises(PrunekitError, match=f"has the {key} 32, but a vocabulary of 32 tokens, from 0 to 31"):
         open_run_context(resolve(on_files(directory)))
+
+
+def test_a_pruned_model_whose_config_lists_its_layers_opens_again(tmp_path, letters, on_files):
+    """The skeleton that shows its positions is that of the original: T5Gemma's config has one entry for each layer."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 12, "head_dim": 6, "vocab_size": 32}
+    sizes |= {"num_attention_heads": 4, "num_key_value_heads": 2, "query_pre_attn_scalar": 6}
+    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "decoder_start_token_id": 1}
+    adapter = T5Gemma()
+    model = adapter.build(T5GemmaConfig(encoder=sizes, decoder=sizes, vocab_size=32, **tokens), "cpu")
+    plan = PruningPlan({"decoder.layers": (1,), "encoder.0.ffn": (0, 1)})
+    checkpoint.save(prune(model, plan, adapter), tmp_path / "model", letters)
+    context = open_run_context(resolve(on_files(tmp_path / "model")))
+    assert len(context.model.model.decoder.layers) == 1

@@ -32,6 +32,13 @@ def test_a_given_plan_is_the_proposal(state, tmp_path):
     assert opened.proposal == plan
 
 
+def test_known_answers_that_are_not_there_are_missed_before_any_work(recipe, tmp_path):
+    """They are read at the end of a run, when all else is done."""
+    measure = {**recipe().measure.model_dump(exclude_unset=True), "dense_predictions": str(tmp_path / "nowhere.jsonl")}
+    with pytest.raises(PrunekitError, match=r"The predictions .*nowhere.jsonl' cannot be read"):
+        open_run(recipe(measure=measure))
+
+
 def test_proofs_are_the_first_dev_rows_as_the_model_reads_them(state):
     (batch,) = state().data.proofs
     assert batch["input_ids"].shape == (8, 4)  # "a b c" and an end
