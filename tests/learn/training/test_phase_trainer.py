@@ -108,7 +108,7 @@ def test_an_interrupted_phase_goes_on_to_the_same_weights(bench, monkeypatch, tm
 
 
 def test_a_training_that_was_killed_before_its_result_was_written_takes_no_step_more(bench, monkeypatch, tmp_path):
-    """Gates learn at a constant rate, so one step more would be seen; the last step is one of a checkpoint."""
+    """Gates learn at a constant rate, so one step more would be seen; it is in the middle of an epoch."""
     group = next(g for g in bench.groups if g.kind is Kind.FFN)
     found = []
     for name in ("whole", "killed"):
@@ -117,11 +117,11 @@ def test_a_training_that_was_killed_before_its_result_was_written_takes_no_step_
         if name == "killed":
             kept = phase_trainer.save_phase
             monkeypatch.setattr(phase_trainer, "save_phase", lambda *_: 1 / 0)
-            phase = TrainingPhase(LABELS_ONLY, HardConcreteGates([group], [], 0), 4, learning_rate=0.01)
+            phase = TrainingPhase(LABELS_ONLY, HardConcreteGates([group], [], 0), 5, learning_rate=0.01)
             with pytest.raises(ZeroDivisionError):
                 trainer_of(bench, other, tmp_path / name, save_every=2, log_every=1).train(phase)
             monkeypatch.setattr(phase_trainer, "save_phase", kept)
-        phase = TrainingPhase(LABELS_ONLY, gates, 4, learning_rate=0.01)
+        phase = TrainingPhase(LABELS_ONLY, gates, 5, learning_rate=0.01)
         trainer_of(bench, model, tmp_path / name, save_every=2, log_every=1).train(phase)
         found.append({**weights(model), **weights(gates)})
     assert same(*found)
