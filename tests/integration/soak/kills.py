@@ -144,7 +144,7 @@ def interrupted(asked: Recipe, log: Path, draw: random.Random, writes: int, seco
     moments = []
     for _ in range(draw.choice((1, 1, 2))):
         write = draw.randint(1, writes) if draw.random() < 0.5 else None
-        after = None if write else draw.uniform(0.1, seconds)
+        after = None if write else draw.uniform(0.1, 0.8 * seconds)
         ended = forked(asked, log, write, after) == 0
         moments.append("no time, since it had ended" if ended else f"write {write}" if write else f"{after:.2f} s")
         if is_complete(Path(asked.output)):
