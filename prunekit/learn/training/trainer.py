@@ -179,6 +179,14 @@ class PruningTrainer(Seq2SeqTrainer):
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Warn of weights that a checkpoint lacks, but not of tied ones, which it has under another name."""
+        network: Any = self.model
+        state = network.state_dict(keep_vars=True)
+        known = {id(value) for name, value in state.items() if name not in load_result.missing_keys}
+        load_result.missing_keys[:] = [name for name in load_result.missing_keys if id(state[name]) not in known]
+        super()._issue_warnings_after_load(load_result)
+
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Log the gates' figures beside the loss; raises `PrunekitError` for a loss that is no number any more."""
         loss = logs.get("loss", logs.get("train_loss", 0.0))
