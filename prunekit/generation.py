@@ -4,6 +4,7 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from transformers import EncoderDecoderCache, GenerationConfig, GenerationMixin,
 from prunekit._support.patching import patched
 
 LOG = logging.getLogger(__name__)
+
+CACHE = "cache" if "cache" in {field.name for field in fields(Seq2SeqLMOutput)} else "past_key_values"
+"""What the installed transformers calls the cache, as an argument of models and in their outputs."""
 
 PREPARE = "_prepare_cache_for_generation"
 """The method of transformers in which `generate` makes its cache: a private one, which may be renamed."""
@@ -46,8 +50,8 @@ def shared_beams(model: PreTrainedModel) -> Iterator[None]:
     def prepare(*args: Any, **kwargs: Any) -> Any:
         result = stock(*args, **kwargs)
         for given in (*args, *kwargs.values()):
-            if isinstance(given, dict) and type(given.get("past_key_values")) is EncoderDecoderCache:
-                given["past_key_values"].__class__ = SharedCache
+            if isinstance(given, dict) and type(given.get(CACHE)) is EncoderDecoderCache:
+                given[CACHE].__class__ = SharedCache
         return result
 
     with patched(model, PREPARE, prepare):

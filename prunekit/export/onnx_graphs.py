@@ -10,6 +10,8 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.cache_utils import DynamicLayer
 from transformers.modeling_outputs import BaseModelOutput
 
+from prunekit.generation import CACHE
+
 TOKENS = torch.tensor([[3, 4, 5], [5, 4, 3]])
 """What a decoder is traced with: ordinary tokens in every vocabulary."""
 
@@ -37,8 +39,8 @@ def observe_cache(model: Any, inputs: Mapping[str, Tensor]) -> CachedLayers:
     cache = _empty()
     with torch.no_grad():
         encoded = model.get_encoder()(**inputs)
-        mask = inputs["attention_mask"]
-        model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=TOKENS[:, 1:], past_key_values=cache)
+        given = {"attention_mask": inputs["attention_mask"], "decoder_input_ids": TOKENS[:, 1:], CACHE: cache}
+        model(encoder_outputs=encoded, **given)
     caches = (cache.cross_attention_cache, cache.self_attention_cache)
     cross, own = (tuple(n for n, layer in enumerate(each.layers) if layer.is_initialized) for each in caches)
     return CachedLayers(cross, own, tuple(tensor for each in caches for tensor in _tensors(each)), encoded[0].shape[-1])
@@ -47,17 +49,19 @@ def observe_cache(model: Any, inputs: Mapping[str, Tensor]) -> CachedLayers:
 class EncoderGraph(nn.Module):
     """The encoder, and the keys and values of its states: what the decoder would compute at its first step."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, names: Sequence[str] = ("input_ids", "attention_mask")):
         super().__init__()
         self.model = model
+        self.names = tuple(names)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        """The rest of the decoder's run leads to no output, so the exporter leaves it out."""
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """`inputs` as they are named. The rest of the decoder's run leads to no output, so the exporter drops it."""
         model: Any = self.model
         cache = _empty()
-        encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
-        start = {"decoder_input_ids": torch.full_like(input_ids[:, :1], 3), "past_key_values": cache}
-        model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **start)
+        given = dict(zip(self.names, inputs, strict=True))
+        encoded = model.get_encoder()(**given)
+        start = {"decoder_input_ids": torch.full_like(inputs[0][:, :1], 3), CACHE: cache}
+        model(encoder_outputs=encoded, attention_mask=given["attention_mask"], use_cache=True, **start)
         return (encoded[0], *_tensors(cache.cross_attention_cache))
 
 
@@ -69,8 +73,12 @@ class DecoderGraph(nn.Module):
         self.model = model
         self.cached = cached
 
-    def forward(self, decoder_input_ids: Tensor, attention_mask: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
-        """Logits, and keys and values of past and new tokens."""
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Logits, and keys and values of past and new tokens.
+
+        `inputs` are the new tokens, the encoder's mask, the cross-attention's keys and values, and the past.
+        """
+        decoder_input_ids, attention_mask, *past = inputs
         model: Any = self.model
         cache = _empty()
         count = 2 * len(self.cached.cross)
@@ -79,7 +87,7 @@ class DecoderGraph(nn.Module):
         cache.is_updated = dict.fromkeys(self.cached.cross, True)
         states: Any = attention_mask[..., None].to(torch.float32).expand(-1, -1, self.cached.width)
         encoded = BaseModelOutput(last_hidden_state=states)
-        given = {"decoder_input_ids": decoder_input_ids, "past_key_values": cache}
+        given = {"decoder_input_ids": decoder_input_ids, CACHE: cache}
         output = model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **given)
         return (output.logits, *_tensors(cache.self_attention_cache))
 

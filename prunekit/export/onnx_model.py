@@ -22,6 +22,7 @@ from transformers.utils.generic import ModelOutput
 from prunekit.errors import PrunekitError, error_line
 from prunekit.export.onnx_graphs import set_cached
 from prunekit.export.to_onnx import DECODER, ENCODER, onnx_library
+from prunekit.generation import CACHE
 
 
 def from_onnx(
@@ -93,18 +94,21 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
         encoder_outputs: Any = None,
+        cache: Any = None,
         past_key_values: Any = None,
         use_cache: bool = True,
         return_dict: bool = True,
     ) -> Seq2SeqLMOutput:
         """Logits [batch, tokens, vocabulary] of `decoder_input_ids`, which follow the tokens that a cache holds.
 
-        Raises `PrunekitError` for what the graphs do not take: a static cache, a mask of the target.
+        `past_key_values` is the name of the cache in earlier versions of transformers. Raises `PrunekitError` for what
+        the graphs do not take: a static cache, a mask of the target.
         """
         encoded = self.encoder(input_ids, attention_mask) if encoder_outputs is None else encoder_outputs
         states = encoded["last_hidden_state"]
         mask = _ones(states) if attention_mask is None else attention_mask
-        cache = EncoderDecoderCache(DynamicCache(), DynamicCache()) if past_key_values is None else past_key_values
+        cache = past_key_values if cache is None else cache
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache()) if cache is None else cache
         if cache.is_compileable or decoder_attention_mask is not None:
             raise PrunekitError(
                 "A model that was exported to ONNX works with the dynamic cache and masks nothing of the target; leave "
@@ -115,9 +119,7 @@ class OnnxModel(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-ca
         found = _run(self.session, {**given, **self._recalled(layers, len(states))})
         self._keep(layers, found)
         return Seq2SeqLMOutput(
-            logits=found["logits"],
-            past_key_values=cache if use_cache else None,
-            encoder_last_hidden_state=states,
+            logits=found["logits"], encoder_last_hidden_state=states, **{CACHE: cache if use_cache else None}
         )
 
     def _recalled(self, layers: Sequence[Any], rows: int) -> dict[str, Tensor]:

@@ -1,14 +1,14 @@
 """A pruned model for ONNX Runtime: one graph that encodes an input, once, and one that predicts the next tokens.
 
-The graphs have the shapes of the cut model, layer by layer, so nothing is padded. They are traced by torch's
-TorchScript exporter: it takes a second where the newer one (``dynamo=True``) takes a minute, names the dimensions, and
-does not stumble over guards on the lengths of a cache. A trace can take a length for a constant, so an export counts
-only once it was compared with the model at several lengths (`prunekit.export.onnx_parity`).
+The graphs have the shapes of the cut model, layer by layer, so nothing is padded. A trace can take a length for a
+constant, so an export counts only once it was compared with the model at several lengths
+(`prunekit.export.onnx_parity`).
 """
 
 import copy
 import logging
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,9 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan
 
-OPSET = 17
+OPSET = 18
+"""The oldest operators that torch's exporter writes: more engines know them."""
+
 QUANTIZATIONS = ("float32", "int8")
 ENCODER = "encoder.onnx"
 DECODER = "decoder.onnx"
@@ -72,12 +74,12 @@ def export_onnx(
     traced = _eager(model)
     try:
         example = adapter.encoder_inputs(model.config, 2)
-        inputs = {key: example[key] for key in ("input_ids", "attention_mask")}
+        inputs = dict(example)
         found = observe_cache(traced, inputs)
         given = {"decoder_input_ids": TOKENS, "attention_mask": inputs["attention_mask"]}
         given |= dict(zip([*found.names("cross"), *found.names("past")], found.tensors, strict=True))
         outputs = [["last_hidden_state", *found.names("cross")], ["logits", *found.names("present")]]
-        _trace(EncoderGraph(traced), inputs, outputs[0], directory / ENCODER, quantization)
+        _trace(EncoderGraph(traced, list(inputs)), inputs, outputs[0], directory / ENCODER, quantization)
         _trace(DecoderGraph(traced, found), given, outputs[1], directory / DECODER, quantization)
     except Exception as error:  # whatever a model raises that was not made to be traced
         raise PrunekitError(
@@ -91,8 +93,9 @@ def onnx_library() -> Any:
     try:
         import onnx
         import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
     except ImportError as error:
-        raise PrunekitError("This export needs onnx and onnxruntime; install 'prunekit[onnx]'.") from error
+        raise PrunekitError("This export needs onnx, onnxruntime and onnxscript; install 'prunekit[onnx]'.") from error
     return onnx
 
 
@@ -107,22 +110,39 @@ def _trace(
     module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path, quantization: str
 ) -> None:
     """Export `module` to `path`, and have the result checked."""
+    shapes = tuple(AXES[name.partition(".")[0]] for name in inputs)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch, _quiet(), torch.no_grad():
-        file = Path(scratch) / path.name
-        torch.onnx.export(
+        program: Any = torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
-            str(file),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={name: AXES[name.partition(".")[0]] for name in [*inputs, *outputs]},
+            dynamic_shapes=(shapes,),
             opset_version=OPSET,
-            dynamo=False,
+            verbose=False,
         )
+        file = Path(scratch) / path.name
+        _forget_origins(program.model)
+        if quantization == "int8":
+            _unshare(program.model)
+        program.save(file)
         if quantization == "int8":
             _quantize(file)
         _gather(file, path)
     onnx_library().checker.check_model(str(path), full_check=True)
+
+
+def _forget_origins(model: Any) -> None:
+    """Drop what the exporter notes of every node, more than a small model's weights: lines of code, and whose files."""
+    for each in (model, model.graph, *model.graph.all_nodes()):
+        each.metadata_props.clear()
+
+
+def _unshare(model: Any) -> None:
+    """Store a matrix that two uses share, one of them transposed, twice: only what is stored gets smaller weights."""
+    from onnxscript import optimizer
+
+    optimizer.optimize(model, input_size_limit=sys.maxsize, output_size_limit=sys.maxsize)
 
 
 @contextmanager
