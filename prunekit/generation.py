@@ -4,7 +4,6 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -13,9 +12,6 @@ from transformers import EncoderDecoderCache, GenerationConfig, GenerationMixin,
 from prunekit._support.patching import patched
 
 LOG = logging.getLogger(__name__)
-
-CACHE = "cache" if "cache" in {field.name for field in fields(Seq2SeqLMOutput)} else "past_key_values"
-"""What the installed transformers calls the cache, as an argument of models and in their outputs."""
 
 PREPARE = "_prepare_cache_for_generation"
 """The method of transformers in which `generate` makes its cache: a private one, which may be renamed."""
@@ -50,8 +46,9 @@ def shared_beams(model: PreTrainedModel) -> Iterator[None]:
     def prepare(*args: Any, **kwargs: Any) -> Any:
         result = stock(*args, **kwargs)
         for given in (*args, *kwargs.values()):
-            if isinstance(given, dict) and type(given.get(CACHE)) is EncoderDecoderCache:
-                given[CACHE].__class__ = SharedCache
+            for value in given.values() if isinstance(given, dict) else ():
+                if type(value) is EncoderDecoderCache:
+                    value.__class__ = SharedCache
         return result
 
     with patched(model, PREPARE, prepare):

@@ -94,7 +94,7 @@ def test_the_cache_is_found_wherever_it_is_given(t5, monkeypatch):
 
     def prepare(config, *, model_kwargs, rest):
         stock(config, model_kwargs, *rest)
-        made.append(model_kwargs["past_key_values"])
+        made.extend(value for value in model_kwargs.values() if isinstance(value, EncoderDecoderCache))
 
     monkeypatch.setattr(t5, "_prepare_cache_for_generation", prepare)
     with shared_beams(t5):

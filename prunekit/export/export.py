@@ -1,5 +1,6 @@
 """Exports: write a pruned model in a form that other programs read, and check that it computes the same."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def export_model(
         return _export_plain(model, adapter, graph, directory)
     if to is ExportFormat.ONNX:
         to_onnx.export_onnx(model, adapter, graph, directory, quantization)
-        return check_onnx(model, directory, exact=quantization == "float32")
+        hints = partial(adapter.attention_hints, model.config)
+        return check_onnx(model, directory, exact=quantization == "float32", hints=hints)
     if tokenizer is None:
         raise PrunekitError("An export to CTranslate2 needs the model's tokenizer.")
     for kind in dict.fromkeys(("float32", quantization)):  # rounded weights prove nothing, so exact ones come first

@@ -1,16 +1,19 @@
 """The modules that are traced for ONNX: an encoder with the keys for the decoder, and a decoder with its past."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, EncoderDecoderCache
 from transformers.cache_utils import DynamicLayer
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
-from prunekit.generation import CACHE
+from prunekit.data.processors import Hints, no_hints
+
+CACHE = "cache" if "cache" in {field.name for field in fields(Seq2SeqLMOutput)} else "past_key_values"
+"""What the installed transformers calls the cache, as an argument of models and in their outputs."""
 
 TOKENS = torch.tensor([[3, 4, 5], [5, 4, 3]])
 """What a decoder is traced with: ordinary tokens in every vocabulary."""
@@ -47,21 +50,25 @@ def observe_cache(model: Any, inputs: Mapping[str, Tensor]) -> CachedLayers:
 
 
 class EncoderGraph(nn.Module):
-    """The encoder, and the keys and values of its states: what the decoder would compute at its first step."""
+    """The encoder, and the keys and values of its states: what the decoder would compute at its first step.
 
-    def __init__(self, model: Any, names: Sequence[str] = ("input_ids", "attention_mask")):
+    What an architecture wants beside the input, `Adapter.attention_hints`, is computed in the graph, as it was in
+    training.
+    """
+
+    def __init__(self, model: Any, hints: Hints = no_hints):
         super().__init__()
         self.model = model
-        self.names = tuple(names)
+        self.hints = hints
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """`inputs` as they are named. The rest of the decoder's run leads to no output, so the exporter drops it."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
+        """The rest of the decoder's run leads to no output, so the exporter leaves it out."""
         model: Any = self.model
         cache = _empty()
-        given = dict(zip(self.names, inputs, strict=True))
-        encoded = model.get_encoder()(**given)
-        start = {"decoder_input_ids": torch.full_like(inputs[0][:, :1], 3), CACHE: cache}
-        model(encoder_outputs=encoded, attention_mask=given["attention_mask"], use_cache=True, **start)
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        encoded = model.get_encoder()(**given, **self.hints(given))
+        start = {"decoder_input_ids": torch.full_like(input_ids[:, :1], 3), CACHE: cache}
+        model(encoder_outputs=encoded, attention_mask=attention_mask, use_cache=True, **start)
         return (encoded[0], *_tensors(cache.cross_attention_cache))
 
 
@@ -73,12 +80,8 @@ class DecoderGraph(nn.Module):
         self.model = model
         self.cached = cached
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Logits, and keys and values of past and new tokens.
-
-        `inputs` are the new tokens, the encoder's mask, the cross-attention's keys and values, and the past.
-        """
-        decoder_input_ids, attention_mask, *past = inputs
+    def forward(self, decoder_input_ids: Tensor, attention_mask: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        """Logits, and keys and values of past and new tokens."""
         model: Any = self.model
         cache = _empty()
         count = 2 * len(self.cached.cross)

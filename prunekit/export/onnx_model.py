@@ -20,9 +20,8 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.utils.generic import ModelOutput
 
 from prunekit.errors import PrunekitError, error_line
-from prunekit.export.onnx_graphs import set_cached
+from prunekit.export.onnx_graphs import CACHE, set_cached
 from prunekit.export.to_onnx import DECODER, ENCODER, onnx_library
-from prunekit.generation import CACHE
 
 
 def from_onnx(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prunekit.data.processors import Hints, no_hints
 from prunekit.errors import PrunekitError, error_line
 from prunekit.export.float_noise import TOLERANCE, Distance, exact_copy, noise_tolerance
 from prunekit.export.onnx_model import from_onnx
@@ -25,15 +26,17 @@ attention that depends on it, for a constant. The long one comes first: some mod
 one."""
 
 
-def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
+def check_onnx(model: PreTrainedModel, directory: Path, exact: bool, hints: Hints = no_hints) -> Parity:
     """A model of transformers and its export to ONNX, on texts of several lengths, some of them padded.
 
-    Compared are log-probabilities of given targets, and those of the greedy tokens where both generate the same.
-    Raises `PrunekitError` where the export is to be `exact` and they differ by more than `TOLERANCE` or, where that is
-    more, a multiple of the model's own float noise (`prunekit.export.float_noise`), or greedy tokens do.
+    The model is given the `hints` that its architecture wants beside a text; the export makes them itself. Compared are
+    log-probabilities of given targets, and those of the greedy tokens where both generate the same. Raises
+    `PrunekitError` where the export is to be `exact` and they differ by more than `TOLERANCE` or, where that is more, a
+    multiple of the model's own float noise (`prunekit.export.float_noise`), or greedy tokens do.
     """
     batches = [_random_batch(model, rows, min(length, _longest_source(model))) for rows, length in BATCHES]
-    one = record_outputs(model, batches)
+    asked = [{**batch, **hints(batch)} for batch in batches]
+    one = record_outputs(model, asked)
     try:
         other = record_outputs(from_onnx(directory, torch.get_num_threads()), batches)
     except Exception as error:  # ONNX Runtime's errors share no ancestor
@@ -48,7 +51,7 @@ def check_onnx(model: PreTrainedModel, directory: Path, exact: bool) -> Parity:
     agreed = compare_outputs(one, other).tokens_equal
     tolerance = TOLERANCE
     if exact and not found.largest <= tolerance:
-        tolerance = noise_tolerance(found, lambda: _apart(zip(one.logits, _exact_logits(model, batches), strict=True)))
+        tolerance = noise_tolerance(found, lambda: _apart(zip(one.logits, _exact_logits(model, asked), strict=True)))
     if exact and not (found.largest <= tolerance and agreed):
         raise parity_error(f"log-probabilities by {found.largest:.1e}", agreed)
     return Parity(found.largest, sum(int(rows.sum()) for rows in same), sum(len(rows) for rows in same))

@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,18 +73,20 @@ def export_onnx(
         )
     directory.mkdir(parents=True, exist_ok=True)
     traced = _eager(model)
+    hints = partial(adapter.attention_hints, model.config)
     try:
         example = adapter.encoder_inputs(model.config, 2)
-        inputs = dict(example)
+        inputs = {key: example[key] for key in ("input_ids", "attention_mask")}
         found = observe_cache(traced, inputs)
         given = {"decoder_input_ids": TOKENS, "attention_mask": inputs["attention_mask"]}
         given |= dict(zip([*found.names("cross"), *found.names("past")], found.tensors, strict=True))
         outputs = [["last_hidden_state", *found.names("cross")], ["logits", *found.names("present")]]
-        _trace(EncoderGraph(traced, list(inputs)), inputs, outputs[0], directory / ENCODER, quantization)
+        _trace(EncoderGraph(traced, hints), inputs, outputs[0], directory / ENCODER, quantization)
         _trace(DecoderGraph(traced, found), given, outputs[1], directory / DECODER, quantization)
     except Exception as error:  # whatever a model raises that was not made to be traced
+        reason = error_line(error.__cause__ or error, 160)  # the exporter wraps what it met in advice
         raise PrunekitError(
-            f"A {type(model).__name__} cannot be traced for ONNX ({error_line(error, 300)}); export it with --to plain."
+            f"A {type(model).__name__} cannot be traced for ONNX ({reason}); export it with --to plain."
         ) from error
     _configs(model, adapter, graph, directory)
 
@@ -110,14 +113,15 @@ def _trace(
     module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path, quantization: str
 ) -> None:
     """Export `module` to `path`, and have the result checked."""
-    shapes = tuple(AXES[name.partition(".")[0]] for name in inputs)
+    shapes = [AXES[name.partition(".")[0]] for name in inputs]
+    cached = [tuple(shapes[2:])] if shapes[2:] else []
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch, _quiet(), torch.no_grad():
         program: Any = torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=(shapes,),
+            dynamic_shapes=(*shapes[:2], *cached),
             opset_version=OPSET,
             verbose=False,
         )
