@@ -17,6 +17,7 @@ class Led(Bart):
     """LED: attentions are as wide as their input, the encoder's in windows: heads and hidden states are not pruned."""
 
     model_types = ("led",)
+    keep = ("longformer_self_attn",)
     skeleton_sizes = {**{k: v for k, v in Bart.skeleton_sizes.items() if k != "max_position_embeddings"}, **SIZES}
 
     def whole(self, config: PretrainedConfig) -> tuple[str, ...]:

@@ -38,11 +38,13 @@ def trace(adapter: Adapter, model: PreTrainedModel) -> Traced:
     """The coupled dimensions of `model`, which should be small and lie on the CPU; its own state does not change.
 
     torch-pruning follows autograd, so a frozen parameter ends the trail: that is how the adapter's `cuts` are made, and
-    why every other parameter must require gradients here. Only membership is read; its index mapping is not used.
+    why every other parameter must require gradients here, but for what is computed when a model is built, as Marian's
+    sinusoidal positions. Only membership is read; its index mapping is not used.
     """
     frozen = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    computed = {name for name in getattr(model, "_keys_to_ignore_on_save", None) or () if not frozen.get(name, True)}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not any(cut in name for cut in adapter.cuts))
+        parameter.requires_grad_(name not in computed and not any(cut in name for cut in adapter.cuts))
     try:
         layers = [stack.path for stack in adapter.stacks(model.config)]
         with evaluation_mode(model, gradients=True), _constants(model, layers) as constants:
