@@ -1,12 +1,13 @@
 # setup: an environment in .venv   demo: the built-in example
 # check, test: before every commit   test-full: all other tests   fuzz: recipes at random   soak: kills at random
 # bench: the stored ratios
+# test-lowest, test-newest: all tests, with the oldest and the newest versions that pyproject.toml allows
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO := outputs/demo
 
-.PHONY: setup demo test test-full fuzz soak check bench
+.PHONY: setup demo test test-full test-lowest test-newest fuzz soak check bench
 
 setup: $(STAMP)
 
@@ -38,6 +39,17 @@ fuzz: setup
 KILLS ?= 50
 soak: setup
 	KILLS=$(KILLS) SEED=$(SEED) $(PYTEST) --timeout 3600 -m full tests/integration/soak
+
+# By hand, in environments of their own: on Linux the torch of the registry brings gigabytes of CUDA. uv reads the ranges.
+RESOLUTION-lowest := lowest-direct
+RESOLUTION-newest := highest
+TESTS ?= tests
+test-lowest test-newest: test-%:
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --upgrade uv
+	.venv-$*/bin/uv pip install --system-certs --python .venv-$*/bin/python --upgrade \
+	  --resolution $(RESOLUTION-$*) --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-$*/bin/python -m pytest -n 2 --dist worksteal --timeout 600 $(TESTS)
 
 check: setup
 	$(BIN)/ruff check .
