@@ -16,6 +16,7 @@ from prunekit._support.atomic import write_text
 from prunekit._support.progress import Progress, counting
 from prunekit.compare.files import TrialFiles, dense_answers_path, uncut_plan_path
 from prunekit.compare.grid import shape_source
+from prunekit.compare.precision import in_shared_precision
 from prunekit.compare.recipes import base_recipe, trial_recipe
 from prunekit.compare.records import read_record, same_recipe, sources_of, write_record
 from prunekit.compare.sources import Sources
@@ -157,7 +158,7 @@ def _begin(comparison: Comparison, trial: Trial) -> Recipe:
             f"{str(files.directory)!r} was made {unlike}; remove it to run it again, or choose another output."
         )
     if not files.directory.exists():
-        write_text(files.recipe, trial_recipe(comparison, trial).dump())
+        write_text(files.recipe, in_shared_precision(comparison, trial_recipe(comparison, trial)).dump())
         write_text(files.sources, sources_of(comparison, trial).model_dump_json() + "\n")
     return Recipe.load(files.recipe)
 

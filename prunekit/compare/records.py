@@ -119,8 +119,15 @@ def record_text(record: Record) -> str:
 
 
 def same_recipe(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes ask for the same run, wherever their files lie."""
-    return _deciding_keys(one) == _deciding_keys(other)
+    """Whether two recipes ask for the same run, wherever their files lie.
+
+    The precision ``auto`` is the same as any other: a trial that was begun has the one that it came to.
+    """
+    keys = [_deciding_keys(recipe) for recipe in (one, other)]
+    if "auto" in (one.training.precision, other.training.precision):
+        for data in keys:
+            del data["training"]["precision"]
+    return keys[0] == keys[1]
 
 
 def _deciding_keys(recipe: Recipe) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def settle_precision(state: RunState) -> RunState:
         return state
     found = {}
     if training.precision == "auto":
-        found["precision"] = state.directory.once("precision", lambda: _measured(state))["precision"]
+        found["precision"] = state.directory.once("precision", lambda: measure_precision(state))["precision"]
     if training.optimizer == "muon" and training.muon_precision == "auto":
         found["muon_precision"] = state.directory.once("muon_precision", lambda: _faster_for_muon(state))
     return _with_training(state, found) if found else state
@@ -50,7 +50,7 @@ def trains(state: RunState) -> bool:
     return bool(recipe.budget.limited or recipe.teacher.steps or recipe.recovery.steps or own)
 
 
-def _measured(state: RunState) -> dict[str, Any]:
+def measure_precision(state: RunState) -> dict[str, Any]:
     """The precision, and the seconds of a step in each that was tried."""
     trainer = Bench(state.pruned.model, state.data.training, lambda _: 0.0, state.groups).trainer
     costs = precision_costs(trainer, TrainingPhase())
