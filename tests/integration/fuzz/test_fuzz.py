@@ -23,7 +23,7 @@ def test_every_run_ends_rightly_or_with_a_sentence(part, root, monkeypatch):
     """A draw that fails is printed; ``repeat.py`` does it again. Three twists at most need no shrinking."""
 
     @settings(
-        max_examples=round(RUNS * SHARES[part]),
+        max_examples=max(1, round(RUNS * SHARES[part])),
         deadline=None,
         derandomize="FUZZ" not in os.environ,
         phases=(Phase.explicit, Phase.reuse, Phase.generate),
