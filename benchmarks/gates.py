@@ -20,8 +20,9 @@ from prunekit.find.plan import PruningPlan
 from prunekit.latency.clocks import Reading, clock_for
 from prunekit.latency.interleave import InterleavedTimes
 from prunekit.learn.masking.masks import Masks
+from prunekit.learn.training.arguments import training_arguments
 from prunekit.learn.training.teacher import Teacher
-from prunekit.learn.training.trainer import PruningTrainer, training_arguments
+from prunekit.learn.training.trainer import PruningTrainer
 from prunekit.pipeline.problem import problem_of
 from prunekit.recipe import Recipe, TrainingSection
 from prunekit.report.formatting import factor

@@ -1,11 +1,19 @@
 """Recipe: everything that defines a run, as plain data: read from YAML, overridden by flags, refused if unknown."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from prunekit._support.refusals import first_problem
 from prunekit.errors import PrunekitError, one_line
@@ -73,8 +81,22 @@ class TrainingSection(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="of multiplications; auto: the fastest here, by a few steps in each that the hardware has"
     )
+    weight_decay: float = Field(0.0, ge=0, description="of weight matrices and embeddings, decoupled")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="of the rate, after the warm-up")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability that is spread over all tokens")
+    gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
+    workers: NonNegativeInt = Field(0, description="processes that open and pad rows beside the training")
+    read_every: PositiveInt | None = Field(None, description="steps between readings of the dev loss, for the log")
+    keep_best: bool = Field(False, description="end a training without gates with the weights of its best reading")
+    patience: PositiveInt | None = Field(None, description="readings without a new best after which it ends")
     save_every: PositiveInt = Field(500, description="steps between resumable checkpoints")
     log_every: PositiveInt = 20
+
+    @model_validator(mode="after")
+    def _reads_what_it_goes_by(self) -> Self:
+        if self.read_every is None and (self.keep_best or self.patience):
+            raise ValueError("keep_best and patience go by readings of the dev loss; set read_every too")
+        return self
 
 
 class DistillationWeights(Section):
@@ -220,32 +242,3 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise PrunekitError(f"The recipe {str(path)!r} is not a YAML mapping of keys to values; see examples/.")
     return data
-
-
-def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nested mappings as one, in which `above` wins key by key."""
-    both = {**below, **above}
-    for key in below.keys() & above.keys():
-        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
-            both[key] = over(below[key], above[key])
-    return both
-
-
-def override(data: dict[str, Any], pairs: list[str]) -> dict[str, Any]:
-    """`data` with ``a.b=value`` pairs laid over it; values are read as YAML, so ``training.batch=32`` is a number."""
-    result = dict(data)
-    for pair in pairs:
-        key, found, text = pair.partition("=")
-        if not found or not key:
-            raise PrunekitError(f"--set takes key=value, for example --set training.batch=32; got {pair!r}.")
-        *outer, last = key.split(".")
-        place = result
-        for name in outer:
-            inner = place.get(name)
-            place[name] = dict(inner) if isinstance(inner, dict) else {}
-            place = place[name]
-        try:
-            place[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise PrunekitError(f"--set {pair!r}: the value is not valid YAML; put it in quotes.") from error
-    return result

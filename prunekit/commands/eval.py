@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from prunekit._support.nested import over, override
 from prunekit.commands import options
 from prunekit.commands.console import OUT, print_data
-from prunekit.recipe import Recipe, over, override
+from prunekit.recipe import Recipe
 
 
 def evaluate(

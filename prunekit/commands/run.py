@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from prunekit._support.nested import over, override
 from prunekit.commands import options
 from prunekit.commands.console import ERR, OUT, print_data
 from prunekit.errors import PrunekitError
-from prunekit.recipe import Recipe, over, override, read_yaml
+from prunekit.recipe import Recipe, read_yaml
 
 
 def run(

@@ -3,12 +3,13 @@
 import copy
 from typing import Any
 
+from prunekit._support.nested import over
 from prunekit.compare.files import TrialFiles, dense_answers_path, uncut_plan_path
 from prunekit.compare.grid import shape_source
 from prunekit.compare.spec import DENSE_CONTINUED, Comparison
 from prunekit.compare.trial import Trial
 from prunekit.loading.resolve import resolve
-from prunekit.recipe import Recipe, over
+from prunekit.recipe import Recipe
 
 
 def base_recipe(comparison: Comparison) -> Recipe:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from prunekit._support.nested import over
 from prunekit.errors import PrunekitError
 from prunekit.loading.task import has_files, is_label
 from prunekit.plugins import ADAPTERS, TASKS, catalogue, load
-from prunekit.recipe import Recipe, over
+from prunekit.recipe import Recipe
 
 
 def resolve(data: Any) -> Recipe:

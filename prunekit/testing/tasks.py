@@ -7,6 +7,7 @@ from typing import Any, ClassVar, get_args
 import pytest
 from datasets import Dataset
 
+from prunekit._support.nested import over
 from prunekit.data.encoded import EncodedDataset
 from prunekit.data.table import MORE, TEXT
 from prunekit.data.tasks import FileTaskPlugin, Modality, Task, TaskPlugin
@@ -17,7 +18,7 @@ from prunekit.loading.metrics import open_metric
 from prunekit.loading.pretrained import open_tokenizer
 from prunekit.loading.structure import open_structure
 from prunekit.plugins import STRATEGIES, load
-from prunekit.recipe import Recipe, TaskSection, over
+from prunekit.recipe import Recipe, TaskSection
 from prunekit.testing.public_door import private_imports
 
 EXAMPLES = 200

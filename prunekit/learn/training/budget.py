@@ -114,6 +114,10 @@ class BudgetTracker:
                 f"{self.max_examples:,}; raise the budget, or lower the strategy's steps."
             )
 
+    def refund(self, examples: int) -> None:
+        """Give back examples that were charged and not needed."""
+        self.examples -= examples
+
     def save(self) -> None:
         """Write the seconds, if the directory of the file exists already and belongs to this process."""
         if self.path is not None and self.path.parent.is_dir() and self.may_write():

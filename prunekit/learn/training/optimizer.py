@@ -26,8 +26,10 @@ class MuonAdamW(Optimizer):
         groups: Iterable[dict[str, Any]],
         lr: float,
         precision: torch.dtype = torch.float32,
+        weight_decay: float = 0.0,
     ):
-        self.matrices = StackedMuon(matrices, precision, lr=lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        options: dict[str, Any] = {"weight_decay": weight_decay, "adjust_lr_fn": "match_rms_adamw"}
+        self.matrices = StackedMuon(matrices, precision, lr=lr, **options)
         self.others = AdamW(list(groups), lr=lr, weight_decay=0.0)
         super().__init__(self.matrices.param_groups + self.others.param_groups, {"lr": lr})
         self.param_groups = self.matrices.param_groups + self.others.param_groups

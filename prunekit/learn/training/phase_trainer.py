@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from prunekit.data.processors import Collator
 from prunekit.find.groups import Kind, PruningGroup
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
+from prunekit.learn.training.arguments import training_arguments
 from prunekit.learn.training.cache_files import CacheFiles
 from prunekit.learn.training.callbacks import LogCallback
 from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.dev_readings import DevReadings
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.dropout import dropout_at
 from prunekit.learn.training.encoder_cache import EncoderCache
 from prunekit.learn.training.freezing import frozen_parts
+from prunekit.learn.training.loss import mean_loss
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
 from prunekit.learn.training.resumption import (
@@ -31,7 +35,7 @@ from prunekit.learn.training.resumption import (
     rewind_log,
 )
 from prunekit.learn.training.teacher import Teacher
-from prunekit.learn.training.trainer import PruningTrainer, training_arguments
+from prunekit.learn.training.trainer import PruningTrainer
 
 GATES = "prunekit_gates"
 """The name of the gates among the model's modules while it trains: checkpoints, devices and processes include them."""
@@ -73,14 +77,27 @@ class PhaseTrainer:
         context.claim()
         directory = context.directory / f"{self.name}-{self._phases}"
         result = directory / "done.safetensors"
+        readings = self._readings(phase, directory)
         with _inside(self.model, phase.gates):
             if result.exists():
                 load_phase(self.model, result)
             else:
-                self._train_or_resume(phase, directory, result)
+                self._train_or_resume(phase, directory, result, readings)
+        if readings is not None:
+            context.budget.refund(context.step_counter.examples(phase.steps - readings.steps))
         set_seed(context.seed)  # as after a training, so whoever draws next draws the same
 
-    def _train_or_resume(self, phase: TrainingPhase, directory: Path, result: Path) -> None:
+    def _readings(self, phase: TrainingPhase, directory: Path) -> DevReadings | None:
+        """What follows a phase's dev loss, if the recipe asks for it; gates are held at a target, not at the best."""
+        training = self.context.training
+        if training.read_every is None:
+            return None
+        free = phase.gates is None
+        return DevReadings(self.model, directory, training.keep_best and free, training.patience if free else None)
+
+    def _train_or_resume(
+        self, phase: TrainingPhase, directory: Path, result: Path, readings: DevReadings | None
+    ) -> None:
         """Train from the last whole checkpoint in the directory, or from the start, and write the result.
 
         Raises `Stopped`, with a checkpoint for the next process, if the process is asked to stop meanwhile.
@@ -94,13 +111,17 @@ class PhaseTrainer:
         files = self._cache_files(caches, directory)
         with stop_when_saved() as stop:
             saving = CheckpointCallback(context.budget, context.log, files, stop)
-            callbacks = [LogCallback(context.log, self.name, context.progress), saving]
+            callbacks = [LogCallback(context.log, self.name, context.progress), saving, *filter(None, [readings])]
             self.fit(phase, arguments, context.train, callbacks, checkpoint, caches)
             if not saving.stopped:
                 for file in files:
                     file.save()
+                if readings is not None:
+                    readings.load_best()
                 save_phase(self.model, result)
                 remove_checkpoints(directory)
+                if readings is not None:
+                    readings.forget_weights()
             stop.obey()
 
     def _cache_files(self, caches: Mapping[PreTrainedModel, EncoderCache], directory: Path) -> list[CacheFiles]:
@@ -131,20 +152,8 @@ class PhaseTrainer:
             block.enter_context(restored_attributes(self.model, self.model.config))
             masks = block.enter_context(Masks(self.model, self.groups)) if phase.gates is not None else None
             set_seed(self.context.seed)
-            trainer = PruningTrainer(
-                self.model,
-                arguments,
-                self.context.training,
-                phase.distillation,
-                gates=phase.gates,
-                masks=masks,
-                teacher=self.teacher,
-                student_layers=self._layer_paths(phase.distillation),
-                train_dataset=dataset,
-                data_collator=Collator(self.context.processor, self.model),
-                encoder_caches=list(caches.values()),
-                callbacks=list(callbacks),
-            )
+            what = {"masks": masks, "encoder_caches": list(caches.values()), "callbacks": list(callbacks)}
+            trainer = self._trainer(phase, arguments, train_dataset=dataset, **what)
             block.callback(trainer.release)
             block.enter_context(frozen_parts(self.model, phase.frozen_stacks))
             block.enter_context(dropout_at(self.model, self.context.training.dropout))
@@ -152,6 +161,29 @@ class PhaseTrainer:
                 block.enter_context(cache.of(_encoder_of(model)))
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         self.model.train(False)
+
+    def _trainer(self, phase: TrainingPhase, arguments: Seq2SeqTrainingArguments, **rest: Any) -> PruningTrainer:
+        return PruningTrainer(
+            self.model,
+            arguments,
+            self.context.training,
+            phase.distillation,
+            gates=phase.gates,
+            teacher=self.teacher,
+            student_layers=self._layer_paths(phase.distillation),
+            eval_dataset=self.context.dev if arguments.eval_steps else None,
+            dev_loss=self._dev_loss,
+            data_collator=Collator(self.context.processor, self.model),
+            **rest,
+        )
+
+    def _dev_loss(self) -> float:
+        """The loss per target token on the dev rows of the model as it is."""
+        return mean_loss(self.model, self._dev_batches)
+
+    @cached_property
+    def _dev_batches(self) -> list[dict[str, Any]]:
+        return self.context.dev_batches(self.model)
 
     def _encoder_caches(self, phase: TrainingPhase) -> dict[PreTrainedModel, EncoderCache]:
         """Caches for the models whose encoders do not change: the live one if it is frozen, and the teacher's."""

@@ -12,13 +12,13 @@ from transformers import Seq2SeqTrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from prunekit.data.encoded import EncodedDataset
+from prunekit.learn.training.arguments import training_arguments
 from prunekit.learn.training.budget import BudgetTracker, StepCost
 from prunekit.learn.training.callbacks import StepTimerCallback
 from prunekit.learn.training.context import TrainingContext
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.phase_trainer import PhaseTrainer
 from prunekit.learn.training.teacher import Teacher, TeacherCache
-from prunekit.learn.training.trainer import training_arguments
 
 WARM_UP = 3
 """Steps that are not timed."""
@@ -80,6 +80,7 @@ def _arguments(context: TrainingContext, directory: Path, steps: int) -> Seq2Seq
     """Arguments of a training without checkpoints, whose batches come in the order of the dataset."""
     arguments = training_arguments(context.training, directory, steps, 1e-5, context.seed, context.device)
     arguments.save_strategy = "no"
+    arguments.eval_strategy = "no"
     arguments.train_sampling_strategy = "sequential"
     return arguments
 

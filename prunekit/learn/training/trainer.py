@@ -1,8 +1,7 @@
 """Training: transformers' Seq2SeqTrainer with distillation, and with gates that are held at their targets."""
 
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,12 +14,14 @@ from prunekit.data.encoded import EncodedDataset, to_device
 from prunekit.errors import PrunekitError
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
+from prunekit.learn.training.dev_readings import LOSS
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.distillation_loss import divergence, soften
 from prunekit.learn.training.encoder_cache import EncoderCache
 from prunekit.learn.training.epoch_sampler import EpochSampler
 from prunekit.learn.training.hidden_states import HiddenStateLoss
 from prunekit.learn.training.optimizer import MuonAdamW, separate_matrices
+from prunekit.learn.training.schedules import SCHEDULES
 from prunekit.learn.training.stacked_muon import ITERATED_IN
 from prunekit.learn.training.teacher import Teacher
 from prunekit.recipe import TrainingSection
@@ -44,6 +45,7 @@ class PruningTrainer(Seq2SeqTrainer):
         teacher: Teacher | None = None,
         student_layers: Mapping[str, list[str]] | None = None,
         encoder_caches: Sequence[EncoderCache] = (),
+        dev_loss: Callable[[], float] | None = None,
         **rest: Any,
     ):
         super().__init__(model, args, **rest)
@@ -55,6 +57,7 @@ class PruningTrainer(Seq2SeqTrainer):
         self.masks = masks
         self.teacher = teacher if distillation.needs_teacher else None
         self.encoder_caches = encoder_caches
+        self.dev_loss = dev_loss
         self.hidden_loss: HiddenStateLoss | None = None
         if self.teacher is not None and distillation.hidden_weights:
             self.hidden_loss = HiddenStateLoss(
@@ -80,7 +83,8 @@ class PruningTrainer(Seq2SeqTrainer):
             device = inputs["labels"].device
             self.masks.values.update({name: value.to(device) for name, value in self.gates.draw(step).items()})
         outputs = model(**inputs, use_cache=False)
-        loss = self.distillation.cross_entropy * outputs.loss
+        own = outputs.loss if self.label_smoother is None else self.label_smoother(outputs, inputs["labels"])
+        loss = self.distillation.cross_entropy * own
         if self.teacher is not None:
             loss = loss + self._distillation_loss(self.teacher, outputs.logits, inputs, index)
         if self.gates is not None:
@@ -127,6 +131,7 @@ class PruningTrainer(Seq2SeqTrainer):
             sampler=EpochSampler(rows.grouping_keys, self.args, lambda: self.state.global_step),
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
+            num_workers=self.args.dataloader_num_workers,
         )
         prepared: DataLoader[dict[str, Any]] = self.accelerator.prepare(loader)
         return prepared
@@ -148,27 +153,38 @@ class PruningTrainer(Seq2SeqTrainer):
 
     def _build_optimizer(self, weights: list[nn.Parameter], gate_groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         rate = self.args.learning_rate
+        decay = self.training.weight_decay
         if self.training.optimizer == "adamw":
-            return torch.optim.AdamW([{"params": weights}, *gate_groups], lr=rate, weight_decay=0.0)
+            return torch.optim.AdamW([*_decaying(weights, decay), *gate_groups], lr=rate, weight_decay=0.0)
         network: Any = self.model
         matrices, _ = separate_matrices(network)
         chosen = {id(p) for p in matrices}
         others = [p for p in weights if id(p) not in chosen]
         precision = ITERATED_IN.get(self.training.muon_precision, torch.float32)
-        return MuonAdamW(matrices, [{"params": others}, *gate_groups], rate, precision)
+        return MuonAdamW(matrices, [*_decaying(others, decay), *gate_groups], rate, precision, decay)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Linear warm-up and decay for the weights; gates and multipliers keep their rates."""
+        """Warm-up and the recipe's schedule for the weights; gates and multipliers keep their rates."""
         if self.lr_scheduler is None:
             warmup = math.ceil(self.training.warmup * num_training_steps)
 
             def share(step: int) -> float:
-                return linear_schedule(step, num_training_steps, warmup)
+                return SCHEDULES[self.training.schedule](step, num_training_steps, warmup)
 
             inner: Any = optimizer or self.optimizer
             rules = [(lambda step: 1.0) if group.get("constant") else share for group in inner.param_groups]
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(inner, rules)
         return self.lr_scheduler
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Read the dev loss and log it; what the encoder's caches hold are training rows, so they stand aside."""
+        assert self.dev_loss is not None
+        for cache in self.encoder_caches:
+            cache.rows = None
+        metrics = {LOSS: self.dev_loss()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def release(self) -> None:
         """Remove the recorders from the models, the gradients from the trained one, and accelerate's global state."""
@@ -176,6 +192,9 @@ class PruningTrainer(Seq2SeqTrainer):
             self.hidden_loss.remove()
         network: Any = self.model
         network.zero_grad(set_to_none=True)
+        if self.training.gradient_checkpointing:
+            keep = getattr(network, "activation_checkpointing_disable", None) or network.gradient_checkpointing_disable
+            keep()
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
 
@@ -200,54 +219,14 @@ class PruningTrainer(Seq2SeqTrainer):
         super().log(logs, *args, **kwargs)
 
 
+def _decaying(weights: Sequence[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+    """Parameter groups of which matrices decay, and vectors (biases, norms) do not; one group without any decay."""
+    if not decay:
+        return [{"params": list(weights)}]
+    matrices = [weight for weight in weights if weight.ndim > 1]
+    vectors = [weight for weight in weights if weight.ndim <= 1]
+    return [{"params": matrices, "weight_decay": decay}, {"params": vectors}]
+
+
 def _clip(weights: list[nn.Parameter], max_norm: float) -> None:
     torch.nn.utils.clip_grad_norm_(weights, max_norm)
-
-
-def linear_schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the learning rate at a step counted from 0: up over `warmup` steps, then down to 0 at `steps`.
-
-    Example: 10 steps with 4 of warm-up have 0.2, 0.4, 0.6, 0.8, 1, 5/6, 4/6, 3/6, 2/6 and 1/6.
-    """
-    rise = (step + 1) / (warmup + 1) if step < warmup else 1.0
-    fall = (steps - step) / max(1, steps - warmup)
-    return min(rise, max(0.0, fall))
-
-
-def training_arguments(
-    training: TrainingSection, directory: Path, steps: int, rate: float, seed: int, device: str
-) -> Seq2SeqTrainingArguments:
-    """The arguments of transformers' trainer for one training of a run; checkpoints go to `directory`.
-
-    The precision ``auto`` is float32 here: a run measures what it means before its first training.
-    """
-    arguments = Seq2SeqTrainingArguments(
-        output_dir=str(directory),
-        max_steps=steps,
-        per_device_train_batch_size=training.batch,
-        gradient_accumulation_steps=training.accumulate,
-        learning_rate=rate,
-        max_grad_norm=0.0,
-        train_sampling_strategy="group_by_length",
-        save_strategy="steps",
-        save_steps=training.save_every,
-        logging_steps=training.log_every,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to=[],
-        seed=seed,
-        bf16=training.precision == "bf16",
-        fp16=training.precision == "fp16",
-        use_cpu=device == "cpu",
-        remove_unused_columns=False,
-    )
-    _keep_to_one_device(arguments, torch.device(device))
-    return arguments
-
-
-def _keep_to_one_device(arguments: Seq2SeqTrainingArguments, device: torch.device) -> None:
-    """Train on `device` alone; transformers would take all GPUs that it sees, each with a whole batch."""
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    if device.index is not None:
-        torch.accelerator.set_device_index(device.index)
-        arguments._setup_devices = device

@@ -16,9 +16,11 @@ from prunekit.find.groups import Kind
 from prunekit.learn.masking.gates import Constraint, HardConcreteGates
 from prunekit.learn.masking.masks import Masks
 from prunekit.learn.masking.schedule import SparsitySchedule
+from prunekit.learn.training.arguments import training_arguments
 from prunekit.learn.training.distillation import LABELS_ONLY, Distillation
+from prunekit.learn.training.schedules import linear_schedule
 from prunekit.learn.training.teacher import Teacher
-from prunekit.learn.training.trainer import PruningTrainer, linear_schedule, training_arguments
+from prunekit.learn.training.trainer import PruningTrainer
 from prunekit.recipe import TaskSection, TrainingSection
 
 STEPS, RATE = 4, 0.01
