@@ -74,7 +74,7 @@ def check_untouched(place: Path, before: set[str], sentence: str) -> None:
     """Raise `AssertionError` if a refused run wrote something; one whose training diverged is left unfinished."""
     written = files(place) - before
     if "diverged" in sentence:
-        written = {name for name in written if name.startswith("run/") and name.split("/")[1] in RESULTS}
+        written = {name for name in written if name.startswith(tuple(f"run/{result}" for result in RESULTS))}
     assert not written, f"a refused run wrote {sorted(written)}: {sentence}"
     assert before <= files(place), f"a refused run removed something: {sentence}"
 
