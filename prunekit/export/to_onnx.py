@@ -77,7 +77,7 @@ def export_onnx(
     try:
         example = adapter.encoder_inputs(model.config, 2)
         inputs = {key: example[key] for key in ("input_ids", "attention_mask")}
-        found = observe_cache(traced, inputs)
+        found = observe_cache(traced, {**inputs, **hints(inputs)})
         given = {"decoder_input_ids": TOKENS, "attention_mask": inputs["attention_mask"]}
         given |= dict(zip([*found.names("cross"), *found.names("past")], found.tensors, strict=True))
         outputs = [["last_hidden_state", *found.names("cross")], ["logits", *found.names("present")]]
