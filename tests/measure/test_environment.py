@@ -13,7 +13,7 @@ from prunekit.measure.environment import cpu_model, environment
 def test_versions_and_hardware_are_named():
     facts = environment()
     assert facts["python"] == platform.python_version()
-    assert facts["torch"] == torch.__version__
+    assert torch.__version__.startswith(facts["torch"])  # the registry's file leaves out which CUDA it is for
     assert facts["threads"] == torch.get_num_threads()
     assert {"transformers", "prunekit", "cpu", "cores", "platform"} <= set(facts)
 
