@@ -49,8 +49,9 @@ def check_language(tokenizer: PreTrainedTokenizerBase, language: str) -> None:
 def _nearest(language: str, known: Sequence[str]) -> str:
     """``did you mean 'deu_Latn'?``, or some of the languages that there are."""
     short = language.lower()[:2]
-    close = difflib.get_close_matches(language, known, n=1)
-    alike = close or [name for name in known if name.startswith(short)][:LISTED]
+    same = [name for name in known if name.split("_")[0] == re.split("[_-]", language.lower())[0]]
+    close = difflib.get_close_matches(language, same or known, n=1)
+    alike = close or same[:LISTED] or [name for name in known if name.startswith(short)][:LISTED]
     if alike:
         return f"did you mean {' or '.join(map(repr, alike))}?"
     return f"it has {len(known)}, such as {', '.join(known[:LISTED])}."

@@ -30,6 +30,8 @@ class MalformedRow:
 RawRow = Mapping[str, object] | MalformedRow
 RawRows = Iterable[RawRow]
 
+csv.field_size_limit(2**31 - 1)  # whole documents are longer than the module's 131,072 characters
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(:[\w.-]+){0,2}")
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 VOCABULARY_FILES = (
-    "tokenizer*",
-    "vocab*",
+    "tokenizer*.json",
+    "tokenizer*.model",
+    "vocab*.json",
+    "vocab*.txt",
+    "vocab*.bpe",
     "*_vocab.json",
     "*.spm",
     "*.tiktoken",

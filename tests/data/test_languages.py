@@ -89,3 +89,9 @@ def test_a_tokenizer_whose_class_has_languages_may_have_none_itself(multilingual
 def test_an_unknown_language_is_refused_with_names_that_are_there(language, sentence, multilingual_tokenizer):
     with pytest.raises(PrunekitError, match=rf"NllbTokenizer has no language '{language}'; {sentence}"):
         check_language(multilingual_tokenizer("nllb"), language)
+
+
+@pytest.mark.parametrize("wrong", ["de_XX", "DE_de", "de", "de-DE"])
+def test_the_name_that_is_offered_is_of_the_same_language(wrong, multilingual_tokenizer):
+    with pytest.raises(PrunekitError, match=r"did you mean 'de_DE'\?"):
+        check_language(multilingual_tokenizer("mbart50"), wrong)

@@ -199,3 +199,10 @@ def test_nested_columns_have_dotted_names_in_every_format(tmp_path, name):
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in NESTED))
     assert list(read_rows(str(path), ())) == FLAT
+
+
+@pytest.mark.parametrize(("name", "separator"), [("x.csv", ","), ("x.tsv", "\t")])
+def test_a_document_may_be_longer_than_the_csv_modules_own_limit(name, separator, tmp_path):
+    text = "a b " * 50_000
+    (tmp_path / name).write_text(f"a{separator}b\n{text}{separator}c\n")
+    assert list(read_rows(str(tmp_path / name), ())) == [{"a": text, "b": "c"}]

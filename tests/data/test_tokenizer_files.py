@@ -59,3 +59,10 @@ def test_weights_are_no_tokenizer():
     )
     assert [name for name in weights if any(Path(name).match(pattern) for pattern in TOKENIZER_FILES)] == []
     assert set(VOCABULARY_FILES) < set(TOKENIZER_FILES)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.pt", "tokenizer_cache.bin", "vocab.pt", "vocabulary.pkl", "tokenizer.py"])
+def test_files_that_no_tokenizer_reads_are_none_of_its(name, tmp_path):
+    (tmp_path / name).touch()
+    assert not any((tmp_path / name).match(pattern) for pattern in TOKENIZER_FILES)
+    assert not has_tokenizer(tmp_path)

@@ -155,6 +155,30 @@ def test_code_in_a_pickle_is_never_run(pickled, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+HELD = {
+    "a model": (lambda state: Code(Path("nowhere")), "what is pickled there is more than tensors by name"),
+    "a checkpoint": (lambda state: {"state_dict": state, "epoch": 3}, "pickled there is a dict with state_dict, epoch"),
+    "a list": (lambda state: [1, 2], "pickled there is a list, not tensors by name"),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_what_is_pickled_in_place_of_weights_is_told_in_one_sentence(pickled, kind):
+    held, sentence = HELD[kind]
+    torch.save(held(torch.load(pickled / "pytorch_model.bin", weights_only=True)), pickled / "pytorch_model.bin")
+    with pytest.raises(PrunekitError, match=rf"pytorch_model\.bin' cannot be loaded: {sentence}") as refused:
+        opened(pickled)
+    assert "weights_only" not in str(refused.value)
+
+
+@pytest.mark.parametrize("data", [b"version https://git-lfs.github.com/spec/v1\n", None])
+def test_a_pickle_that_is_none_or_half_of_one(pickled, data):
+    file = pickled / "pytorch_model.bin"
+    file.write_bytes(data or file.read_bytes()[:3000])
+    with pytest.raises(PrunekitError, match=r"pytorch_model\.bin' cannot be loaded: the file is damaged"):
+        opened(pickled)
+
+
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "module._orig_mod."])
 @pytest.mark.parametrize("kind", ["safetensors", "pickle"])
 def test_the_prefixes_of_wrappers_are_taken_off_and_told(copied, t5_directory, prefix, kind, caplog):
