@@ -13,6 +13,8 @@ from prunekit.errors import PrunekitError
 
 SHORTEST = 0.1
 """Seconds of the shortest recording that can be used: in less there is no word, and extractors need some windows."""
+FLOATS = ("FLOAT", "DOUBLE")
+"""What soundfile calls the samples of files that can hold something that is no number."""
 
 
 class AudioFiles(Sequence[Any]):
@@ -81,6 +83,8 @@ class AudioFiles(Sequence[Any]):
         if samples < SHORTEST * self.rate:
             raise PrunekitError(f"{path!r} lasts {samples / self.rate:.3f} s, which nobody hears; leave the row out.")
         check_duration(f"{path!r}", samples, self.rate, window)
+        if header.subtype in FLOATS:
+            _check_numbers(path, content)
         return samples
 
 
@@ -88,6 +92,13 @@ def check_duration(what: str, samples: int, rate: int, window: int | None) -> No
     """Raise `PrunekitError` for a recording whose end the model would not hear."""
     if window is not None and samples > window:
         raise PrunekitError(f"{what} lasts {samples / rate:.1f} s, but the model hears {window / rate:g} s; cut it.")
+
+
+def _check_numbers(path: str, content: bytes | None) -> None:
+    """Raise `PrunekitError` for samples that are no numbers, which only files of floats can hold."""
+    samples = _opened(path, content, lambda soundfile, file: soundfile.read(file, dtype="float32")[0])
+    if not np.isfinite(samples).all():
+        raise PrunekitError(f"{path!r} holds samples that are no numbers (NaN or infinite); leave the row out.")
 
 
 def _opened(path: str, content: bytes | None, read: Any) -> Any:

@@ -38,6 +38,16 @@ def test_samples_come_as_they_were_written(wav):
     np.testing.assert_allclose(found[1], tone(0.25), atol=1e-4)
 
 
+@pytest.mark.parametrize(("kind", "value"), [("FLOAT", np.nan), ("DOUBLE", np.inf)])
+def test_samples_that_are_no_numbers_are_named_with_the_other_bad_ones(tmp_path, wav, kind, value):
+    samples = tone(0.5)
+    samples[100] = value
+    broken = str(tmp_path / "broken.wav")
+    soundfile.write(broken, samples, RATE, subtype=kind)
+    with pytest.raises(PrunekitError, match=r"(?s)2 of 3 .*broken\.wav' holds samples that are no numbers.*none\.wav"):
+        AudioFiles([wav("good.wav", tone(0.5)), broken, str(tmp_path / "none.wav")], RATE)
+
+
 def test_another_rate_and_two_channels_become_one_tone_at_the_models_rate(wav):
     """Half the rate, and the tone on one side only: half as loud, twice as many samples, of the same pitch."""
     slow = tone(0.5, RATE // 2)
