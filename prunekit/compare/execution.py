@@ -98,10 +98,14 @@ def _sources_alike(comparison: Comparison, trial: Trial) -> bool:
 
 def _prepare(comparison: Comparison, progress: Progress | None) -> None:
     """Write the plan of the control and, where all trials share the dense model, that model's answers."""
-    write_text(uncut_plan_path(comparison), PruningPlan().to_json())
     recipe = base_recipe(comparison)
-    if recipe.teacher.steps:
-        return
+    if not recipe.teacher.steps:
+        _answer(comparison, recipe, progress)
+    write_text(uncut_plan_path(comparison), PruningPlan().to_json())
+
+
+def _answer(comparison: Comparison, recipe: Recipe, progress: Progress | None) -> None:
+    """Write the dense model's answers to the test rows, unless they stand there already."""
     keys = recipe.model_dump(include={"model", "adapter", "task", "generation", "dtype", "device", "measure"})
     conditions = json.dumps(keys | dict(Sources.of(recipe, None)), sort_keys=True)
     answers = dense_answers_path(comparison)

@@ -18,6 +18,9 @@ ENCODER_KEYS = ("max_encoder_position_embeddings", "max_position_embeddings")
 DECODER_KEYS = ("max_target_positions", "max_decoder_position_embeddings", "max_position_embeddings")
 """Where configs say how many positions a stack has, the most particular first."""
 
+ANSWER_LENGTHS = {"max_new_tokens": 0, "min_new_tokens": 0, "max_length": 1, "min_length": 1}
+"""The generation settings that say how long answers are, with how many tokens they count that start one."""
+
 
 @dataclass(frozen=True)
 class Positions:
@@ -92,6 +95,17 @@ def _fitted(key: str, asked: int | None, room: int | None, default: int) -> int:
             f"task.{key} is {asked}, but the model has positions for {room} tokens there; set it to {room} or less."
         )
     return asked
+
+
+def check_answer_lengths(generation: Mapping[str, Any], positions: Positions) -> None:
+    """Raise `PrunekitError` for generation settings by which answers would outgrow the decoder's positions."""
+    for key, start in ANSWER_LENGTHS.items():
+        asked = generation.get(key)
+        if positions.target is not None and isinstance(asked, int) and asked > positions.target + start:
+            raise PrunekitError(
+                f"generation.{key} is {asked}, but the model has positions for {positions.target} tokens of answers; "
+                f"set it to {positions.target + start} or less."
+            )
 
 
 def fit_workload(workload: Workload, positions: Positions) -> Workload:

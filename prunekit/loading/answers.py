@@ -7,6 +7,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from prunekit.data.asking import Asking
+from prunekit.data.languages import answer_settings, languages_of
 from prunekit.data.processors import Processor
 from prunekit.data.speech_prompt import BETWEEN_SEGMENTS, PROMPT_SETTINGS, token_tables
 from prunekit.data.tasks import Task
@@ -60,6 +61,25 @@ def _askings(processor: Processor, task: Task) -> list[Asking | None]:
     for rows in (task.train, task.dev, task.test):
         found.update(dict.fromkeys(processor.askings(rows) or (None,) if len(rows) else ()))
     return list(found)
+
+
+def unset_language(
+    model: PreTrainedModel, processor: Processor, task: Task, generation: Mapping[str, Any]
+) -> Iterator[str]:
+    """A sentence where no language is set, and labels are in one that answers are not made to begin in.
+
+    A multilingual model then answers in whichever it takes, and is scored against the tokenizer's own.
+    """
+    if not processor.has_languages or task.section.target_language or _askings(processor, task) != [None]:
+        return
+    written = {*processor.tokenizer(text_target="")["input_ids"]}
+    language = next((name for name, id_ in languages_of(processor.tokenizer).items() if id_ in written), None)
+    settings = answer_settings(processor.tokenizer, language)
+    if any({**vars(model.generation_config), **generation}.get(key) != value for key, value in settings.items()):
+        yield (
+            f"task.target_language is not set: the tokenizer writes targets in {language!r}, but answers are not made "
+            "to begin in it, so they may come in any language; set it, and task.source_language."
+        )
 
 
 def unused_settings(generation: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prunekit.cut.checkpoint import dense_config
 from prunekit.data.audio import AudioProcessor
-from prunekit.data.lengths import Positions, fit_lengths, positions_of
+from prunekit.data.lengths import Positions, check_answer_lengths, fit_lengths, positions_of
 from prunekit.data.processors import Processor
 from prunekit.data.speech_prompt import (
     PROMPT_SETTINGS,
@@ -28,7 +28,7 @@ from prunekit.find.adapter import Adapter
 from prunekit.find.graph import DependencyGraph
 from prunekit.find.trace import build_skeleton
 from prunekit.learn.strategy import Strategy, build
-from prunekit.loading.answers import begin_answers, unused_languages, unused_settings
+from prunekit.loading.answers import begin_answers, unset_language, unused_languages, unused_settings
 from prunekit.loading.device import device_of
 from prunekit.loading.labels import SHIFT_KEYS, check_shift, fit_label_start
 from prunekit.loading.pretrained import (
@@ -79,6 +79,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     task = open_task(_with_answer_language(recipe), read)
     _check_reads(adapter, config, task)
     positions = positions_of(config, build_skeleton(adapter, dense_config(config)), adapter.ahead)
+    check_answer_lengths(recipe.generation, positions)
     processor = open_processor(directory, config, task, positions, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
     task = _usable(task, processor)
@@ -90,6 +91,8 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     check_shift(model)
     fit_label_start(model, processor, task)
     begin_answers(model, processor, task, recipe.generation)
+    for sentence in unset_language(model, processor, task, recipe.generation):
+        log.warning("%s", sentence)
     generation = _left_to_generate(processor, recipe.generation)
     return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, generation)
 

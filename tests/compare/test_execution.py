@@ -70,6 +70,18 @@ def test_what_all_trials_share_is_made_once_before_the_first(small, monkeypatch)
     assert not TrialFiles(found, NARROW).record.exists()
 
 
+def test_what_no_trial_can_be_asked_leaves_nothing_behind(small, monkeypatch):
+    found = Comparison.parse(small)
+
+    def refused(recipe):
+        raise PrunekitError("too long")
+
+    monkeypatch.setattr(execution, "open_run_context", refused)
+    with pytest.raises(PrunekitError, match="too long"):
+        run_trials(found, [NARROW])
+    assert not uncut_plan_path(found).parent.exists()
+
+
 PATIENT = """#!/bin/sh
 trap 'echo saved > "{place}/$3.saved"; exit 143' TERM
 echo begun > "{place}/begun-$$"

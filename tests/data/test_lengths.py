@@ -10,7 +10,14 @@ from transformers import (
     WhisperConfig,
 )
 
-from prunekit.data.lengths import SOURCE_DEFAULT, TARGET_DEFAULT, Positions, fit_lengths, fit_workload
+from prunekit.data.lengths import (
+    SOURCE_DEFAULT,
+    TARGET_DEFAULT,
+    Positions,
+    check_answer_lengths,
+    fit_lengths,
+    fit_workload,
+)
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection, Workload
 
@@ -55,3 +62,11 @@ def test_a_workload_that_nobody_chose_fits():
     assert fit_workload(Workload(), Positions(40, 8)) == Workload(source=40, new_tokens=8)
     assert fit_workload(Workload(source=99), Positions(40, 8)) == Workload(source=99, new_tokens=8)
     assert fit_workload(Workload(), Positions(None, None)) == Workload()
+
+
+@pytest.mark.parametrize(("key", "most"), [("max_new_tokens", 40), ("min_new_tokens", 40), ("max_length", 41)])
+def test_answers_that_would_outgrow_the_positions_are_refused_with_both_numbers(key, most):
+    with pytest.raises(PrunekitError, match=rf"generation\.{key} is {most + 1}, but .* 40 tokens .* to {most} or less"):
+        check_answer_lengths({key: most + 1}, Positions(None, 40))
+    check_answer_lengths({key: most}, Positions(None, 40))
+    check_answer_lengths({key: 1000}, Positions(None, None))

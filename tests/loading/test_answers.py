@@ -96,6 +96,25 @@ def test_what_all_rows_share_is_pinned(translator, tmp_path):
     assert context.model.generation_config.forced_bos_token_id == languages_of(tokenizer)["fra_Latn"]
 
 
+@pytest.mark.parametrize("family", ["nllb", "mbart50", "mbart", "plbart"])
+def test_a_model_that_is_asked_in_another_language_than_its_labels_is_told(family, translator, tmp_path, caplog):
+    """The directory is pinned to its first language, its tokenizer writes the last, and the recipe names none."""
+    place, tokenizer = translator(family)
+    known = languages_of(tokenizer)
+    last = max(known, key=known.__getitem__)
+    tokenizer.src_lang = tokenizer.tgt_lang = last
+    tokenizer.save_pretrained(place)
+    told = f"task.target_language is not set: the tokenizer writes targets in {last!r}"
+    bare = recipe(place, tmp_path, [last] * 6, target_language_column=None)
+    open_run_context(bare)
+    assert told in caplog.text
+    caplog.clear()
+    open_run_context(bare.model_copy(update={"generation": {PINNED[family]: known[last]}}))
+    open_run_context(recipe(place, tmp_path, [last] * 6, target_language_column=None, target_language=last))
+    open_run_context(recipe(place, tmp_path, [last] * 6))
+    assert "task.target_language is not set" not in caplog.text
+
+
 def test_a_language_that_does_not_reach_the_model_is_told_with_what_uses_it(t5_directory, on_files, caplog):
     data = on_files(t5_directory)
     task = {**data["task"], "target_language": "zh", "source_language": "de", "metric": "bleu,chrf"}
