@@ -95,8 +95,10 @@ def prompt_for(
     """The prompt that a recipe asks for, by its `generation` settings or its task section; else the model's `own`.
 
     None where nobody names a language or a task, which is a warning: the model then guesses each recording's language.
+    A setting beside a column of the same, by which each row is asked, is a warning too.
     Raises `PrunekitError` for a language or a task that the tokenizer has no token for, and for two that differ.
     """
+    _warn_of_columns(section, generation)
     task = _task(generation.get("task") or getattr(own, "task", None), tokenizer)
     language = _language(tokenizer, section, generation, task or TRANSCRIBE)
     by_row = section.source_language_column or section.target_language_column
@@ -112,6 +114,21 @@ def prompt_for(
     code = None if language is None else speech_language(tokenizer, language)
     times = generation.get("return_timestamps", getattr(own, "return_timestamps", None))
     return SpeechPrompt(code, task or TRANSCRIBE, bool(times))
+
+
+def _warn_of_columns(section: TaskSection, generation: Mapping[str, Any]) -> None:
+    """Say by which settings no row is asked, since every row has its own language or task."""
+    columns = {
+        "language": ("source_language_column", "target_language_column"),
+        "task": ("task_column",),
+    }
+    for setting, names in columns.items():
+        given = next((name for name in names if getattr(section, name)), None)
+        if given and generation.get(setting):
+            log.warning(
+                f"Rows are asked by task.{given} {getattr(section, given)!r}, none by generation.{setting} "
+                f"{generation[setting]!r}."
+            )
 
 
 def _task(name: Any, tokenizer: PreTrainedTokenizerBase, what: str = "generation.task") -> str | None:

@@ -99,3 +99,24 @@ def test_the_tables_name_the_tokenizers_tokens(whisper_tokenizer):
     tables = dict(token_tables(whisper_tokenizer))
     assert tables["lang_to_id"]["<|zh|>"] == number("<|zh|>")
     assert tables["task_to_id"] == {name: number(f"<|{name}|>") for name in ("transcribe", "translate")}
+
+
+@pytest.mark.parametrize(
+    ("section", "generation", "told"),
+    [
+        ({"task_column": "what"}, {"task": "translate"}, ["task.task_column 'what'", "generation.task 'translate'"]),
+        (
+            {"source_language_column": "lang"},
+            {"language": "de"},
+            ["task.source_language_column 'lang'", "generation.language 'de'"],
+        ),
+        ({"source_language_column": "lang"}, {"task": "translate"}, []),
+    ],
+)
+def test_a_setting_beside_a_column_of_the_same_is_said_to_ask_no_row(
+    whisper_tokenizer, caplog, section, generation, told
+):
+    with caplog.at_level(logging.WARNING):
+        prompt(whisper_tokenizer, generation=generation, **section)
+    assert ("Rows are asked by" in caplog.text) == bool(told)
+    assert all(words in caplog.text for words in told)
