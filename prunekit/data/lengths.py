@@ -97,14 +97,20 @@ def _fitted(key: str, asked: int | None, room: int | None, default: int) -> int:
     return asked
 
 
-def check_answer_lengths(generation: Mapping[str, Any], positions: Positions) -> None:
-    """Raise `PrunekitError` for generation settings by which answers would outgrow the decoder's positions."""
+def check_answer_lengths(generation: Mapping[str, Any], positions: Positions, prompt: int = 0) -> None:
+    """Raise `PrunekitError` for generation settings by which answers would outgrow the decoder's positions.
+
+    `prompt` counts tokens of a speech model that stand before every answer; a whole length holds them.
+    """
+    if positions.target is None:
+        return
     for key, start in ANSWER_LENGTHS.items():
         asked = generation.get(key)
-        if positions.target is not None and isinstance(asked, int) and asked > positions.target + start:
+        room = positions.target if start else positions.target - prompt
+        if isinstance(asked, int) and asked > room + start:
             raise PrunekitError(
-                f"generation.{key} is {asked}, but the model has positions for {positions.target} tokens of answers; "
-                f"set it to {positions.target + start} or less."
+                f"generation.{key} is {asked}, but the model has positions for {room} tokens of answers; "
+                f"set it to {room + start} or less."
             )
 
 

@@ -79,7 +79,6 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     task = open_task(_with_answer_language(recipe), read)
     _check_reads(adapter, config, task)
     positions = positions_of(config, build_skeleton(adapter, dense_config(config)), adapter.ahead)
-    check_answer_lengths(recipe.generation, positions)
     processor = open_processor(directory, config, task, positions, recipe.trust_remote_code, recipe.generation)
     processor = processor.with_hints(partial(adapter.attention_hints, config))
     task = _usable(task, processor)
@@ -147,10 +146,12 @@ def open_processor(
     tokenizer = open_tokenizer(directory, trust_remote_code)
     start = getattr(config, "decoder_start_token_id", None)
     if task.modality == "text":
+        check_answer_lengths(generation or {}, positions)
         return TextProcessor(tokenizer, fit_lengths(task.section, positions), start)
     extractor = open_extractor(directory, trust_remote_code)
     prompt = _speech_prompt(directory, tokenizer, task.section, generation or {})
     length = _prompt_length(tokenizer, start) if prompt is None else prompt.length
+    check_answer_lengths(generation or {}, positions, length)
     section = fit_lengths(task.section, Positions(None, positions.target), length)
     return AudioProcessor(tokenizer, section, extractor, start, prompt)
 

@@ -70,3 +70,9 @@ def test_answers_that_would_outgrow_the_positions_are_refused_with_both_numbers(
         check_answer_lengths({key: most + 1}, Positions(None, 40))
     check_answer_lengths({key: most}, Positions(None, 40))
     check_answer_lengths({key: 1000}, Positions(None, None))
+
+
+def test_a_prompt_takes_its_positions_from_new_tokens():
+    with pytest.raises(PrunekitError, match=r"generation\.max_new_tokens is 37, .* 36 tokens .* to 36 or less"):
+        check_answer_lengths({"max_new_tokens": 37}, Positions(None, 40), prompt=4)
+    check_answer_lengths({"max_new_tokens": 36, "max_length": 40}, Positions(None, 40), prompt=4)
