@@ -131,3 +131,13 @@ def framing_ids(tokenizer: Any) -> set[int]:
     named = {getattr(tokenizer, f"{name}_token_id", None) for name in FRAMING}
     marks = {id_ for id_ in tokenizer.all_special_ids if MARK.fullmatch(str(tokenizer.convert_ids_to_tokens(id_)))}
     return {*filter(lambda id_: id_ is not None, named), *marks, *languages_of(tokenizer).values()}
+
+
+def beginnings(tokenizer: Any, start: int | None) -> set[int]:
+    """The ids that may stand before a text without being part of it: the decoder's `start`, and the tokenizer's own.
+
+    Example: 0 and 101 for a BERT tokenizer before a decoder that starts with padding. An end is none of them.
+    """
+    own = {getattr(tokenizer, f"{name}_token_id", None) for name in ("bos", "cls")}
+    found = {start, *own - {getattr(tokenizer, "eos_token_id", None)}}
+    return {token for token in found if token is not None}

@@ -17,6 +17,7 @@ from prunekit.data.asking import Asking, alike, askings_of
 from prunekit.data.encoded import EncodedDataset, SideCounter, cut_target
 from prunekit.data.languages import (
     answer_settings,
+    beginnings,
     check_language,
     framing_ids,
     languages_of,
@@ -52,9 +53,9 @@ class Processor(ABC):
 
     Example: a `TextProcessor` pads the ids of "speed" and "a" to tensors of shape [2, longest]. `section` says how
     texts are cut, prefixed and in which languages they are; `save_pretrained` writes what another process needs to read
-    in the same way. `start` is the id that the decoder starts with, where it is known; where `drops_start` is true, a
-    tokenizer that writes it before a text has it taken off, since the model puts it there itself. `hints`
-    makes what the architecture wants beside the inputs of every batch; `with_hints` sets it.
+    in the same way. `start` is the id that the decoder starts with, where it is known; where `drops_start` is true, it
+    or another of the `beginnings` that the tokenizer writes before a text is taken off. `hints` makes what the
+    architecture wants beside the inputs of every batch; `with_hints` sets it.
     """
 
     drops_start = False
@@ -213,7 +214,7 @@ class Processor(ABC):
     def _labels(self, rows: list[list[int]]) -> Iterator[list[int]]:
         """Labels from the ids that the tokenizer gives targets."""
         for ids in rows:
-            yield ids[1:] if self.drops_start and ids and ids[0] == self.start else ids
+            yield ids[1:] if self.drops_start and ids and ids[0] in beginnings(self.tokenizer, self.start) else ids
 
     def _tokenized(self, **texts: Any) -> list[list[int]]:
         """Token ids of texts, however long they are."""

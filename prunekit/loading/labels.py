@@ -1,4 +1,4 @@
-"""Labels as a model learnt them, where its tokenizer writes the decoder's start token before every text."""
+"""Labels as a model learnt them, where its tokenizer writes a start token before every text."""
 
 import logging
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from prunekit.data.encoded import EncodedDataset, collate_batches
+from prunekit.data.languages import beginnings
 from prunekit.data.processors import Collator, Processor
 from prunekit.data.tasks import Task
 from prunekit.errors import PrunekitError
@@ -22,8 +23,9 @@ COMPARED = 16
 def fit_label_start(model: Any, processor: Processor, task: Task) -> None:
     """Let `processor` leave out a start token that its tokenizer writes, if the model's loss is lower without it.
 
-    The model puts the start before the labels itself. Some were trained on labels that hold it once more, others not;
-    whichever loss on dev rows is lower tells. Nothing to choose where the tokenizer writes none.
+    The model puts its start before the labels itself. Some were trained on labels that hold it, or the tokenizer's own
+    beginning, once more, others not; whichever loss on dev rows is lower tells. Nothing to choose where the tokenizer
+    writes none.
     """
     rows = task.dev.select(range(min(len(task.dev), COMPARED)))
     askings = processor.askings(rows)
@@ -37,7 +39,7 @@ def fit_label_start(model: Any, processor: Processor, task: Task) -> None:
         losses[drops] = _loss(model, processor, processor.encode(rows))
     processor.drops_start = losses[True] < losses[False]
     log.info(
-        "The tokenizer writes the decoder's start token before every text; labels are %s it, since the model's loss is "
+        "The tokenizer writes a start token before every text; labels are %s it, since the model's loss is "
         "%.2f with it and %.2f without.",
         "without" if processor.drops_start else "with",
         losses[False],
@@ -63,7 +65,7 @@ def check_shift(model: Any) -> None:
 
 def _writes_start(processor: Processor) -> bool:
     ids = processor.tokenizer(text_target="")["input_ids"]
-    return bool(ids) and processor.start is not None and ids[0] == processor.start
+    return bool(ids) and ids[0] in beginnings(processor.tokenizer, processor.start)
 
 
 @torch.no_grad()

@@ -29,14 +29,16 @@ def starting():
     return PreTrainedTokenizerFast(tokenizer_object=core, **named)
 
 
+@pytest.mark.parametrize("start", [3, 0])
 @pytest.mark.parametrize("holds_start", [False, True])
-def test_whichever_way_the_model_learnt_is_found(starting, pairs, holds_start):
+def test_whichever_way_the_model_learnt_is_found(starting, pairs, holds_start, start):
+    """Also where the decoder starts with another token than the one that the tokenizer writes, as T5's with padding."""
     section = TaskSection(train=str(pairs), eval=str(pairs), source="a", target="b", metric="exact_match")
     task = from_files(section)
     torch.manual_seed(0)
     sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 32, "dropout": 0.0}
-    ends = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 3, "decoder_start_token_id": 3}
+    ends = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 3, "decoder_start_token_id": start}
     model = BartForConditionalGeneration(BartConfig(vocab_size=16, **sizes, **heads, **ends)).train()
     x = starting(task.train["source"][:], text_target=task.train["target"][:], padding=True, return_tensors="pt")
     labels = x["labels"].masked_fill(x["labels"] == 0, -100)[:, 0 if holds_start else 1 :].contiguous()
@@ -45,9 +47,11 @@ def test_whichever_way_the_model_learnt_is_found(starting, pairs, holds_start):
         model(input_ids=x["input_ids"], attention_mask=x["attention_mask"], labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    processor = TextProcessor(starting, section, start=3)
+    processor = TextProcessor(starting, section, start=start)
     fit_label_start(model.eval(), processor, task)
     assert processor.drops_start is not holds_start
+    begins = processor.encode(task.dev)[0]["labels"][0]
+    assert (begins == 3) is holds_start
 
 
 def test_there_is_nothing_to_choose_where_no_start_is_written(letters, pairs):
