@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import tomllib
@@ -46,11 +47,19 @@ SPECIAL = ["<pad>", "</s>", "<unk>"]
 ROOT = Path(__file__).parents[1]
 
 
+def _ignore_no_signal():
+    """Whoever started the tests may ignore signals (nohup, a shell with them in the background); tests send some."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def pytest_configure(config):
     """Let this checkout's entry points stand for older installed ones, so that another checkout's environment serves.
 
     `tests/house/test_door.py` still says that the environment is to be set up anew.
     """
+    _ignore_no_signal()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = project["entry-points"]
     lines = {f"{name} = {value}" for entries in declared.values() for name, value in entries.items()}
