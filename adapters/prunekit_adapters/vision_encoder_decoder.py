@@ -14,6 +14,7 @@ class VisionEncoderDecoder(EncoderDecoder):
 
     auto_class = VisionEncoderDecoderModel
     model_types = ("vision-encoder-decoder",)
+    halves = {"encoder": ("vit", "deit"), "decoder": ("trocr",)}
     encoder_sizes = {**BERT_SIZES, "image_size": 4, "patch_size": 2}
     decoder_sizes = {
         "hidden_size": 16,

@@ -4,7 +4,7 @@ import pytest
 import torch
 import transformers as hf
 
-from prunekit import plugins
+from prunekit import PrunekitError, discover, plugins
 from prunekit.conformance import CHECKS
 from prunekit.testing import VOCABULARY, AdapterSuite
 from prunekit.testing.models import BART_SIZES, T5_SIZES
@@ -284,3 +284,18 @@ def test_every_type_that_prunekit_serves_has_a_suite(name):
     served = [suite for suite in SUITES if hasattr(suite, "config") and suite.config.model_type == name]
     assert served
     assert all(name in suite.adapter.model_types for suite in served)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "halves", "named"),
+    [
+        (VisionEncoderDecoder, (hf.SwinConfig(), hf.TrOCRConfig(is_decoder=True)), "encoder .* 'swin'"),
+        (VisionEncoderDecoder, (hf.ViTConfig(), hf.BertConfig(is_decoder=True)), "decoder .* 'bert'"),
+        (EncoderDecoder, (hf.BertConfig(), hf.GPT2Config(is_decoder=True)), "decoder .* 'gpt2'"),
+    ],
+)
+def test_halves_of_other_kinds_are_refused_by_name(adapter, halves, named):
+    kind = hf.CONFIG_MAPPING[adapter.model_types[0]]
+    config = kind.from_encoder_decoder_configs(*halves)
+    with pytest.raises(PrunekitError, match=named):
+        discover(adapter(), config)
