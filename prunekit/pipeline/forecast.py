@@ -62,9 +62,7 @@ def forecast(state: RunState, answer_seconds: float | None) -> ForecastSection:
 
 def is_worth_timing(state: RunState) -> bool:
     """Whether so much training lies ahead that timing a few steps of it costs next to nothing."""
-    recipe = state.recipe
-    own = getattr(state.strategy, "steps", 0)
-    return recipe.budget.limited or recipe.teacher.steps + recipe.recovery.steps + own >= WORTH_TIMING
+    return state.recipe.budget.limited or state.named_steps >= WORTH_TIMING
 
 
 def training_steps(state: RunState, phases: Iterable[TrainingPhase]) -> int | None:

@@ -10,7 +10,6 @@ from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.precision import fastest_precision, precision_costs
 from prunekit.learn.training.stacked_muon import faster_precision
 from prunekit.pipeline.state import RunState
-from prunekit.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +44,7 @@ def _faster_for_muon(state: RunState) -> str:
 
 def trains(state: RunState) -> bool:
     """Whether any training lies ahead: the teacher's, the strategy's, recovery."""
-    recipe: Recipe = state.recipe
-    own = sum(getattr(state.strategy, name, 0) for name in ("steps", "decoder_steps"))
-    return bool(recipe.budget.limited or recipe.teacher.steps or recipe.recovery.steps or own)
+    return bool(state.recipe.budget.limited or state.named_steps)
 
 
 def measure_precision(state: RunState) -> dict[str, Any]:

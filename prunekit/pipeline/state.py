@@ -97,6 +97,13 @@ class RunState:
         return self.data.training.budget
 
     @property
+    def named_steps(self) -> int:
+        """Training steps that the recipe names, the strategy's among them; a budget may allow for others."""
+        recipe = self.recipe
+        own = sum(getattr(self.strategy, name, 0) for name in ("steps", "decoder_steps"))
+        return recipe.teacher.steps + recipe.recovery.steps + own
+
+    @property
     def groups(self) -> tuple[PruningGroup, ...]:
         """The groups of the live model."""
         return groups_after(self.dense.graph.groups, self.plan)

@@ -60,7 +60,10 @@ class StackedMuon(Muon):
         """The running mean of a matrix's gradients after this one, or what Nesterov makes of it."""
         gradient = weight.grad
         assert gradient is not None
-        mean = self.state[weight].setdefault("momentum_buffer", torch.zeros_like(gradient))
+        state = self.state[weight]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        mean: Tensor = state["momentum_buffer"]
         mean.lerp_(gradient, 1 - group["momentum"])
         return gradient.lerp(mean, group["momentum"]) if group["nesterov"] else mean
 
@@ -91,7 +94,9 @@ def orthogonalised(stack: Tensor, coefficients: tuple[float, float, float], step
 def iteration_seconds(shape: torch.Size, device: str, precision: torch.dtype) -> float:
     """The median seconds of a few iterations of a stack of matrices of this shape, by the device's clock."""
     rows, columns = sorted(shape)
-    stack = torch.randn(max(1, min(8, STACKED // (rows * columns))), rows, columns, device=device, dtype=precision)
+    count = max(1, min(8, STACKED // (rows * columns)))
+    chance = torch.Generator().manual_seed(0)  # a resumed run does not measure again, and must draw the same elsewhere
+    stack = torch.randn(count, rows, columns, generator=chance).to(device, precision)
     seconds = []
     for _ in range(TIMED):
         begun = clock(device)
