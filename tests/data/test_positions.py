@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, EncoderDecoderConfig, ProphetNetConfig, RobertaConfig, RobertaModel
+from transformers import (
+    BertConfig,
+    EncoderDecoderConfig,
+    EncoderDecoderModel,
+    ProphetNetConfig,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from prunekit.conformance.model_under_test import enlarge
 from prunekit.data.lengths import Positions, positions_of
 from prunekit.find.trace import build_skeleton
-from prunekit_adapters.encoder_decoder import EncoderDecoder
 from prunekit_adapters.prophetnet import ProphetNet
 
 FAMILIES = Path(__file__).parents[1] / "adapters" / "test_families.py"
@@ -57,7 +63,7 @@ def roberta(rows=40, padding=1):
 def test_a_table_that_counts_from_its_padding_serves_fewer_tokens(padding):
     """Against the model itself: as many tokens as are allowed run, one more does not."""
     config = roberta(padding=padding)
-    positions = positions_of(config, build_skeleton(EncoderDecoder(), config))
+    positions = positions_of(config, EncoderDecoderModel(config=config))
     assert positions == Positions(40 - padding - 1, 30)
     encoder = RobertaModel(config.encoder).eval()
     encoder(torch.full((1, positions.source), 7))
