@@ -198,7 +198,7 @@ class MeasureSection(Section):
 
 
 class Recipe(Section):
-    """One run. `Recipe.load` reads YAML, `override` applies ``key=value`` pairs, `dump` writes what was resolved."""
+    """One run. `Recipe.load` reads YAML, `dump` writes what was resolved."""
 
     adapter: str | None = None
     strategy: str = "nash"
