@@ -11,6 +11,7 @@ from prunekit.find.plan import PruningPlan
 from prunekit.learn.masking.fold import fold
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import masked
+from prunekit.learn.selection.activations import activation, influence
 from prunekit.learn.selection.importance import Criterion, first_order, magnitude
 from prunekit.learn.selection.reconstruction import Reconstruction, reconstruction
 from prunekit.learn.training.distillation import LABELS_ONLY, Distillation
@@ -60,9 +61,16 @@ class Bench:
     def scores(
         self, groups: Sequence[PruningGroup], by: Criterion = "magnitude", batches: int = 16
     ) -> dict[str, Tensor]:
-        """One importance per unit, by group; ``first_order`` computes it on this many training batches."""
+        """One importance per unit, by group; all but ``magnitude`` compute it on this many training batches.
+
+        ``activation`` is for heads and FFN channels, ``influence`` for layers.
+        """
         if by == "magnitude":
             return magnitude(self.model, groups, self.groups)
+        if by == "activation":
+            return activation(self.model, groups, self._calibration(batches))
+        if by == "influence":
+            return influence(self.model, groups, self._calibration(batches))
         return first_order(self.model, groups, self._calibration(batches), loss_of, self.groups)
 
     def reconstruction(self, groups: Sequence[PruningGroup], batches: int = 16) -> Reconstruction:

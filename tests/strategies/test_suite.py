@@ -5,7 +5,9 @@ import pytest
 from prunekit.testing import StrategySuite
 from prunekit_strategies.cofi import CoFi
 from prunekit_strategies.depth import Depth
+from prunekit_strategies.minitron import Minitron
 from prunekit_strategies.nash import Nash
+from prunekit_strategies.shortgpt import ShortGPT
 from prunekit_strategies.uniform import Uniform
 
 QUICK = {"steps": 12, "gate_learning_rate": 0.5}
@@ -89,3 +91,12 @@ class TestDepth(Suite):
 class TestDepthByLoss(Suite):
     strategy = Depth(decoder_layers=2, spacing="loss")
     stacks = ("decoder",)
+
+
+class TestMinitron(Suite):
+    strategy = Minitron(encoder_sparsity=0.5, decoder_sparsity=0.4)
+    targets = {"encoder": 0.5, "decoder": 0.4}
+
+
+class TestShortGPT(Suite):
+    strategy = ShortGPT(encoder_layers=2, decoder_layers=1)

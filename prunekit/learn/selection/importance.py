@@ -1,4 +1,4 @@
-"""Importance of units: by the magnitude of their weights, or by the gradient of the loss."""
+"""Importance of units by their weights: by magnitude, or by the gradient of the loss."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from prunekit._support.modes import evaluation_mode
 from prunekit.find.groups import PruningGroup
 from prunekit.learn.masking.masks import Masks
 
-Criterion = Literal["magnitude", "first_order"]
+Criterion = Literal["magnitude", "first_order", "activation", "influence"]
 
 
 @torch.no_grad()

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from prunekit._support.hooks import HookSet
 from prunekit._support.modes import evaluation_mode
-from prunekit.errors import PrunekitError
-from prunekit.find.groups import Kind, PruningGroup
+from prunekit.find.groups import PruningGroup
 from prunekit.find.plan import PruningPlan
+from prunekit.learn.selection.matrix_inputs import masks_of, output_matrix, real_tokens
 from prunekit.learn.training.loss import loss_of
 
 RIDGE = 1e-4
@@ -76,7 +76,7 @@ class Reconstruction:
         self.scores = {group.name: self._score(group) for group in self.groups}
 
     def _score(self, group: PruningGroup) -> Tensor:
-        path, columns = _output_matrix(self.model, group)
+        path, columns = output_matrix(self.model, group)
         matrix: Any = self.model.get_submodule(path)
         moments = self.moments[path].second_moments(matrix.bias is not None)
         return elimination_errors(moments, matrix.weight.detach().double().cpu(), columns)
@@ -91,7 +91,7 @@ class Reconstruction:
             kept = group.positions(plan.of(group))
             if not 0 < len(kept) < len(group):
                 continue
-            path, columns = _output_matrix(self.model, group)
+            path, columns = output_matrix(self.model, group)
             _refit(self.model.get_submodule(path), self.moments[path], columns[kept].flatten())
 
 
@@ -155,13 +155,13 @@ def reconstruction(
     Padding does not count. Only the encoder runs if all groups are the encoder's. Raises `PrunekitError` for units of
     other kinds.
     """
-    matrices = {_output_matrix(model, group)[0]: group.stack for group in groups}
+    matrices = {output_matrix(model, group)[0]: group.stack for group in groups}
     encoder_only = set(matrices.values()) == {"encoder"}
     moments: dict[str, Moments] = {}
     whole: Any = model
     with evaluation_mode(model, gradients=True), torch.no_grad(), _recording(model, matrices, moments) as real:
         for batch in batches:
-            real.update(encoder=batch.get("attention_mask"), decoder=batch["labels"] != -100)
+            real.update(masks_of(batch))
             if encoder_only:
                 whole.get_encoder()(**{key: value for key, value in batch.items() if key not in DECODER_INPUTS})
             else:
@@ -183,7 +183,7 @@ def _recording(
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
             if path not in moments:
                 moments[path] = Moments.zeros(args[0].shape[-1])
-            moments[path].add(_real_tokens(args[0], real.get(stack)))
+            moments[path].add(real_tokens(args[0], real.get(stack)))
 
         return hook
 
@@ -191,25 +191,3 @@ def _recording(
         for path, stack in matrices.items():
             hooks.before(model.get_submodule(path), record(path, stack))
         yield real
-
-
-def _real_tokens(x: Tensor, mask: Tensor | None) -> Tensor:
-    """The rows [tokens, n] of `x` [batch, tokens, n] that a mask marks; all of them if it is of another shape."""
-    if mask is not None and mask.shape == x.shape[:-1]:
-        return x[mask.bool()]
-    return x.reshape(-1, x.shape[-1])
-
-
-def _output_matrix(model: nn.Module, group: PruningGroup) -> tuple[str, Tensor]:
-    """The path of the matrix that reads a group's units, and the columns [units, width] that each unit owns."""
-    if group.kind not in (Kind.HEADS, Kind.FFN):
-        raise PrunekitError(f"{group.name!r} cannot be reconstructed; only heads and FFN channels can.")
-    columns = [p for p in group.slices if p.dim == 1 and p.parameter.endswith(".weight")]
-    linear = [p for p in columns if isinstance(model.get_submodule(p.parameter.removesuffix(".weight")), nn.Linear)]
-    if len(linear) != 1:
-        raise PrunekitError(
-            f"{group.name!r} is the input of {len(linear)} matrices, but only units of one matrix can be reconstructed."
-        )
-    (piece,) = linear
-    owned = torch.arange(len(group) * piece.span).view(len(group), piece.span)
-    return piece.parameter.removesuffix(".weight"), owned
