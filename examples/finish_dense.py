@@ -1,10 +1,10 @@
 """Train a dense model to its end: in stages of so many examples, until a stage lowers the dev loss by less than 1%.
 
-    OMP_NUM_THREADS=1 python examples/finish_dense.py examples/g2p/finish.yaml --output runs/g2p-finish --examples 800000
+    OMP_NUM_THREADS=1 python examples/finish_dense.py examples/g2p/finish.yaml --output runs/finish --examples 800000
 
-Every stage is a run of prunekit that prunes nothing, from the model of the one before; a killed command goes on where it
-stopped when it is given again. A teacher that was not trained to its end has little to teach, and what its students gain
-by training on tells nothing about pruning.
+Every stage is a run of prunekit that prunes nothing, from the model of the one before; a killed command goes on where
+it stopped when it is given again. A teacher that was not trained to its end has little to teach, and what its students
+gain by training on tells nothing about pruning.
 """
 
 import argparse
