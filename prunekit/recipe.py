@@ -205,6 +205,7 @@ class Recipe(Section):
     options: dict[str, Any] = Field(default_factory=dict, description="the strategy's own fields")
     plan: str | None = Field(None, description="a plan file to apply instead of asking a strategy")
     model: str | None = Field(None, description="directory or hub id; the built-in example when left out")
+    start: str | None = Field(None, description="directory of a finished run, whose pruned model this one starts from")
     trust_remote_code: bool = False
     output: str = "outputs/run"
     seed: int = Field(0, ge=0, lt=2**32, description="of every random draw; NumPy takes no larger one")

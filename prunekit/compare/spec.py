@@ -89,6 +89,11 @@ class Comparison(Section):
     def parse(cls, data: Any) -> Self:
         """Validate parsed YAML, and that every variant that is named exists."""
         comparison = super().parse(data)
+        if comparison.base.get("start") is not None:
+            raise PrunekitError(
+                "The base of a comparison starts from an earlier run (start), but all its runs begin with the dense "
+                "model, so that their budgets are all that they cost; leave start out."
+            )
         for name, variant in comparison.variants.items():
             _check_variant(name, variant, comparison.variants)
         for name in comparison.baselines:

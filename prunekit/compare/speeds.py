@@ -15,9 +15,9 @@ from prunekit.cut.surgery import cut_copy
 from prunekit.find.plan import PruningPlan
 from prunekit.latency.timing import Speed, speedups
 from prunekit.latency.workload import input_maker_for
-from prunekit.loading.context import open_run_context
+from prunekit.loading.context import RunContext, open_run_context
 from prunekit.measure.environment import environment
-from prunekit.recipe import Recipe
+from prunekit.recipe import MeasureSection, Recipe
 
 SPEEDS = "speeds.json"
 """Beside the records: the speeds by hash of the plan, and what was timed."""
@@ -68,16 +68,22 @@ def _stored(comparison: Comparison, conditions: Mapping[str, Any]) -> dict[str, 
 
 
 def _measure(recipe: Recipe, shapes: Mapping[str, str], progress: Progress | None) -> dict[str, list[Any]]:
-    """Cut a copy of the dense model to every plan, whatever its weights, and interleave them."""
     context = open_run_context(recipe)
     plans = {name: PruningPlan.from_dict(json.loads(plan)) for name, plan in shapes.items()}
+    found = time_shapes(context, plans, recipe.measure, recipe.seed, progress)
+    return {name: [speed.model_dump() for speed in speeds] for name, speeds in found.items()}
+
+
+def time_shapes(
+    context: RunContext, plans: Mapping[str, PruningPlan], measure: MeasureSection, seed: int, progress: Progress | None
+) -> dict[str, list[Speed]]:
+    """One speed for each workload, by the plans' names: copies of the dense model are cut to them, and interleaved."""
     models = {name: cut_copy(context.model, plan, context.adapter, context.graph) for name, plan in plans.items()}
-    found: dict[str, list[Any]] = {name: [] for name in shapes}
-    measure = recipe.measure
+    found: dict[str, list[Speed]] = {name: [] for name in plans}
     inputs = input_maker_for(context.processor)
     for workload in measure.workloads:
         stage = counting(progress, f"speeds together, batch {workload.batch}")
-        speeds = speedups(context.model, models, workload, measure.repeats, measure.threads, recipe.seed, stage, inputs)
+        speeds = speedups(context.model, models, workload, measure.repeats, measure.threads, seed, stage, inputs)
         for name, speed in speeds.items():
-            found[name].append(speed.model_dump())
+            found[name].append(speed)
     return found

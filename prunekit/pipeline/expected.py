@@ -32,7 +32,7 @@ def expected_work(state: RunState) -> ExpectedWork | None:
 
     Raises `PrunekitError` for a plan that does not fit, and for what the strategy itself refuses.
     """
-    before = state.plan.then(_tokens(state))
+    before = state.plan.then(_tokens(state) if state.start is None else state.start.plan)
     if state.strategy is None:
         total = before.then(state.proposal)
         return ExpectedWork(total, total)

@@ -12,7 +12,6 @@ from prunekit._support.atomic import write_text
 from prunekit.cut import checkpoint
 from prunekit.cut.token_ids import Renumbering
 from prunekit.errors import PrunekitError
-from prunekit.find.graph import DependencyGraph
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.bench import Bench
 from prunekit.learn.strategy import Problem
@@ -28,6 +27,7 @@ from prunekit.pipeline.kept_tokens import kept_token_ids
 from prunekit.pipeline.precision import settle_precision
 from prunekit.pipeline.preflight import look_at_run
 from prunekit.pipeline.problem import problem_of
+from prunekit.pipeline.pruned_context import with_fewer_tokens
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.speed_options import resolve_target
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
@@ -35,7 +35,7 @@ from prunekit.recipe import BudgetSection, MeasureSection
 from prunekit.report.files import write_report
 from prunekit.report.model_card import model_card
 from prunekit.report.training_log import phases
-from prunekit.vocabulary.pruning import plan_for, prune_processor
+from prunekit.vocabulary.pruning import plan_for
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +91,20 @@ def cut_vocabulary(state: RunState) -> RunState:
     graph = state.dense.graph.after(state.plan)
     plan = plan_for(graph, ids)
     back = Renumbering(dict(enumerate(ids)), len(ids))
-    pruned = _with_fewer_tokens(state.pruned, graph, plan, ids)
+    pruned = with_fewer_tokens(state.pruned, graph, plan, ids)
     data = encode_data(pruned, state.recipe, state.directory, state.progress, state.budget)
     unread = [back.renumber_batch(batch) for batch in data.proofs]  # as the model reads them before the cut
     state = _cut(replace(state, pruned=pruned, data=data), plan, unread)
     return replace(state, teacher=DenseTeacher(copy.deepcopy(pruned.model), state.plan))
+
+
+def load_start(state: RunState) -> RunState:
+    """Go on with the model that an earlier run left, if the recipe names one; its tokens are cut here already."""
+    start = state.start
+    if start is None:
+        return state
+    model = start.open_model(state.pruned, state.recipe)
+    return replace(state, pruned=replace(state.pruned, model=model), plan=start.plan)
 
 
 def propose_upfront(state: RunState) -> RunState:
@@ -156,6 +165,8 @@ def write_results(state: RunState) -> RunState:
     seconds = directory.seconds()
     report = report_on(evaluation, state.dense, state.recipe, state.plan, state.equivalence, seconds, state.budget)
     report = report.model_copy(update={"data": warn_of_lost_abilities(state)})
+    if state.start is not None:
+        report = state.start.add_cost(report)
     if state.target is not None:
         report = state.target.add_prediction(report, state.plan)
     model = state.pruned.model
@@ -174,6 +185,7 @@ STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
     ("find", look_before_work),
     ("learn", train_teacher),
     ("cut", cut_vocabulary),
+    ("cut", load_start),
     ("learn", propose_upfront),
     ("cut", cut_proposal),
     ("learn", settle_precision),
@@ -217,13 +229,6 @@ def _check_quality(context: RunContext, measure: MeasureSection) -> None:
             f"The dense model's {metric.name} on the dev set is {quality:.3f}: it has not learned the task; give a "
             "model that was fine-tuned on it, or let prunekit train it with --set teacher.steps=N."
         )
-
-
-def _with_fewer_tokens(context: RunContext, graph: DependencyGraph, plan: PruningPlan, ids: list[int]) -> RunContext:
-    """The context whose processor knows only the tokens `ids`, and whose settings name them by their new numbers."""
-    renumbered = Renumbering.of(graph.groups, plan)
-    generation = context.generation if renumbered is None else renumbered.renumber_settings(context.generation)
-    return replace(context, processor=prune_processor(context.processor, ids), generation=generation)
 
 
 def _cut(state: RunState, plan: PruningPlan, proofs: Sequence[dict[str, Any]]) -> RunState:

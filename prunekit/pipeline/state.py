@@ -32,6 +32,7 @@ from prunekit.measure.quality import beginning
 from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.speed_options import SpeedTarget
+from prunekit.pipeline.start import Start, open_start
 from prunekit.recipe import MeasureSection, Recipe, Workload
 from prunekit.report.data_section import DataSection
 from prunekit.report.report import Report
@@ -68,9 +69,10 @@ class RunState:
     `dense` and `pruned` are the model before and after: each with the processor and the generation settings that belong
     to it. Until the dense model is set aside they share one model, the live one, which is trained and cut in place.
     `plan` is what has been removed so far, `proposal` what the next cut removes, both in the original model's
-    coordinates. `show` is told what the look before the work finds, which looks at `sample` rows of a set at most where
-    that is not None. Example: after ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and
-    after ``cut_proposal`` so does `plan`.
+    coordinates. `start` is the earlier run whose pruned model takes the live one's place. `show` is told what the look
+    before the work finds, which looks at `sample` rows of a set at most where that is not None. Example: after
+    ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and after ``cut_proposal`` so does
+    `plan`.
     """
 
     recipe: Recipe
@@ -83,6 +85,7 @@ class RunState:
     teacher: DenseTeacher
     plan: PruningPlan
     proposal: PruningPlan
+    start: Start | None = None
     target: SpeedTarget | None = None
     equivalence: Equivalence | None = None
     found: DataSection | None = None
@@ -143,8 +146,7 @@ def open_run(
         check_workloads(context.model, recipe.measure.workloads)
         _check_known_answers(recipe.measure, context.task.test)
         plan = checkpoint.plan_of(context.model) or PruningPlan()
-        spent = directory.work / "spent.json"
-        budget = BudgetTracker(spent, context.device, recipe.budget.examples, lambda: directory.lock.held)
+        budget = _budget_tracker(recipe, directory, context.device)
         return RunState(
             recipe=recipe,
             strategy=strategy,
@@ -156,9 +158,15 @@ def open_run(
             teacher=DenseTeacher(context.model, plan),
             plan=plan,
             proposal=PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan(),
+            start=open_start(recipe, context),
             show=show,
             sample=sample,
         )
+
+
+def _budget_tracker(recipe: Recipe, directory: RunDirectory, device: str) -> BudgetTracker:
+    spent = directory.work / "spent.json"
+    return BudgetTracker(spent, device, recipe.budget.examples, lambda: directory.lock.held)
 
 
 def _check_known_answers(measure: MeasureSection, test: Dataset) -> None:

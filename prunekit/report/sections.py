@@ -188,12 +188,28 @@ class SpentSection(FrozenModel):
     """The cost of learning and recovery together: training examples, as often as they were seen, and seconds.
 
     `cpu_seconds` are CPU seconds of the process on a CPU, wall seconds on an accelerator, by `device`. Evaluation and
-    timing are not included.
+    timing are not included. `before` is what the run that this one started from had spent, and those before it.
     """
 
     examples: NonNegativeInt = 0
     cpu_seconds: NonNegativeFloat = 0.0
     device: str = "cpu"
+    before: "SpentSection | None" = None
+
+    @property
+    def in_all(self) -> "SpentSection":
+        """What the model cost: this run, and all that it was started from."""
+        if self.before is None:
+            return self
+        earlier = self.before.in_all
+        seconds = self.cpu_seconds + earlier.cpu_seconds
+        return SpentSection(examples=self.examples + earlier.examples, cpu_seconds=seconds, device=self.device)
+
+    @model_serializer(mode="wrap")
+    def _without_a_start(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most runs start from the dense model, and their reports are those of earlier versions, byte for byte."""
+        data: dict[str, Any] = serialize(self)
+        return {key: value for key, value in data.items() if key != "before" or value is not None}
 
 
 class Sample(FrozenModel):

@@ -55,3 +55,9 @@ def test_another_output_ignores_the_records(comparison, tmp_path):
     path.write_text(yaml.safe_dump({**comparison, "records": str(tmp_path / "kept")}))
     assert Comparison.load(path).archive == tmp_path / "kept"
     assert str(Comparison.load(path, "other").archive) == "other/records"
+
+
+def test_runs_that_cost_more_than_their_budget_are_refused(comparison):
+    comparison["base"]["start"] = "outputs/earlier"
+    with pytest.raises(PrunekitError, match="begin with the dense model"):
+        Comparison.parse(comparison)

@@ -9,7 +9,14 @@ from prunekit.find.plan import PruningPlan
 from prunekit.latency.breakdown import Breakdown
 from prunekit.latency.timing import Timing
 from prunekit.recipe import Workload
-from prunekit.report.sections import LatencySection, LayersSection, ParametersSection, SparsitySection, WidthsSection
+from prunekit.report.sections import (
+    LatencySection,
+    LayersSection,
+    ParametersSection,
+    SparsitySection,
+    SpentSection,
+    WidthsSection,
+)
 
 SHAPES = {
     "table": (10, 4),
@@ -109,3 +116,12 @@ def test_hidden_dimensions_of_a_narrower_encoder_are_those_that_the_model_has_to
     widths = WidthsSection.of((*GROUPS, whole, inner), plan)
     assert widths.hidden == {"hidden": 3, "encoder.hidden": 1}
     assert widths.dense_hidden == {"hidden": 4, "encoder.hidden": 4}
+
+
+def test_what_a_model_cost_is_everything_up_to_it():
+    dense = SpentSection(examples=100, cpu_seconds=2.0)
+    second = SpentSection(examples=30, cpu_seconds=1.5, before=dense)
+    third = SpentSection(examples=7, cpu_seconds=0.25, before=second)
+    assert third.in_all == SpentSection(examples=137, cpu_seconds=3.75)
+    assert SpentSection.model_validate_json(third.model_dump_json()) == third
+    assert dense.model_dump().keys() == {"examples", "cpu_seconds", "device"}
