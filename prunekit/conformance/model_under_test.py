@@ -135,6 +135,14 @@ class ModelUnderTest:
         """How many values the modules at these paths return, a tensor being one; without those that do not run."""
         return count_results(self.model, paths, lambda: self.logits(self.model))
 
+    @cached_property
+    def draws(self) -> bool:
+        """Whether a forward pass in evaluation mode draws random numbers, as layer drop does in older transformers."""
+        with torch.random.fork_rng(devices=()):
+            before = torch.get_rng_state()
+            self.logits(self.model)
+            return not torch.equal(before, torch.get_rng_state())
+
     @torch.inference_mode()
     def tokens(self, model: PreTrainedModel, way: str) -> Tensor:
         """What `model` generates in one of the `WAYS`: eight tokens an input."""

@@ -38,11 +38,17 @@ def base_model_of(directory: Path) -> str:
 
 
 def merged(model: PreTrainedModel, directory: Path) -> PreTrainedModel:
-    """The base model with the adapter of a directory merged into its weights, by peft."""
+    """The base model with the adapter of a directory merged into its weights, by peft.
+
+    It is wrapped as a model of no task: before 0.21.2 peft asks sequence-to-sequence models for a method that
+    transformers removed, and only for generating.
+    """
     import peft
 
     try:
-        wrapped: Any = peft.PeftModel.from_pretrained(model, str(directory))
+        config = peft.PeftConfig.from_pretrained(str(directory))
+        config.task_type = None
+        wrapped: Any = peft.PeftModel.from_pretrained(model, str(directory), config=config)
         return wrapped.merge_and_unload()  # type: ignore[no-any-return]
     except Exception as error:  # whatever peft meets in files of another version
         raise PrunekitError(

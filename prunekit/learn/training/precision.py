@@ -57,8 +57,10 @@ def lower_precisions(device: str) -> tuple[str, ...]:
 
 def _cpu_has_bf16() -> bool:
     """Whether the processor multiplies bfloat16: AVX512-BF16 or AMX of x86, BF16 of ARM."""
-    find: Any = getattr(torch.cpu, "get_capabilities", dict)
-    capabilities = find()
+    known: Any = torch.cpu
+    if not hasattr(known, "get_capabilities"):  # as in torch 2.10
+        return bool(known._is_avx512_bf16_supported() or known._is_amx_tile_supported())
+    capabilities = known.get_capabilities()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "amx_tile", "bf16"))
 
 
