@@ -4,35 +4,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from prunekit._support.refusals import first_problem
+from prunekit._support.section import Section
 from prunekit.errors import PrunekitError, one_line
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values never change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def parse(cls, data: Any) -> Self:
-        """Validate parsed YAML; raises `PrunekitError` naming the first bad key."""
-        if not isinstance(data, dict):
-            raise PrunekitError("A recipe is a YAML mapping of keys to values; this one is not.")
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise PrunekitError(first_problem(error, cls)) from error
 
 
 class TaskSection(Section):
@@ -120,13 +95,42 @@ class PhaseSection(Section):
     distillation: DistillationWeights = DistillationWeights(logits=0.0, encoder_hidden=0.0)
 
 
+class AnswerFilter(Section):
+    """Which answers of a model are no targets to train on. Empty ones never are; every one that is dropped is counted.
+
+    Tokens are those of the answer as a target, its end included. Example: ``{least_score: -0.5, most_repeats: 2}``.
+    """
+
+    unended: bool = Field(False, description="use answers that the model did not end by itself too")
+    least_score: float | None = Field(None, le=0, description="mean log-probability of a token, in nats")
+    most_word_errors: float | None = Field(
+        None, ge=0, description="share of wrong words against the row's own label, normalized as the task's metrics do"
+    )
+    least_tokens: PositiveInt | None = None
+    most_tokens: PositiveInt | None = None
+    least_ratio: PositiveFloat | None = Field(None, description="tokens for one of the source; of audio, for a second")
+    most_ratio: PositiveFloat | None = Field(None, description="the same, at most")
+    most_repeats: PositiveInt | None = Field(None, description="times that any repeat_length words in a row may come")
+    repeat_length: PositiveInt = 3
+
+
 class RecoverySection(PhaseSection):
     """Fine-tuning after the cut; from random weights it is the control "trained from scratch in the pruned shape"."""
 
+    targets: Literal["labels", "teacher", "both"] = Field(
+        "labels", description="of training rows after the teacher's phase; teacher: what the dense model answers"
+    )
+    filter: AnswerFilter = AnswerFilter()
     weights: Literal["kept", "random"] = Field("kept", description="what it starts from, in the pruned shape")
     frozen: tuple[Literal["encoder", "decoder", "embedding"], ...] = Field(
         (), description="parts that stay as they are meanwhile; embedding: the table of tokens, and the head"
     )
+
+    @model_validator(mode="after")
+    def _filters_what_is_written(self) -> Self:
+        if self.targets == "labels" and self.filter != AnswerFilter():
+            raise ValueError("recovery.filter is for the teacher's answers; set recovery.targets to teacher or both")
+        return self
 
 
 class VocabularySection(Section):

@@ -7,10 +7,11 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator
 
+from prunekit._support.section import Section
 from prunekit._support.suggest import hint
 from prunekit.compare.trial import Trial
 from prunekit.errors import PrunekitError
-from prunekit.recipe import BudgetSection, Section, read_yaml
+from prunekit.recipe import BudgetSection, read_yaml
 
 DENSE = "dense"
 """The dense model as it is: a row of the table without a run of its own."""
