@@ -42,10 +42,14 @@ class _BadValueError(Exception):
 
 @dataclass
 class _Columns:
-    """The values of all good rows by column of the task's table, and what is wrong with the others."""
+    """The values of all good rows by column of the task's table, and what is wrong with the others.
+
+    Where rows may be `unlabelled`, they need no target, and are numbered as in their file.
+    """
 
     section: TaskSection
     origin: str
+    unlabelled: bool = False
     values: dict[str, list[Any]] = field(default_factory=dict)
     problems: list[RowProblem] = field(default_factory=list)
     number: int = 0
@@ -57,7 +61,7 @@ class _Columns:
             self.problems.append(RowProblem(row.where, row.what))
             return
         if len(self.problems) == self.number - 1:
-            _check_names(self.section, self.origin, row)
+            _check_names(self.section, self.origin, row, self.unlabelled)
         try:
             for name, value in self._of(row):
                 self.values.setdefault(name, []).append(value)
@@ -68,18 +72,26 @@ class _Columns:
         """The values of a row by the names that they have in the table."""
         section = self.section
         source, recording = _source(row, str(section.source), self.number)
-        right = _texts(row, str(section.target))
-        found = [("source", source), ("target", right[0]), ("references", right), ("recording", recording)]
-        return [*found, *_asked(row, section)]
+        right = [] if self._lacks_label(row) else _texts(row, str(section.target))
+        found = [("source", source), ("target", right[0] if right else ""), ("references", right)]
+        number = self.number if self.unlabelled else None
+        return [*found, ("recording", recording), ("number", number), *_asked(row, section)]
+
+    def _lacks_label(self, row: RowValue) -> bool:
+        value = row.get(str(self.section.target))
+        return self.unlabelled and (not value or (isinstance(value, str) and not value.strip()))
 
 
-def read_table(origin: str, splits: Sequence[str], section: TaskSection) -> ReadTable:
+def read_table(origin: str, splits: Sequence[str], section: TaskSection, unlabelled: bool = False) -> ReadTable:
     """The columns of `origin` that the recipe names, as rows of a task; a list as the target is several answers.
+
+    Rows may be `unlabelled`: without a text as their target, or even without that column. Such a table has the column
+    ``number``, a row's number in its file.
 
     Raises `PrunekitError` for a column that is missing, an empty set, and rows that cannot be used: all at once, or
     where ``task.skip`` leaves them out, if there are no others.
     """
-    columns = _Columns(section, origin)
+    columns = _Columns(section, origin, unlabelled)
     for row in islice(read_rows(origin, splits, section.streaming), section.limit):
         columns.add(row)
     if not columns.number:
@@ -95,13 +107,14 @@ def _table(values: Mapping[str, list[Any]], rows: int) -> Dataset:
     return task_table(values["source"], values["target"], values["references"], more)
 
 
-def _check_names(section: TaskSection, origin: str, row: RowValue) -> None:
-    """Raise `PrunekitError` for a column that the recipe names and the first row does not have."""
+def _check_names(section: TaskSection, origin: str, row: RowValue, unlabelled: bool) -> None:
+    """Raise `PrunekitError` for a column that the recipe names and the first row needs and does not have."""
     listing = ", ".join(row)
     for role in ("source", "target"):
         if getattr(section, role) is None:
             raise PrunekitError(f"Say with --{role} which column of {origin!r} to use; there are {listing}.")
-    named = [section.source, section.target, *(getattr(section, key) for key in ASKED.values())]
+    labels = () if unlabelled else (section.target,)
+    named = [section.source, *labels, *(getattr(section, key) for key in ASKED.values())]
     for name in filter(None, named):
         if name not in row and not any(f"{name}.{part}" in row for part in RECORDING):
             raise PrunekitError(f"{origin!r} has no column {name!r}; {hint(name, row)}")

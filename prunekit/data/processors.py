@@ -36,7 +36,6 @@ UNCUT = 10**9
 CHUNK = 1000
 """Rows tokenised at a time, so that a large set never stands in memory as Python lists."""
 
-
 Encoded = TypeVar("Encoded")
 
 Hints = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -188,8 +187,9 @@ class Processor(ABC):
             for whole in self._labels(self._tokenized(text_target=chunk)):
                 yield whole, cut_target(whole, limit + prompt, language_behind), prompt
 
-        for whole, cut, prompt in self._in_order(texts, askings, encode):
-            counter.count(whole[prompt:])
+        for text, (whole, cut, prompt) in zip(texts, self._in_order(texts, askings, encode), strict=True):
+            if text:  # a row without a label counts for nothing
+                counter.count(whole[prompt:])
             yield cut
 
     def _in_order(

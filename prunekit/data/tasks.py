@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from prunekit.data.columns import ReadTable, read_table
 from prunekit.data.metrics.metric import Metric, Normalizers
-from prunekit.data.table import task_table
+from prunekit.data.table import labelled, task_table
 from prunekit.errors import PrunekitError
 from prunekit.recipe import TaskSection
 
@@ -32,7 +32,7 @@ class Task:
 
     `metrics` are those that the recipe names, or else the plugin; the first gives the headline. They are filled in when
     a recipe's task is opened, so a plugin leaves them out. `skipped` counts the rows of ``train``, ``dev`` and ``test``
-    that could not be used and were left out.
+    that could not be used and were left out. Rows of `train` may lack a label where a teacher writes their targets.
     """
 
     name: str
@@ -95,9 +95,21 @@ def from_files(section: TaskSection) -> Task:
     Raises `PrunekitError` in one sentence for a file that is missing or malformed, a column that is missing or
     misnamed, rows that cannot be used (all at once), and an empty set.
     """
-    if section.train is None:
-        raise PrunekitError("There is nothing to train on; name a file or a data set with --train (task.train).")
-    return _from_files(section, section.train)
+    return _from_files(section, _train_of(section))
+
+
+def with_unlabelled(section: TaskSection) -> Task:
+    """The same task, whose training rows need no label: a teacher writes their targets."""
+    return _from_files(section, _train_of(section), unlabelled=True)
+
+
+def for_labelling(section: TaskSection) -> Task:
+    """The task whose rows a model labels, as training rows; those that have a label already are its dev rows too."""
+    rows = read_table(_train_of(section), ("train",), section, unlabelled=True)
+    known = labelled(rows.table)
+    section = section.model_copy(update={"eval": section.train, "test": None})
+    name = section.name or Path(str(section.train)).stem
+    return Task(name, rows.table, known, known, section, skipped={"train": rows.skipped})
 
 
 def for_evaluation(section: TaskSection) -> Task:
@@ -105,14 +117,20 @@ def for_evaluation(section: TaskSection) -> Task:
     return _from_files(section, None)
 
 
-def _from_files(section: TaskSection, train: str | None) -> Task:
+def _train_of(section: TaskSection) -> str:
+    if section.train is None:
+        raise PrunekitError("There is nothing to train on; name a file or a data set with --train (task.train).")
+    return section.train
+
+
+def _from_files(section: TaskSection, train: str | None, unlabelled: bool = False) -> Task:
     if section.eval is None:
         raise PrunekitError("There is nothing to evaluate on; name a file or a data set with --eval (task.eval).")
     dev = read_table(section.eval, ("validation", "valid", "dev", "test"), section)
     if section.test is None:
         log.info("No test rows were named, so %s serves as dev and as test.", section.eval)
     test = read_table(section.test, ("test",), section) if section.test else dev
-    learnt = read_table(train, ("train",), section) if train else ReadTable(task_table([], []), 0)
+    learnt = read_table(train, ("train",), section, unlabelled) if train else ReadTable(task_table([], []), 0)
     name = section.name or Path(train or section.eval).stem
     skipped = {"train": learnt.skipped, "dev": dev.skipped, "test": test.skipped}
     return Task(name, learnt.table, dev.table, test.table, section, skipped=skipped)

@@ -21,7 +21,7 @@ from prunekit.data.speech_prompt import (
     hears_languages,
     prompt_for,
 )
-from prunekit.data.tasks import Task, from_files
+from prunekit.data.tasks import Task, from_files, with_unlabelled
 from prunekit.data.text import TextProcessor
 from prunekit.errors import PrunekitError
 from prunekit.find.adapter import Adapter
@@ -66,9 +66,10 @@ class RunContext:
     generation: Mapping[str, Any]
 
 
-def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_files) -> RunContext:
+def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] | None = None) -> RunContext:
     """Everything that `recipe` names, the cheap things first; `read` opens a task that is described by its files.
 
+    When left out, it is as the recipe has it: training rows need a label unless a teacher writes their targets.
     Raises `PrunekitError` in one sentence for whatever is missing, damaged or does not fit.
     """
     device = device_of(recipe.device)
@@ -76,7 +77,7 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     config = open_config(directory, recipe.trust_remote_code)
     name, adapter = adapter_for(config, recipe.adapter)
     _check_token_ids(config, directory)
-    task = open_task(_with_answer_language(recipe), read)
+    task = open_task(_with_answer_language(recipe), read or _how_to_read(recipe))
     _check_reads(adapter, config, task)
     positions = positions_of(config, build_skeleton(adapter, dense_config(config)), adapter.ahead)
     processor = open_processor(directory, config, task, positions, recipe.trust_remote_code, recipe.generation)
@@ -96,6 +97,10 @@ def open_run_context(recipe: Recipe, read: Callable[[TaskSection], Task] = from_
     return RunContext(model, processor, task, name, adapter, graph_of(model, adapter), device, generation)
 
 
+def _how_to_read(recipe: Recipe) -> Callable[[TaskSection], Task]:
+    return from_files if recipe.recovery.targets == "labels" else with_unlabelled
+
+
 def _with_answer_language(recipe: Recipe) -> TaskSection:
     """The recipe's task, whose answers are in the language that recordings are transcribed in."""
     language = recipe.generation.get("language")
@@ -107,7 +112,7 @@ def _with_answer_language(recipe: Recipe) -> TaskSection:
 def _usable(task: Task, processor: Processor) -> Task:
     """The task without rows that cannot be asked, if its section says to leave them out; counted in `skipped`."""
     train = processor.usable(task.train, "training") if len(task.train) else task.train
-    dev = processor.usable(task.dev, "dev")
+    dev = processor.usable(task.dev, "dev") if len(task.dev) else task.dev
     test = dev if task.test is task.dev else processor.usable(task.test, "test")
     pairs = {"train": (task.train, train), "dev": (task.dev, dev), "test": (task.test, test)}
     skipped = {name: task.skipped.get(name, 0) + len(all_) - len(kept) for name, (all_, kept) in pairs.items()}

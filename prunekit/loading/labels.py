@@ -25,8 +25,10 @@ def fit_label_start(model: Any, processor: Processor, task: Task) -> None:
 
     The model puts its start before the labels itself. Some were trained on labels that hold it, or the tokenizer's own
     beginning, once more, others not; whichever loss on dev rows is lower tells. Nothing to choose where the tokenizer
-    writes none.
+    writes none, or there are no dev rows.
     """
+    if not len(task.dev):
+        return
     rows = task.dev.select(range(min(len(task.dev), COMPARED)))
     askings = processor.askings(rows)
     with processor.asked(askings[0] if askings else None):

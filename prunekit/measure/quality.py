@@ -2,19 +2,20 @@
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import GenerationConfig, PreTrainedModel
+from torch import Tensor
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 
 from prunekit._support.modes import evaluation_mode
 from prunekit._support.progress import StageProgress
 from prunekit._support.suggest import hint
 from prunekit.data.asking import Asking
-from prunekit.data.encoded import to_device
+from prunekit.data.encoded import EncodedDataset, to_device
 from prunekit.data.metrics.metric import Metric
 from prunekit.data.processors import Processor
 from prunekit.errors import PrunekitError, one_line
@@ -73,30 +74,60 @@ def generate_answers(
 ) -> tuple[list[str], list[bool]]:
     """One generated text per row, in the rows' order, and whether each ended by itself.
 
+    See `answered_batches` for `generation`, for the order of the work, and for what is raised.
+    """
+    encoded = processor.encode(rows)
+    texts = [""] * len(encoded)
+    ended = [True] * len(encoded)
+    done = 0
+    for answered in answered_batches(model, processor, encoded, generation, batch):
+        for row, text, end in zip(answered.numbers, answered.texts, answered.ended, strict=True):
+            texts[row] = text
+            ended[row] = end
+        done += len(answered.numbers)
+        if progress:
+            progress(done, len(encoded))
+    return texts, ended
+
+
+@dataclass(frozen=True)
+class AnsweredBatch:
+    """What a model generated for some rows, by their `numbers` from 0, which are all asked alike."""
+
+    numbers: Sequence[int]
+    asking: Asking | None
+    sources: Sequence[Any]
+    texts: Sequence[str]
+    ended: Sequence[bool]
+
+
+def answered_batches(
+    model: PreTrainedModel,
+    processor: Processor,
+    encoded: EncodedDataset,
+    generation: Mapping[str, Any],
+    batch: int = 64,
+    known: Collection[int] = (),
+) -> Iterator[AnsweredBatch]:
+    """Generate for every row, batch by batch; batches of rows that are all `known` are left out.
+
     `generation` overrides the model's own generation config; unless it limits the length, at most ``target_length`` new
-    tokens are made, as the reader's section has it. Rows of like length that are asked alike share a batch, the longest
-    first, so that a batch too large for the memory fails at once. Raises `PrunekitError` for a generation key that does
-    not exist, and for settings by which the model cannot generate.
+    tokens are made, as the processor's section has it. Rows of like length that are asked alike share a batch, the
+    longest first, so that a batch too large for the memory fails at once. Raises `PrunekitError` for a generation key
+    that does not exist, and for settings by which the model cannot generate.
     """
     own = {key: value for key, value in generation.items() if key in own_settings(model)}
     shared = {key: value for key, value in generation.items() if key not in own}
-    encoded = processor.encode(rows)
-    order = encoded.by_length()
-    texts = [""] * len(order)
-    ended = [True] * len(order)
-    done = 0
-    for asking, chunk in encoded.asked_alike(order, batch):
+    for asking, chunk in encoded.asked_alike(encoded.by_length(), batch):
+        if all(row in known for row in chunk):
+            continue
         config = _config(model, processor.section, shared, beginning(processor, asking))
-        inputs = to_device(processor.pad([encoded.sources[row] for row in chunk]), model)
+        sources = [encoded.sources[row] for row in chunk]
+        inputs = to_device(processor.pad(sources), model)
         with evaluation_mode(model), use_generation_config(model, config):
             answers = _generated(model, inputs, own, generation)
-        for row, ids, text in zip(chunk, answers.tolist(), processor.decode(answers), strict=True):
-            texts[row] = text
-            ended[row] = _ends(ids, model)
-        done += len(chunk)
-        if progress:
-            progress(done, len(order))
-    return texts, ended
+        ended = _which_end(answers, config, _is_stock(model))
+        yield AnsweredBatch(chunk, asking, sources, processor.decode(answers), ended)
 
 
 def beginning(processor: Processor, asking: Asking | None) -> Mapping[str, Any]:
@@ -125,11 +156,27 @@ def _generated(
         raise PrunekitError(f"The model cannot generate by {settings}: {one_line(error, 300)}") from error
 
 
-def _ends(ids: Sequence[int], model: PreTrainedModel) -> bool:
-    """Whether generated ids, the first of which starts every answer, hold the token that ends one."""
-    config: Any = model.generation_config
-    ends = config.eos_token_id
-    return bool(set(ids[1:]) & set(ends if isinstance(ends, list) else [ends]))
+def _is_stock(model: PreTrainedModel) -> bool:
+    """Whether the model generates by the `generate` that all share."""
+    generator: Any = type(model)
+    return generator.generate is GenerationMixin.generate
+
+
+def _which_end(answers: Tensor, config: GenerationConfig, stock: bool) -> list[bool]:
+    """Whether each of the generated ids [rows, tokens] holds the token that ends an answer.
+
+    The first column starts every answer. A `generate` that is not `stock`, such as Whisper's, may take both off:
+    answers that are shorter than the limit have ended then, and padding stands behind one that has.
+    """
+    settings: Any = config
+    ends = set(settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id])
+    width = answers.shape[1]
+    if stock or (width and bool((answers[:, 0] == settings.decoder_start_token_id).all())):
+        return [bool(set(ids[1:]) & ends) for ids in answers.tolist()]
+    limit = settings.max_new_tokens or settings.max_length
+    if limit is None or width < limit:
+        return [True] * len(answers)
+    return [bool(set(ids) & {*ends, settings.pad_token_id}) for ids in answers.tolist()]
 
 
 def _config(

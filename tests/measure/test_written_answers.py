@@ -1,0 +1,94 @@
+"""Answers to train on: what `generate` says row by row, with the score of a forward pass made by hand."""
+
+import pytest
+import torch
+
+from prunekit.data.table import task_table
+from prunekit.data.text import TextProcessor
+from prunekit.measure.answer_log import AnswerLog
+from prunekit.measure.written_answers import TargetScorer, write_answers
+from prunekit.recipe import TaskSection
+
+WORDS = ["a", "quite long one", "mid", "b", "another", "xyz", "mid 2"]
+SECTION = TaskSection(prefix="p ", source_length=12, target_length=6)
+
+
+@pytest.fixture
+def processor(tokenizer):
+    return TextProcessor(tokenizer, SECTION)
+
+
+@pytest.fixture
+def write(processor, tmp_path):
+    """Let a model answer the words; the log is a file of the given name."""
+
+    def written(model, name="log", generation=None, **more):
+        encoded = processor.encode(task_table(WORDS, [""] * len(WORDS), [[] for _ in WORDS]))
+        return write_answers(model, processor, encoded, generation or {}, AnswerLog(tmp_path / name), **more)
+
+    return written
+
+
+def alone(model, tokenizer, text, **settings):
+    """What a model says to one source, whether it ended, and how probable it finds that: without our code."""
+    ids = tokenizer("p " + text, truncation=True, max_length=12, return_tensors="pt")["input_ids"]
+    answer = model.generate(input_ids=ids, max_new_tokens=6, max_length=None, **settings)[0]
+    said = tokenizer.decode(answer, skip_special_tokens=True).strip()
+    labels = tokenizer(said)["input_ids"][:6]
+    start = model.config.decoder_start_token_id
+    with torch.no_grad():
+        logits = model(input_ids=ids, decoder_input_ids=torch.tensor([[start, *labels[:-1]]])).logits[0]
+    chances = [float(logits[place].log_softmax(-1)[token]) for place, token in enumerate(labels)]
+    return said, 1 in answer[1:].tolist(), len(labels), sum(chances) / len(chances)
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_beams": 3}])
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_answers_and_scores_are_those_of_every_row_alone(request, write, tokenizer, family, settings):
+    model = request.getfixturevalue(family)
+    model.generation_config.forced_bos_token_id = None
+    expected = [alone(model, tokenizer, word, **settings) for word in WORDS]
+    assert len({said for said, *_ in expected}) > 3
+    found = write(model, generation=settings, batch=3)
+    assert [(each.text, each.ended, each.tokens) for each in found] == [row[:3] for row in expected]
+    assert [each.score for each in found] == pytest.approx([row[3] for row in expected], abs=2e-5)
+
+
+def test_an_interrupted_writing_ends_with_the_same_log(t5, write, tmp_path):
+    whole = write(t5, "whole", batch=2)
+
+    class KilledError(Exception):
+        pass
+
+    def stop(done, total):
+        if done == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        write(t5, "killed", batch=2, progress=stop)
+    assert len((tmp_path / "killed").read_text().splitlines()) == 2
+    counted = []
+    assert write(t5, "killed", batch=2, progress=lambda done, _: counted.append(done)) == whole
+    assert counted == [4, 6, 7]
+    assert (tmp_path / "killed").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_without_a_score_nothing_is_computed_beside_the_answers(t5, write):
+    scored = write(t5, "a")
+    bare = write(t5, "b", scored=False)
+    assert [each.text for each in bare] == [each.text for each in scored]
+    assert {each.score for each in bare} == {None}
+
+
+def test_what_stands_before_an_answer_does_not_count(bart, processor):
+    """BART writes a beginning before texts, which no model needs to guess."""
+    sources = [[5, 6, 1]]
+    plain = TargetScorer(bart, processor).scores(sources, [[7, 8, 1]])
+    processor.tokenizer.bos_token = chr(9 - 3)  # the token 9
+    with_start = TargetScorer(bart, processor).scores(sources, [[9, 7, 8, 1]])
+    ids = torch.tensor([[5, 6, 1]])
+    with torch.no_grad():
+        logits = bart(input_ids=ids, decoder_input_ids=torch.tensor([[1, 9, 7, 8]])).logits[0].log_softmax(-1)
+    assert with_start == pytest.approx([sum(float(logits[at, token]) for at, token in ((1, 7), (2, 8), (3, 1))) / 3],
+                                       abs=2e-5)  # fmt: skip
+    assert plain != with_start
