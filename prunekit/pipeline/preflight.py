@@ -11,12 +11,20 @@ from datasets import Dataset
 from prunekit._support.modes import evaluation_mode
 from prunekit.data.encoded import EncodedDataset, SideCounter, collate_batches
 from prunekit.data.processors import Collator, Processor
+from prunekit.data.table import are_labelled
 from prunekit.errors import PrunekitError
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.evaluation import quality_of, take_first
 from prunekit.pipeline.forecast import forecast, is_worth_timing
 from prunekit.pipeline.state import RunState, take_sample
-from prunekit.report.data_section import DataSection, DatasetSection, FirstTokenLoss, LostTargets, SampleScore
+from prunekit.report.data_section import (
+    DataSection,
+    DatasetSection,
+    FirstTokenLoss,
+    LostTargets,
+    SampleScore,
+    TargetsSection,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +64,15 @@ def look_at_run(state: RunState) -> DataSection:
     score = seconds = None
     if state.sample is not None or is_worth_timing(state):
         score, seconds = _dense_answers(state)
-    return _warned(found.model_copy(update={"dense": score, "forecast": forecast(state, seconds)}))
+    more = {"dense": score, "forecast": forecast(state, seconds), "targets": _expected_targets(state)}
+    return _warned(found.model_copy(update=more))
+
+
+def _expected_targets(state: RunState) -> TargetsSection | None:
+    """Which training targets the teacher will write; None where all are labels."""
+    by = state.recipe.recovery.targets
+    flags = are_labelled(state.dense.task.train)
+    return None if by == "labels" else TargetsSection(by=by, rows=len(flags), labelled=sum(flags))
 
 
 def _dense_answers(state: RunState) -> tuple[SampleScore, float]:

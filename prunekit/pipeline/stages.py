@@ -31,6 +31,7 @@ from prunekit.pipeline.pruned_context import with_fewer_tokens
 from prunekit.pipeline.recovery import affordable_steps, forget_weights
 from prunekit.pipeline.speed_options import resolve_target
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
+from prunekit.pipeline.targets import labelled_training, write_targets
 from prunekit.recipe import BudgetSection, MeasureSection
 from prunekit.report.files import write_report
 from prunekit.report.model_card import model_card
@@ -71,7 +72,8 @@ def train_teacher(state: RunState) -> RunState:
     if phase.steps:
         quality_of(state.dense, take_first(state.dense.task.dev, 1), 1)
         state = settle_precision(state)
-    free = replace(state.data.training, budget=BudgetTracker())
+    training = labelled_training(state) if phase.steps else state.data.training
+    free = replace(training, budget=BudgetTracker())
     losses = Distillation.of(phase.distillation)
     _bench(state, "teacher", None, free).train(losses, steps=phase.steps, learning_rate=phase.learning_rate)
     _check_quality(state.dense, state.recipe.measure)
@@ -184,6 +186,7 @@ STAGES: tuple[tuple[str, Callable[[RunState], RunState]], ...] = (
     ("find", check_given_plan),
     ("find", look_before_work),
     ("learn", train_teacher),
+    ("learn", write_targets),
     ("cut", cut_vocabulary),
     ("cut", load_start),
     ("learn", propose_upfront),

@@ -19,6 +19,8 @@ def data_facts(found: DataSection) -> list[_Row]:
     rows: list[_Row] = [("", *sets), ("rows", *(count(part.rows) for part in parts))]
     if any(part.skipped for part in parts):
         rows.append(("  left out", *(count(part.skipped) for part in parts)))
+    if any(part.unlabelled for part in parts):
+        rows.append(("  without a label", *(count(part.unlabelled) for part in parts)))
     if any(part.looked_at for part in parts):
         rows.append(("  looked at, by chance", *(count(part.looked_at or part.rows) for part in parts)))
     rows += _side_rows("source", [part.sources for part in parts])
@@ -66,6 +68,8 @@ def _asked(found: DataSection) -> Iterator[_Row]:
         yield "languages", " to ".join(languages)
     if found.dev.languages:
         yield "asked row by row", _counted(found.dev.languages)
+    if found.targets is not None:
+        yield "training targets", found.targets.spelled
     yield "labels begin with", _pieces(found.labels_begin_with) or "nothing in common"
     yield "answers begin with", _pieces(found.asked_with)
     lost = found.lost_targets

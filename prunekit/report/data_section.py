@@ -43,13 +43,15 @@ class DatasetSection(FrozenModel):
     """One set of rows. Sources are None where the model reads audio, whose length is no number of tokens.
 
     `looked_at` is the number of rows that all other figures are of, where that is a sample; None where it is all.
-    `skipped` rows could not be used and were left out, before the `rows` that are. `languages` counts the rows by how
-    they are asked, where they have languages of their own. Example: ``{"eng_Latn to deu_Latn": 90}``.
+    `skipped` rows could not be used and were left out, before the `rows` that are; `unlabelled` ones have no target.
+    `languages` counts the rows by how they are asked, where they have languages of their own. Example:
+    ``{"eng_Latn to deu_Latn": 90}``.
     """
 
     rows: int
     looked_at: int | None = None
     skipped: int = 0
+    unlabelled: int = 0
     languages: dict[str, int] = Field(default_factory=dict)
     sources: SideSection | None
     targets: SideSection
@@ -62,6 +64,7 @@ class DatasetSection(FrozenModel):
             rows=count if rows is None else rows,
             looked_at=None if rows in (None, count) else count,
             skipped=skipped,
+            unlabelled=0 if encoded.target_side.limit is None else count - len(encoded.target_side.lengths),
             languages={asking.spelled: len(numbers) for asking, numbers in alike(encoded.askings or ()).items()},
             sources=SideSection.of(encoded.source_side) if encoded.source_side.lengths else None,
             targets=SideSection.of(encoded.target_side),
@@ -106,6 +109,30 @@ class SampleScore(FrozenModel):
     rows: int
 
 
+class TargetsSection(FrozenModel):
+    """Training targets that the teacher writes: of `rows` rows, of which some are `labelled`.
+
+    `by` is the recipe's ``recovery.targets``. `used` of the answers are trained on, `dropped` counts the others by the
+    filter's keys, where one answer may have several; both are None before they are written. Example: of 40,000 rows
+    38,200 answers are used, and ``{"unended": 1700, "least_score": 300}`` are dropped.
+    """
+
+    by: str
+    rows: int
+    labelled: int
+    used: int | None = None
+    dropped: dict[str, int] | None = None
+
+    @property
+    def spelled(self) -> str:
+        """In words, for reports."""
+        labels = f" and {self.labelled:,} labels" if self.by == "both" else ""
+        if self.used is None:
+            return f"{self.rows:,} answers, which the teacher is to write{labels and ','}{labels}"
+        why = "; ".join(f"{reason} {count:,}" for reason, count in (self.dropped or {}).items())
+        return f"{self.used:,} of the teacher's {self.rows:,} answers{labels}" + (f"; dropped: {why}" if why else "")
+
+
 class DataSection(FrozenModel):
     """`report.json`'s ``data``: what the look before the work found. `warnings` are the sentences that the user saw.
 
@@ -125,6 +152,7 @@ class DataSection(FrozenModel):
     asked_with: tuple[str, ...] = ()
     lost_targets: LostTargets | None = None
     first_token_loss: FirstTokenLoss | None = None
+    targets: TargetsSection | None = None
     dense: SampleScore | None = None
     forecast: ForecastSection | None = None
     warnings: tuple[str, ...] = ()
