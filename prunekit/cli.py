@@ -19,6 +19,7 @@ from prunekit.commands.console import ERR, OUT
 from prunekit.commands.eval import evaluate
 from prunekit.commands.export import export
 from prunekit.commands.inspect import inspect
+from prunekit.commands.label import label
 from prunekit.commands.list import list_plugins
 from prunekit.commands.new_adapter import new_adapter
 from prunekit.commands.predict import predict
@@ -47,7 +48,7 @@ class Boundary(TyperGroup):
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             number = error.signal if isinstance(error, Stopped) else signal.SIGINT
-            resumes = "; the same command resumes it" if ctx.invoked_subcommand in ("run", "compare") else ""
+            resumes = "; the same command resumes it" if ctx.invoked_subcommand in ("run", "compare", "label") else ""
             what = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
             ERR.print(Text(f"\n{what}{resumes}.", style="bold red"), soft_wrap=True)
             raise typer.Exit(128 + number) from None
@@ -112,6 +113,7 @@ app.command("predict")(predict)
 app.command("check")(check)
 app.command("new-adapter")(new_adapter)
 app.command("eval")(evaluate)
+app.command("label")(label)
 app.command("export")(export)
 app.command("vocabulary")(vocabulary)
 

@@ -117,7 +117,19 @@ def test_version():
     assert CliRunner().invoke(app, ["--version"]).stdout == f"prunekit {version('prunekit')}\n"
 
 
-COMMANDS = ("run", "compare", "list", "inspect", "predict", "check", "new-adapter", "eval", "export", "vocabulary")
+COMMANDS = (
+    "run",
+    "compare",
+    "list",
+    "inspect",
+    "predict",
+    "check",
+    "new-adapter",
+    "eval",
+    "label",
+    "export",
+    "vocabulary",
+)
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])

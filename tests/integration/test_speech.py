@@ -24,6 +24,7 @@ from prunekit import PrunekitError, Recipe
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
 from prunekit.measure.quality import generate_answers
+from prunekit.pipeline.labelling import label_file
 from prunekit.pipeline.run import run
 
 SIZES = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
@@ -143,6 +144,66 @@ def by_hand(model, directory, sounds):
             logits = model(**inputs, decoder_input_ids=torch.tensor([[2, *ids[:-1]]])).logits[0]
         losses += [-float(logits.log_softmax(-1)[place, token]) for place, token in enumerate(ids)]
     return sum(losses) / len(losses)
+
+
+@pytest.fixture
+def heard(whisper_directory, sounds):
+    """What the dense model says of the eight recordings, one by one."""
+    model = WhisperForConditionalGeneration.from_pretrained(whisper_directory)
+    extractor = WhisperFeatureExtractor.from_pretrained(whisper_directory)
+    tokenizer = AutoTokenizer.from_pretrained(whisper_directory)
+    answers = []
+    for number in range(8):
+        samples, rate = soundfile.read(sounds.parent / f"{number}.wav", dtype="float32")
+        inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")
+        answers.append(
+            tokenizer.decode(model.generate(**inputs, max_new_tokens=8)[0], skip_special_tokens=True).strip()
+        )
+    assert len(set(answers)) > 1
+    return answers
+
+
+def test_recordings_are_labelled_by_name_with_scores_and_word_errors(whisper_directory, sounds, heard):
+    """Rows name their recordings from where they lie; one label differs from the answer in case and a comma alone."""
+    same, other = [number for number, answer in enumerate(heard) if answer][:2]
+    first, *words = heard[same].split()
+    rows = [{"audio": f"{number}.wav"} for number in range(8)]
+    rows[same]["text"] = f"{first.upper()}, {' '.join(words)}."
+    rows[other]["text"] = "something else"
+    sounds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    output = sounds.parent / "there" / "labels.jsonl"
+    asked = {"targets": "teacher", "filter": {"unended": True, "most_word_errors": 0.1}}
+    found = label_file(
+        resolve(recipe(whisper_directory, sounds, recovery=asked).model_dump(exclude_unset=True)), output
+    )
+    empty = [number + 1 for number, answer in enumerate(heard) if not answer]
+    assert found.dropped() == {
+        reason: rows for reason, rows in (("empty", empty), ("most_word_errors", [other + 1])) if rows
+    }
+    written = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [(row["audio"], row["text"]) for row in written] == [
+        (f"../{number}.wav", answer) for number, answer in enumerate(heard) if answer and number != other
+    ]
+    model = WhisperForConditionalGeneration.from_pretrained(whisper_directory)
+    one = sounds.parent / "one.jsonl"
+    whole = [row for row in written if row["tokens"] == len(row["text"].split()) + 1]  # their ends are not cut off
+    assert whole
+    for row in whole:
+        one.write_text(json.dumps({"audio": row["audio"].removeprefix("../"), "text": row["text"]}) + "\n")
+        assert row["score"] == pytest.approx(-by_hand(model, whisper_directory, one), abs=2e-5)
+
+
+def test_a_student_hears_what_its_teacher_hears(whisper_directory, sounds, heard):
+    rows = "".join(json.dumps({"audio": f"{number}.wav"}) + "\n" for number in range(8))
+    (sounds.parent / "bare.jsonl").write_text(rows)
+    asked = recipe(whisper_directory, sounds, recovery={"targets": "teacher", "steps": 2, "filter": {"unended": True}})
+    task = asked.task.model_copy(update={"train": str(sounds.parent / "bare.jsonl")})
+    report = run(asked.model_copy(update={"task": task, "strategy": "depth", "options": {"decoder_layers": 2}}))
+    written = [json.loads(line) for line in (sounds.parent / "run/targets.jsonl").read_text().splitlines()]
+    assert [row["target"] for row in written] == heard
+    assert report.data is not None
+    assert report.data.targets is not None
+    assert report.data.targets.used == sum(map(bool, heard)) > 1
 
 
 def test_sixteen_bits_hear_too(whisper_directory, sounds):
