@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from prunekit._support.recovery_stage import Part, RecoveryStage, refuse_stages
 from prunekit._support.section import Section
 from prunekit.errors import PrunekitError, one_line
 
@@ -60,6 +61,12 @@ class TrainingSection(Section):
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="of the rate, after the warm-up")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability that is spread over all tokens")
     gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
+    encoder_cache: float = Field(
+        2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="GB of memory for the states of a frozen encoder, and of a teacher's",
+    )
     workers: NonNegativeInt = Field(0, description="processes that open and pad rows beside the training")
     read_every: PositiveInt | None = Field(None, description="steps between readings of the dev loss, for the log")
     keep_best: bool = Field(False, description="end a training without gates with the weights of its best reading")
@@ -122,12 +129,14 @@ class RecoverySection(PhaseSection):
     )
     filter: AnswerFilter = AnswerFilter()
     weights: Literal["kept", "random"] = Field("kept", description="what it starts from, in the pruned shape")
-    frozen: tuple[Literal["encoder", "decoder", "embedding"], ...] = Field(
+    frozen: tuple[Part, ...] = Field(
         (), description="parts that stay as they are meanwhile; embedding: the table of tokens, and the head"
     )
+    stages: tuple[RecoveryStage, ...] = Field((), description="instead of frozen: stretches under one schedule")
 
     @model_validator(mode="after")
-    def _filters_what_is_written(self) -> Self:
+    def _fits_together(self) -> Self:
+        refuse_stages(self.stages, self.frozen)
         if self.targets == "labels" and self.filter != AnswerFilter():
             raise ValueError("recovery.filter is for the teacher's answers; set recovery.targets to teacher or both")
         return self

@@ -15,6 +15,13 @@ def test_a_dumped_recipe_loads_equal(tmp_path):
     assert Recipe.load(path) == recipe
 
 
+def test_stages_can_be_given_on_the_command_line():
+    text = "recovery.stages=[{frozen: [encoder], share: 0.6}, {share: 0.4, rate: 0.33}]"
+    first, second = Recipe.parse(override({}, [text])).recovery.stages
+    assert (first.frozen, first.share, first.rate) == (("encoder",), 0.6, 1.0)
+    assert (second.frozen, second.share, second.rate) == ((), 0.4, 0.33)
+
+
 def test_exponents_are_numbers():
     assert Recipe.parse(override({}, ["training.learning_rate=1e-3"])).training.learning_rate == 0.001
 
@@ -33,6 +40,16 @@ def test_exponents_are_numbers():
         ({"training": {"batch": 0}}, r"^training\.batch: Input should be greater than 0 \(got 0\)"),
         ({"training": {"warmup": 1}}, r"^training\.warmup: Input should be less than 1 \(got 1\)"),
         ({"training": 3}, r"^training: "),
+        ({"training": {"encoder_cache": -1}}, r"^training\.encoder_cache: .*greater than or equal to 0"),
+        (
+            {"recovery": {"frozen": ["encoder"], "stages": [{}]}},
+            "^recovery: .*frozen and stages cannot both be given; say in every stage what is frozen in it",
+        ),
+        ({"recovery": {"stages": [{"share": 0}, {"share": 0}]}}, "^recovery: .*every stage has a share of 0"),
+        ({"recovery": {"stages": [{"share": -1}]}}, r"^recovery\.stages\.0\.share: .*greater than or equal to 0"),
+        ({"recovery": {"stages": [{}, {"rate": 0}]}}, r"^recovery\.stages\.1\.rate: .*greater than 0"),
+        ({"recovery": {"stages": [{"frozn": []}]}}, r"'recovery\.stages\.0\.frozn' here; did you mean 'frozen'"),
+        ({"recovery": {"stages": [{"frozen": ["head"]}]}}, r"^recovery\.stages\.0\.frozen\.0: .*'embedding'"),
         ([], "A recipe is a YAML mapping"),
         (None, "A recipe is a YAML mapping"),
     ],

@@ -15,12 +15,13 @@ from prunekit.latency.timing import Speed, speedups
 from prunekit.latency.workload import input_maker_for
 from prunekit.learn.bench import Bench
 from prunekit.learn.training.budget import BudgetTracker, StepCounter, clock
-from prunekit.learn.training.distillation import LABELS_ONLY, Distillation
+from prunekit.learn.training.distillation import LABELS_ONLY
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.step_cost import estimate_step_cost
 from prunekit.pipeline.expected import ExpectedWork, expected_work
+from prunekit.pipeline.recovery import cached_steps, recovery_phase
 from prunekit.pipeline.state import RunState
-from prunekit.recipe import DistillationWeights, Recipe
+from prunekit.recipe import Recipe, RecoverySection
 from prunekit.report.forecast_section import ForecastSection, ShapeForecast
 from prunekit.report.sections import LayersSection
 
@@ -113,16 +114,22 @@ def _training_seconds(state: RunState, work: ExpectedWork) -> float:
     steps = recipe.recovery.steps
     if recipe.budget.examples is not None:
         steps = max(0, _counter(state).steps(recipe.budget.examples) - sum(phase.steps for phase in work.phases))
-    recovery = _phase(recipe.recovery.distillation, steps)
-    return seconds + _seconds(state, work.total, replace(recovery, frozen_stacks=recipe.recovery.frozen))
+    return seconds + _recovery_seconds(state, work.total, recipe.recovery.model_copy(update={"steps": steps}))
 
 
-def _phase(distillation: DistillationWeights, steps: int) -> TrainingPhase:
-    return TrainingPhase(Distillation.of(distillation), steps=steps)
+def _recovery_seconds(state: RunState, plan: PruningPlan, recovery: RecoverySection) -> float:
+    """Wall seconds of all stages of recovery."""
+    phase = recovery_phase(recovery)
+    counts = [stage.steps for stage in phase.parts]
+    seconds = 0.0
+    for number, stage in enumerate(phase.parts):
+        own = TrainingPhase(phase.distillation, steps=stage.steps, frozen_stacks=stage.frozen)
+        seconds += _seconds(state, plan, own, cached_steps(phase.parts, counts[:number]))
+    return seconds
 
 
-def _seconds(state: RunState, plan: PruningPlan, phase: TrainingPhase) -> float:
-    """Wall seconds of one training of the model that `plan` leaves, with all its tokens."""
+def _seconds(state: RunState, plan: PruningPlan, phase: TrainingPhase, done: int = 0) -> float:
+    """Wall seconds of a training of the model that `plan` leaves, with all its tokens, after `done` others like it."""
     if not phase.steps:
         return 0.0
     dense = state.dense
@@ -140,7 +147,7 @@ def _seconds(state: RunState, plan: PruningPlan, phase: TrainingPhase) -> float:
     for parameter in learning:  # a teacher learns nothing, but this one is the live model itself
         parameter.requires_grad_(True)
     pace = (time.perf_counter() - begun[0]) / max(clock(dense.device) - begun[1], 1e-6)
-    return pace * replace(cost, steps_per_epoch=_counter(state).steps_per_epoch).seconds(phase.steps)
+    return pace * replace(cost, steps_per_epoch=_counter(state).steps_per_epoch).seconds(phase.steps, done)
 
 
 def _with_all_tokens(state: RunState, plan: PruningPlan) -> PruningPlan:

@@ -28,11 +28,11 @@ from prunekit.pipeline.precision import settle_precision
 from prunekit.pipeline.preflight import look_at_run
 from prunekit.pipeline.problem import problem_of
 from prunekit.pipeline.pruned_context import with_fewer_tokens
-from prunekit.pipeline.recovery import affordable_steps, forget_weights
+from prunekit.pipeline.recovery import forget_weights, recovered_stages, recovery_phase, within_budget
 from prunekit.pipeline.speed_options import resolve_target
-from prunekit.pipeline.state import DenseTeacher, RunState, encode_data
+from prunekit.pipeline.state import DenseTeacher, RunState, encode_data, teacher_cache
 from prunekit.pipeline.targets import labelled_training, write_targets
-from prunekit.recipe import BudgetSection, MeasureSection
+from prunekit.recipe import MeasureSection
 from prunekit.report.files import write_report
 from prunekit.report.model_card import model_card
 from prunekit.report.training_log import phases
@@ -97,7 +97,8 @@ def cut_vocabulary(state: RunState) -> RunState:
     data = encode_data(pruned, state.recipe, state.directory, state.progress, state.budget)
     unread = [back.renumber_batch(batch) for batch in data.proofs]  # as the model reads them before the cut
     state = _cut(replace(state, pruned=pruned, data=data), plan, unread)
-    return replace(state, teacher=DenseTeacher(copy.deepcopy(pruned.model), state.plan))
+    teacher = DenseTeacher(copy.deepcopy(pruned.model), state.plan, teacher_cache(state.recipe.training))
+    return replace(state, teacher=teacher)
 
 
 def load_start(state: RunState) -> RunState:
@@ -137,20 +138,16 @@ def learn_plan(state: RunState) -> RunState:
 def recover(state: RunState) -> RunState:
     """Fine-tune the pruned model, for the steps that the recipe asks for or that its budget has left."""
     recipe = state.recipe
-    recovery = recipe.recovery
-    if recovery.weights == "random":
+    if recipe.recovery.weights == "random":
         forget_weights(state.pruned, state.plan, state.dense_config, recipe.seed)
-    losses = Distillation.of(recovery.distillation)
     bench = _bench(state, "recover", _teacher(state))
-    if recipe.budget.limited:
-        steps = state.directory.once("recovery_steps", lambda: affordable_steps(recipe.budget, recovery, bench, losses))
-        recovery = recovery.model_copy(update={"steps": steps})
-        recipe = recipe.model_copy(update={"recovery": recovery, "budget": BudgetSection()})
+    recipe = within_budget(recipe, bench, state.directory)
+    phase = recovery_phase(recipe.recovery)
     with state.budget.running():
-        bench.train(losses, steps=recovery.steps, learning_rate=recovery.learning_rate, frozen_stacks=recovery.frozen)
+        done = bench.trainer.train(phase)
     if state.strategy is not None:
         _warn_if_untrained(state)
-    return replace(state, recipe=recipe)
+    return replace(state, recipe=recipe, recovered=tuple(recovered_stages(phase, done)))
 
 
 def evaluate(state: RunState) -> RunState:
@@ -166,7 +163,7 @@ def write_results(state: RunState) -> RunState:
     assert evaluation is not None
     seconds = directory.seconds()
     report = report_on(evaluation, state.dense, state.recipe, state.plan, state.equivalence, seconds, state.budget)
-    report = report.model_copy(update={"data": warn_of_lost_abilities(state)})
+    report = report.model_copy(update={"data": warn_of_lost_abilities(state), "recovery": state.recovered})
     if state.start is not None:
         report = state.start.add_cost(report)
     if state.target is not None:

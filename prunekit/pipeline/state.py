@@ -21,6 +21,7 @@ from prunekit.latency.workload import check_workloads
 from prunekit.learn.strategy import Strategy
 from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.context import TrainingContext
+from prunekit.learn.training.encoder_cache import GIGABYTE
 from prunekit.learn.training.precision import check_precision
 from prunekit.learn.training.teacher import Teacher, TeacherCache
 from prunekit.loading.context import RunContext, open_run_context, open_strategy
@@ -33,9 +34,10 @@ from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.speed_options import SpeedTarget
 from prunekit.pipeline.start import Start, open_start
-from prunekit.recipe import MeasureSection, Recipe, Workload
+from prunekit.recipe import MeasureSection, Recipe, TrainingSection, Workload
 from prunekit.report.data_section import DataSection
 from prunekit.report.report import Report
+from prunekit.report.sections import RecoveredStage
 
 PROOF_ROWS = 16
 """Dev rows on which every cut is proved, in batches of half as many."""
@@ -91,6 +93,7 @@ class RunState:
     found: DataSection | None = None
     show: Callable[[DataSection], None] | None = None
     sample: int | None = None
+    recovered: tuple[RecoveredStage, ...] = ()
     evaluation: Evaluation | None = None
     report: Report | None = None
 
@@ -155,7 +158,7 @@ def open_run(
             dense=context,
             pruned=context,
             data=encode_data(context, recipe, directory, progress, budget, sample),
-            teacher=DenseTeacher(context.model, plan),
+            teacher=DenseTeacher(context.model, plan, teacher_cache(recipe.training)),
             plan=plan,
             proposal=PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan(),
             start=open_start(recipe, context),
@@ -183,6 +186,11 @@ def _fit_default_workloads(recipe: Recipe, positions: Positions) -> Recipe:
         workloads = tuple(fit_workload(Workload(batch=each.batch), positions) for each in measure.workloads)
         measure = measure.model_copy(update={"workloads": workloads})
     return recipe.model_copy(update={"measure": measure, "target": target})
+
+
+def teacher_cache(training: TrainingSection) -> TeacherCache:
+    """An empty cache for what a teacher computes, as large as the recipe allows."""
+    return TeacherCache(encoder_limit=int(training.encoder_cache * GIGABYTE))
 
 
 def take_sample(rows: Dataset, count: int | None, seed: int) -> Dataset:

@@ -1,9 +1,11 @@
 """How figures are written for people: in the terminal, on pages and in model cards."""
 
+from collections.abc import Sequence
+
 from prunekit.latency.timing import Timing
 from prunekit.measure.answers import AnswersSection
 from prunekit.report.report import Report
-from prunekit.report.sections import QualitySection
+from prunekit.report.sections import QualitySection, RecoveredStage
 
 
 def report_title(report: Report) -> str:
@@ -18,6 +20,17 @@ def workload_text(timing: Timing) -> str:
     beams = f", {workload.beams} beams" if workload.beams > 1 else ""
     source = f"{workload.audio_seconds:g} s + " if timing.real_time else f"{workload.source}+"
     return f"batch {workload.batch}, {source}{workload.new_tokens} tokens{beams}"
+
+
+def stage_text(stage: RecoveredStage) -> str:
+    """``encoder frozen``, ``encoder and embedding frozen, rate x 0.33``, ``all weights``"""
+    frozen = f"{' and '.join(stage.frozen)} frozen" if stage.frozen else "all weights"
+    return frozen if stage.rate == 1 else f"{frozen}, rate x {stage.rate:.3g}"
+
+
+def recovery_text(stages: Sequence[RecoveredStage]) -> str:
+    """``1,092 steps (encoder frozen), then 210 steps (all weights, rate x 0.33)``"""
+    return ", then ".join(f"{count(stage.steps)} steps ({stage_text(stage)})" for stage in stages)
 
 
 def count(number: int) -> str:

@@ -13,6 +13,7 @@ from prunekit.report.formatting import (
     health_facts,
     percent,
     quality_kept,
+    recovery_text,
     report_title,
     seconds,
     span,
@@ -50,7 +51,7 @@ def report_html(report: Report, run: Sequence[Training] = ()) -> str:
         "given": data_facts(report.data) if report.data else [],
         "asked": asked_facts(report.data) if report.data else [],
     }
-    filters = (count, factor, figure, percent, seconds, span, workload_text, quality_kept)
+    filters = (count, factor, figure, percent, seconds, span, workload_text, quality_kept, recovery_text)
     return render("prunekit.report", "report.html.j2", values, filters)
 
 

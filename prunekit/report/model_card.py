@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from prunekit.report.data_facts import asked_facts, data_facts
-from prunekit.report.formatting import count, factor, figure, percent, report_title, workload_text
+from prunekit.report.formatting import count, factor, figure, percent, recovery_text, report_title, workload_text
 from prunekit.report.report import Report
 
 TEMPLATE = """---
@@ -18,7 +18,7 @@ tags: [prunekit, pruning, custom_code, {adapter}]
 
 Sparsity: encoder heads and channels {encoder}, non-embedding {non_embedding}, total {total}.
 Layers kept: encoder {encoder_layers}, decoder {decoder_layers} (numbered as in the dense model). `plan.json` lists the
-heads and channels kept.
+heads and channels kept.{recovery}
 
 ```python
 from transformers import {auto}
@@ -49,6 +49,7 @@ def model_card(report: Report, auto: str = "AutoModelForSeq2SeqLM", stock: bool 
         non_embedding=percent(report.sparsity.non_embedding),
         total=percent(report.sparsity.total),
         encoder_layers=", ".join(map(str, report.layers.encoder_kept)),
+        recovery=f" Recovery: {recovery_text(report.recovery)}." if report.recovery else "",
         decoder_layers=", ".join(map(str, report.layers.decoder_kept)),
     )
 

@@ -16,6 +16,7 @@ from prunekit.report.sections import (
     LayersSection,
     ParametersSection,
     QualitySection,
+    RecoveredStage,
     Sample,
     SecondsSection,
     SparsitySection,
@@ -28,7 +29,8 @@ class Report(FrozenModel):
     """Everything a run found out. Example: 2 of 12 decoder layers kept, 3.0x the speed, 91% of the word accuracy.
 
     A section that was not measured is None: `quality` without test rows, `latency` without workloads, `equivalence`
-    where nothing was cut. `kept` is None in reports from before there were maps.
+    where nothing was cut. `recovery` is empty where that was one training of all weights, and `kept` is None in reports
+    from before there were maps.
     """
 
     adapter: str
@@ -46,6 +48,7 @@ class Report(FrozenModel):
     equivalence: Equivalence | None = None
     seconds: SecondsSection = SecondsSection()
     spent: SpentSection = SpentSection()
+    recovery: tuple[RecoveredStage, ...] = ()
     data: DataSection | None = None
     answers: AnswersSection | None = None
     samples: tuple[Sample, ...] = ()
@@ -65,5 +68,6 @@ class Report(FrozenModel):
     def json_text(self) -> str:
         """The text of `report.json`: lists of numbers take one line each."""
         absent = {name for name in ("data", "answers") if getattr(self, name) is None}  # in reports from before them
+        absent |= set() if self.recovery else {"recovery"}
         text = self.model_dump_json(indent=2, exclude=absent)
         return re.sub(r"\[\n[-\d.,\s]+\]", lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text) + "\n"

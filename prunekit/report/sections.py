@@ -212,6 +212,17 @@ class SpentSection(FrozenModel):
         return {key: value for key, value in data.items() if key != "before" or value is not None}
 
 
+class RecoveredStage(FrozenModel):
+    """A stage of recovery as it was: its steps, what stayed as it was, and by what the rate was multiplied.
+
+    Example: ``frozen=("encoder",), steps=1092, rate=1.0``.
+    """
+
+    frozen: tuple[str, ...] = ()
+    steps: NonNegativeInt
+    rate: float = 1.0
+
+
 class Sample(FrozenModel):
     """One test row with both models' answers. Example: "speed", "S P IY D", "S P IY D", "S P EH D"."""
 

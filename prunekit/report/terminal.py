@@ -14,6 +14,7 @@ from prunekit.report.formatting import (
     report_title,
     seconds,
     span,
+    stage_text,
     workload_text,
 )
 from prunekit.report.report import Report
@@ -29,7 +30,7 @@ def report_table(report: Report) -> Table:
     table.add_column("dense", justify="right", header_style="dim")
     table.add_column("pruned", justify="right", header_style="dim")
     table.add_column("")
-    for rows in (_quality, _answers, _speed, _parameters, _layers, _widths, _sparsity, _equivalence):
+    for rows in (_quality, _answers, _speed, _parameters, _layers, _widths, _sparsity, _recovery, _equivalence):
         for row in rows(report):
             table.add_row(*row)
     return table
@@ -109,6 +110,12 @@ def _listing(counts: Sequence[int]) -> str:
 def _sparsity(report: Report) -> Iterator[_Row]:
     for denominator, share in report.sparsity.model_dump().items():
         yield f"sparsity, {denominator}", "", percent(share), ""
+
+
+def _recovery(report: Report) -> Iterator[_Row]:
+    """Nothing where it was one training of all weights."""
+    for number, stage in enumerate(report.recovery):
+        yield "" if number else "recovery", "", f"{count(stage.steps)} steps", stage_text(stage)
 
 
 def _equivalence(report: Report) -> Iterator[_Row]:

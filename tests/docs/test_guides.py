@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prunekit import TaskPlugin, plugins
+from prunekit._support.nested import override
 from prunekit.loading.metrics import open_metrics
 from prunekit.loading.resolve import resolve
 from prunekit.loading.task import open_task
@@ -23,6 +25,15 @@ def blocks(path):
     text = (ROOT / path).read_text(encoding="utf-8")
     (declared,) = re.findall(r"```toml\n.*\n(\w+) = \"([\w.]+)\"\n```", text)
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL), declared
+
+
+def test_the_recipe_for_stages_of_recovery_is_one_and_its_flag_the_same():
+    text = (ROOT / "docs/recovery.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (flag,) = re.findall(r"--set '(recovery\.stages=.*?)'", text)
+    stages = resolve(yaml.safe_load(recipe)).recovery.stages
+    assert [stage.share for stage in stages] == [0.6, 0.4]
+    assert resolve(override({}, [flag])).recovery.stages == stages
 
 
 @pytest.fixture

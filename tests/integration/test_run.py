@@ -227,28 +227,33 @@ def test_a_strategy_that_outspends_the_budget_is_stopped_before_it_does(t5_direc
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("logits", [0.0, 0.5])
-def test_a_budget_of_seconds_is_recorded_as_steps_that_repeat_the_run(t5_directory, pairs, tmp_path, logits):
-    recovery = {"distillation": {"logits": logits, "encoder_hidden": 0.0}}
+@pytest.mark.parametrize("stages", [[], [{"frozen": ["encoder"], "share": 3}, {"share": 2, "rate": 0.3}]])
+def test_a_budget_of_seconds_is_recorded_as_steps_that_repeat_the_run(t5_directory, pairs, tmp_path, stages):
+    recovery = {"distillation": {"logits": 0.5, "encoder_hidden": 0.0}, "stages": stages}
     first = run(nash(t5_directory, pairs, tmp_path / "a", budget={"cpu_seconds": 3.0}, recovery=recovery))
     done = Recipe.load(tmp_path / "a/recipe.yaml")
     assert done.recovery.steps >= 1
     assert not done.budget.limited
     second = run(done.model_copy(update={"output": str(tmp_path / "b")}))
     assert first.spent.examples == second.spent.examples == 4 * (12 + done.recovery.steps)
+    assert first.recovery == second.recovery
+    assert len(first.recovery) == len(stages)
     one, other = weights(tmp_path / "a"), weights(tmp_path / "b")
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.full
 def test_a_resumed_run_keeps_the_steps_that_its_budget_came_to(t5_directory, pairs, tmp_path):
-    asked = nash(t5_directory, pairs, tmp_path / "run", training={"save_every": 50}, budget={"cpu_seconds": 2.5})
+    stages = [{"frozen": ["encoder"]}, {"rate": 0.5}]
+    more = {"training": {"save_every": 50}, "budget": {"cpu_seconds": 2.5}, "recovery": {"stages": stages}}
+    asked = nash(t5_directory, pairs, tmp_path / "run", **more)
     interrupted(asked, tmp_path, "recover", 1)
-    found = json.loads((tmp_path / "run/work/recovery_steps.json").read_text())
+    found = json.loads((tmp_path / "run/work/recovery_stage_steps.json").read_text())
     spent = json.loads((tmp_path / "run/work/spent.json").read_text())["seconds"]
     report = run(asked)
-    assert Recipe.load(tmp_path / "run/recipe.yaml").recovery.steps == found
-    assert report.spent.examples == 4 * (12 + found)
+    resolved = Recipe.load(tmp_path / "run/recipe.yaml").recovery
+    assert [stage.share for stage in resolved.stages] == found
+    assert report.spent.examples == 4 * (12 + sum(found)) == 4 * (12 + resolved.steps)
     assert report.spent.cpu_seconds > spent > 0
 
 

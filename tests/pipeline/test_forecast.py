@@ -1,9 +1,14 @@
 """What a run will come to."""
 
+import itertools
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from prunekit.learn.training.budget import StepCost
+from prunekit.pipeline import forecast as forecasts
+from prunekit.pipeline.expected import expected_work
 from prunekit.pipeline.forecast import forecast, is_worth_timing, training_steps
 from prunekit.pipeline.run import run
 
@@ -20,8 +25,6 @@ from prunekit.pipeline.run import run
 )
 def test_steps_are_those_of_all_trainings(state, more, steps):
     opened = state(**more)
-    from prunekit.pipeline.expected import expected_work
-
     assert training_steps(opened, expected_work(opened).phases) == steps
 
 
@@ -48,6 +51,20 @@ def test_longer_trainings_take_longer_and_leave_no_trace(state):
     after = opened.dense.model.state_dict()
     assert all((after[name] == value).all() for name, value in before.items())
     assert not opened.directory.path.exists()
+
+
+def test_every_stage_of_recovery_has_its_own_cost(state, monkeypatch):
+    """Eight rows are two steps of four; a frozen encoder's states are cached from the third step on."""
+    costs = {("encoder",): StepCost(100.0, 10.0, 0), (): StepCost(1000.0, 1000.0, 0)}
+    monkeypatch.setattr(forecasts, "estimate_step_cost", lambda trainer, phase: costs[tuple(phase.frozen_stacks)])
+    ticks = itertools.count()
+    monkeypatch.setattr(forecasts, "clock", lambda device: next(ticks))
+    monkeypatch.setattr(forecasts, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    frozen = {"frozen": ["encoder"]}
+    stages = [{**frozen, "share": 1}, {**frozen, "share": 3}, {"share": 2}, {**frozen, "share": 4}]
+    opened = state(strategy="depth", options={"decoder_layers": 1}, recovery={"steps": 10, "stages": stages})
+    found = forecasts._training_seconds(opened, expected_work(opened))
+    assert found == 100 + (100 + 2 * 10) + 2 * 1000 + (2 * 100 + 2 * 10)
 
 
 @pytest.mark.parametrize("options", [{"decoder_layers": 1}, {"decoder_layers": None}])

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from prunekit import PrunekitError
+from prunekit import PrunekitError, Recipe
 from prunekit.pipeline import stages
 from prunekit.pipeline.run import run
+from prunekit.report.report import Report
 
 
 def test_it_writes_what_the_contract_names(recipe, tmp_path):
@@ -18,6 +19,23 @@ def test_it_writes_what_the_contract_names(recipe, tmp_path):
     assert data["parameters"]["pruned"] == report.parameters.pruned
     assert data["data"]["train"]["rows"] == 8
     assert set(data["answers"]) == {"dense", "pruned"}
+
+
+def test_a_budget_is_shared_by_stages_whose_steps_are_recorded(recipe, tmp_path):
+    """Forty examples are ten steps of eight rows in batches of four: by 3 to 2 six and four."""
+    stages = [{"frozen": ["encoder"], "share": 0.6}, {"share": 0.4, "rate": 0.5}]
+    asked = recipe(
+        strategy="depth", options={"decoder_layers": 2}, recovery={"stages": stages}, budget={"examples": 40}
+    )
+    report = run(asked)
+    assert [(stage.frozen, stage.steps, stage.rate) for stage in report.recovery] == [
+        (("encoder",), 6, 1),
+        ((), 4, 0.5),
+    ]
+    assert Report.load(tmp_path / "run/report.json").recovery == report.recovery
+    done = Recipe.load(tmp_path / "run/recipe.yaml")
+    assert (done.recovery.steps, [stage.share for stage in done.recovery.stages]) == (10, [6, 4])
+    assert not done.budget.limited
 
 
 def test_one_of_several_processes_touches_nothing(recipe, tmp_path, monkeypatch):

@@ -2,7 +2,19 @@
 
 import pytest
 
-from prunekit.report.formatting import count, factor, figure, percent, report_title, seconds, span, workload_text
+from prunekit.report.formatting import (
+    count,
+    factor,
+    figure,
+    percent,
+    recovery_text,
+    report_title,
+    seconds,
+    span,
+    stage_text,
+    workload_text,
+)
+from prunekit.report.sections import RecoveredStage
 
 
 @pytest.mark.parametrize(
@@ -18,6 +30,12 @@ from prunekit.report.formatting import count, factor, figure, percent, report_ti
         (factor(3.044, 0.051), "3.04x ± 0.05"),
         (seconds(0.0334), "33.4 ms"),
         (seconds(1.5), "1.50 s"),
+        (stage_text(RecoveredStage(steps=3)), "all weights"),
+        (stage_text(RecoveredStage(frozen=("encoder", "embedding"), steps=3)), "encoder and embedding frozen"),
+        (
+            recovery_text([RecoveredStage(frozen=("encoder",), steps=1092), RecoveredStage(steps=210, rate=1 / 3)]),
+            "1,092 steps (encoder frozen), then 210 steps (all weights, rate x 0.333)",
+        ),
     ],
 )
 def test_figures_have_the_digits_that_people_read(text, expected):

@@ -85,6 +85,21 @@ def test_a_report_without_measurements_has_sizes_only(bare):
     assert "A given plan (t5)" in printed(bare)
 
 
+def test_stages_of_recovery_are_told_everywhere(changed):
+    stages = [{"frozen": ["encoder"], "steps": 1092}, {"steps": 210, "rate": 0.33}]
+    report = changed(recovery=stages)
+    assert Report.model_validate_json(report.json_text()) == report
+    lines = [re.sub(r" {2,}", "  ", line.strip()) for line in printed(report).splitlines()]
+    assert "recovery  1,092 steps  encoder frozen" in lines
+    assert "210 steps  all weights, rate x 0.33" in lines
+    told = "1,092 steps (encoder frozen), then 210 steps (all weights, rate x 0.33)"
+    assert told in report_html(report)
+    assert f"Recovery: {told}." in model_card(report)
+    plain = changed()
+    assert "ecovery:" not in model_card(plain)
+    assert "recovery" not in {name for name, *_ in notes(plain)}
+
+
 def test_amounts_are_no_percentages(changed, data):
     headline = {"metric": "distance", "higher_is_better": False, "dense": 2.5, "pruned": 5.0, "retained": None}
     intervals = {"dense": [2.1, 2.9], "pruned": [4.0, 6.0]}

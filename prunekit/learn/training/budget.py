@@ -51,16 +51,20 @@ class StepCost:
     cached: float
     steps_per_epoch: int
 
-    def seconds(self, steps: int) -> float:
-        """How long so many steps take."""
-        first = min(steps, self.steps_per_epoch)
+    def seconds(self, steps: int, done: int = 0) -> float:
+        """How long so many steps take, if `done` steps before them have cached already what they saw."""
+        first = min(steps, self._uncached(done))
         return self.fresh * first + self.cached * (steps - first)
 
-    def steps(self, seconds: float) -> int:
-        """The largest number of steps that take at most this long, at least 1."""
-        later = seconds - self.fresh * self.steps_per_epoch
-        steps = seconds / self.fresh if later <= 0 else self.steps_per_epoch + later / self.cached
-        return max(1, int(steps))
+    def steps(self, seconds: float, done: int = 0) -> int:
+        """The largest number of steps that take at most this long, after `done` others; it may be 0."""
+        first = self._uncached(done)
+        later = seconds - self.fresh * first
+        return max(0, int(seconds / self.fresh if later <= 0 else first + later / self.cached))
+
+    def _uncached(self, done: int) -> int:
+        """The steps of the first epoch that are left."""
+        return max(0, self.steps_per_epoch - done)
 
 
 class BudgetTracker:

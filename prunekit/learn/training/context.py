@@ -12,7 +12,7 @@ from prunekit._support.progress import Progress
 from prunekit.data.encoded import EncodedDataset, collate_batches
 from prunekit.data.processors import Collator, Processor
 from prunekit.learn.training.budget import BudgetTracker, StepCounter
-from prunekit.learn.training.encoder_cache import LIMIT
+from prunekit.learn.training.encoder_cache import GIGABYTE
 from prunekit.recipe import TrainingSection
 
 
@@ -26,7 +26,7 @@ class TrainingContext:
 
     `train` and `dev` are encoded by `processor`; losses of plans are measured on `dev`, in batches of `dev_batch`.
     Phases are resumed from `directory`; `claim` is called before anything is written there. `log` is a file of JSON
-    lines. `budget` counts what is spent, and encoder outputs are cached up to `encoder_cache_limit` bytes.
+    lines. `budget` counts what is spent.
 
     Example: 120,000 encoded words, settings of 64 words a batch, the directory ``outputs/demo/work``.
     """
@@ -43,7 +43,11 @@ class TrainingContext:
     progress: Progress | None = None
     claim: Callable[[], None] = _do_nothing
     budget: BudgetTracker = field(default_factory=BudgetTracker)
-    encoder_cache_limit: int = LIMIT
+
+    @property
+    def encoder_cache_limit(self) -> int:
+        """Bytes that the states of an unchanging encoder may take."""
+        return int(self.training.encoder_cache * GIGABYTE)
 
     @property
     def step_counter(self) -> StepCounter:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from prunekit._support.patching import patched
 
+GIGABYTE = 1e9
+
 LIMIT = 2_000_000_000
 """Bytes that a cache may hold unless told otherwise."""
 
@@ -21,7 +23,7 @@ def lengths_of(mask: Tensor) -> list[int]:
 
 
 class EncoderCache:
-    """Hidden states [tokens, d] by the number of the training row, up to `limit` bytes.
+    """Hidden states [tokens, d] by the number of the training row, until they have `limit` bytes; `is_full` says so.
 
     `rows` are the numbers of the rows in the current batch; while it is None the encoder runs. An encoder that returns
     more than its last hidden states always runs. Example: 423 windows of 1,500 positions of Whisper tiny take 975 MB.
@@ -32,7 +34,15 @@ class EncoderCache:
         self.bytes = 0
         self.rows: list[int] | None = None
         self.states: dict[int, Tensor] = {}
+        self.is_full = False
         self._output_class: Any = None
+
+    def clear(self) -> None:
+        """Forget all states: the encoder has changed, or is going to."""
+        self.bytes = 0
+        self.rows = None
+        self.states.clear()
+        self.is_full = False
 
     @contextmanager
     def of(self, encoder: nn.Module) -> Iterator[None]:
@@ -67,7 +77,7 @@ class EncoderCache:
 
     def _put(self, output: Any, mask: Tensor | None) -> None:
         """Add the states of the current rows, cut to their real lengths."""
-        if self.rows is None or self.bytes > self.limit or not _is_states_only(output):
+        if self.rows is None or not _is_states_only(output):
             return
         states: Tensor = output["last_hidden_state"]
         lengths = [states.shape[1]] * len(states)
@@ -76,6 +86,9 @@ class EncoderCache:
                 return  # a mask of frames, which the encoder joins: how many states are real is not known here
             lengths = lengths_of(mask)
         self._output_class = type(output)
+        if self.bytes >= self.limit:
+            self.is_full = self.is_full or any(row not in self.states for row in self.rows)
+            return
         for row, length, own in zip(self.rows, lengths, states.cpu(), strict=True):
             if row not in self.states:
                 self.add(row, own[:length].clone())

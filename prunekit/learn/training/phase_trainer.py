@@ -1,7 +1,7 @@
 """Runs the training phases of one live model; phases that a killed run finished are read, and others resumed."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,17 @@ from prunekit.learn.training.dev_readings import DevReadings
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.dropout import dropout_at
 from prunekit.learn.training.encoder_cache import EncoderCache
-from prunekit.learn.training.freezing import frozen_parts
 from prunekit.learn.training.loss import mean_loss
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.phase_checkpoint import load_phase, save_phase
 from prunekit.learn.training.resumption import (
     CheckpointCallback,
+    SavedCache,
     last_whole_checkpoint,
     remove_checkpoints,
     rewind_log,
 )
+from prunekit.learn.training.stage_switch import StageSwitch
 from prunekit.learn.training.teacher import Teacher
 from prunekit.learn.training.trainer import PruningTrainer
 
@@ -64,13 +65,14 @@ class PhaseTrainer:
         self.name = name
         self._phases = 0
 
-    def train(self, phase: TrainingPhase) -> None:
+    def train(self, phase: TrainingPhase) -> int:
         """Train the model in place, and the gates with it if there are any; nothing happens for 0 steps.
 
-        Raises `PrunekitError` before the first step if the recipe's budget of examples does not allow for it.
+        Returns the steps that were made, which readings may have ended early. Raises `PrunekitError` before the first
+        step if the recipe's budget of examples does not allow for it.
         """
         if phase.steps == 0:
-            return
+            return 0
         self._phases += 1
         context = self.context
         context.budget.charge(context.step_counter.examples(phase.steps))
@@ -83,9 +85,10 @@ class PhaseTrainer:
                 load_phase(self.model, result)
             else:
                 self._train_or_resume(phase, directory, result, readings)
-        if readings is not None:
-            context.budget.refund(context.step_counter.examples(phase.steps - readings.steps))
+        steps = phase.steps if readings is None else readings.steps
+        context.budget.refund(context.step_counter.examples(phase.steps - steps))
         set_seed(context.seed)  # as after a training, so whoever draws next draws the same
+        return steps
 
     def _readings(self, phase: TrainingPhase, directory: Path) -> DevReadings | None:
         """What follows a phase's dev loss, if the recipe asks for it; gates are held at a target, not at the best."""
@@ -107,12 +110,12 @@ class PhaseTrainer:
         arguments = training_arguments(context.training, directory, phase.steps, rate, context.seed, context.device)
         checkpoint = last_whole_checkpoint(directory)
         rewind_log(context.log, directory, checkpoint)
-        caches = self._encoder_caches(phase)
-        files = self._cache_files(caches, directory)
+        switch = self._stage_switch(phase, directory)
+        files = [switch, *self._teacher_files()]
         with stop_when_saved() as stop:
             saving = CheckpointCallback(context.budget, context.log, files, stop)
             callbacks = [LogCallback(context.log, self.name, context.progress), saving, *filter(None, [readings])]
-            self.fit(phase, arguments, context.train, callbacks, checkpoint, caches)
+            self.fit(phase, arguments, context.train, callbacks, checkpoint, switch)
             if not saving.stopped:
                 for file in files:
                     file.save()
@@ -124,14 +127,12 @@ class PhaseTrainer:
                     readings.forget_weights()
             stop.obey()
 
-    def _cache_files(self, caches: Mapping[PreTrainedModel, EncoderCache], directory: Path) -> list[CacheFiles]:
-        """The files of a phase's caches; those of the teacher are shared by all phases."""
-        files = [CacheFiles(cache, directory / "encoder") for model, cache in caches.items() if model is self.model]
+    def _teacher_files(self) -> Iterator[SavedCache]:
+        """The files of the teacher's caches, which all phases share."""
         if self.teacher is not None:
             shared = self.context.directory / "teacher"
-            files.append(CacheFiles(self.teacher.cache, shared / "predictions"))
-            files.append(CacheFiles(self.teacher.cache.encoder_cache, shared / "encoder"))
-        return files
+            yield CacheFiles(self.teacher.cache, shared / "predictions")
+            yield CacheFiles(self.teacher.cache.encoder_cache, shared / "encoder")
 
     def fit(
         self,
@@ -140,25 +141,26 @@ class PhaseTrainer:
         dataset: Dataset[dict[str, Any]],
         callbacks: Sequence[TrainerCallback],
         checkpoint: Path | None = None,
-        caches: Mapping[PreTrainedModel, EncoderCache] | None = None,
+        switch: StageSwitch | None = None,
     ) -> None:
         """Train on `dataset` by the trainer's own `arguments`, without a budget or result files; for measuring costs.
 
         Hooks, frozen weights, dropout rates, the config and the forward pass are as before afterwards, and the model is
         in evaluation mode: the next training begins as in a process of its own.
         """
-        caches = self._encoder_caches(phase) if caches is None else caches
         with ExitStack() as block:
+            switch = block.enter_context(closing(switch or self._stage_switch(phase)))
+            caches = [] if switch.cache is None else [switch.cache]
+            if self.teacher is not None and phase.distillation.needs_teacher and not _compares_encoders(phase):
+                caches.append(self.teacher.cache.encoder_cache)
+                block.enter_context(caches[-1].of(_encoder_of(self.teacher.model)))
             block.enter_context(restored_attributes(self.model, self.model.config))
             masks = block.enter_context(Masks(self.model, self.groups)) if phase.gates is not None else None
             set_seed(self.context.seed)
-            what = {"masks": masks, "encoder_caches": list(caches.values()), "callbacks": list(callbacks)}
-            trainer = self._trainer(phase, arguments, train_dataset=dataset, **what)
+            what = {"masks": masks, "encoder_caches": caches, "callbacks": [switch, *callbacks]}
+            trainer = self._trainer(phase, arguments, train_dataset=dataset, stage_rate=switch.rate, **what)
             block.callback(trainer.release)
-            block.enter_context(frozen_parts(self.model, phase.frozen_stacks))
             block.enter_context(dropout_at(self.model, self.context.training.dropout))
-            for model, cache in caches.items():
-                block.enter_context(cache.of(_encoder_of(model)))
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         self.model.train(False)
 
@@ -185,22 +187,20 @@ class PhaseTrainer:
     def _dev_batches(self) -> list[dict[str, Any]]:
         return self.context.dev_batches(self.model)
 
-    def _encoder_caches(self, phase: TrainingPhase) -> dict[PreTrainedModel, EncoderCache]:
-        """Caches for the models whose encoders do not change: the live one if it is frozen, and the teacher's."""
-        caches: dict[PreTrainedModel, EncoderCache] = {}
-        if "encoder" in phase.distillation.hidden_weights:
-            return caches  # its layers must run to be compared
-        if "encoder" in phase.frozen_stacks:
-            caches[self.model] = EncoderCache(self.context.encoder_cache_limit)
-        if self.teacher is not None and phase.distillation.needs_teacher:
-            caches[self.teacher.model] = self.teacher.cache.encoder_cache
-        return caches
+    def _stage_switch(self, phase: TrainingPhase, directory: Path | None = None) -> StageSwitch:
+        """What freezes by the phase's stages; an encoder whose layers are compared must run, frozen or not."""
+        cache = None if _compares_encoders(phase) else EncoderCache(self.context.encoder_cache_limit)
+        return StageSwitch(self.model, phase.parts, cache, directory)
 
     def _layer_paths(self, distillation: Distillation) -> dict[str, list[str]]:
         """The paths of the live model's layers, for the stacks whose hidden states are compared."""
         stacks = {group.stack: group for group in self.groups if group.kind is Kind.LAYERS}
         compared = {stack: stacks[stack] for stack in distillation.hidden_weights}
         return {stack: [f"{group.path}.{n}" for n in range(len(group))] for stack, group in compared.items()}
+
+
+def _compares_encoders(phase: TrainingPhase) -> bool:
+    return "encoder" in phase.distillation.hidden_weights
 
 
 def _encoder_of(model: Any) -> Any:

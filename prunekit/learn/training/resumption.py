@@ -5,14 +5,13 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from transformers import TrainerCallback
 
 from prunekit._support.atomic import write_text
 from prunekit._support.stopping import StopRequest
 from prunekit.learn.training.budget import BudgetTracker
-from prunekit.learn.training.cache_files import CacheFiles
 
 WHOLE = "whole.json"
 """In a checkpoint, written last: the sizes of its files, and how long the log was."""
@@ -21,13 +20,20 @@ BEGUN = "begun.json"
 """Beside the checkpoints: how long the log was before the first step."""
 
 
+class SavedCache(Protocol):
+    """What is saved beside checkpoints: the rows of a cache."""
+
+    def save(self) -> None:
+        """Write what came since the last time."""
+
+
 class CheckpointCallback(TrainerCallback):
     """Makes every checkpoint whole: seconds and caches beside it, then the list of its files; older ones go then.
 
     A training that is asked to stop saves a checkpoint after the step under way, and ends.
     """
 
-    def __init__(self, budget: BudgetTracker, log: Path, caches: Sequence[CacheFiles], stop: StopRequest):
+    def __init__(self, budget: BudgetTracker, log: Path, caches: Sequence[SavedCache], stop: StopRequest):
         self.budget = budget
         self.log = log
         self.caches = caches

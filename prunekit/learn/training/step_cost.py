@@ -87,9 +87,10 @@ def _arguments(context: TrainingContext, directory: Path, steps: int) -> Seq2Seq
 
 def _copied(trainer: PhaseTrainer, directory: Path, share: float) -> PhaseTrainer:
     """The trainer with a copy of its model, empty caches of a `share` of their limits, and no budget or display."""
-    limit = int(trainer.context.encoder_cache_limit * share)
+    training = trainer.context.training
+    training = training.model_copy(update={"encoder_cache": training.encoder_cache * share})
     budget = BudgetTracker()
-    context = replace(trainer.context, directory=directory, progress=None, budget=budget, encoder_cache_limit=limit)
+    context = replace(trainer.context, directory=directory, progress=None, budget=budget, training=training)
     teacher = trainer.teacher
     if teacher is not None:
         cache = TeacherCache(int(teacher.cache.limit * share), int(teacher.cache.encoder_cache.limit * share))

@@ -45,6 +45,7 @@ class PruningTrainer(Seq2SeqTrainer):
         teacher: Teacher | None = None,
         student_layers: Mapping[str, list[str]] | None = None,
         encoder_caches: Sequence[EncoderCache] = (),
+        stage_rate: Callable[[int], float] = lambda step: 1.0,
         dev_loss: Callable[[], float] | None = None,
         **rest: Any,
     ):
@@ -57,6 +58,7 @@ class PruningTrainer(Seq2SeqTrainer):
         self.masks = masks
         self.teacher = teacher if distillation.needs_teacher else None
         self.encoder_caches = encoder_caches
+        self.stage_rate = stage_rate
         self.dev_loss = dev_loss
         self.hidden_loss: HiddenStateLoss | None = None
         if self.teacher is not None and distillation.hidden_weights:
@@ -164,12 +166,13 @@ class PruningTrainer(Seq2SeqTrainer):
         return MuonAdamW(matrices, [*_decaying(others, decay), *gate_groups], rate, precision, decay)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Warm-up and the recipe's schedule for the weights; gates and multipliers keep their rates."""
+        """Warm-up, the recipe's schedule and the stages' rates for the weights; gates and multipliers keep theirs."""
         if self.lr_scheduler is None:
             warmup = math.ceil(self.training.warmup * num_training_steps)
 
             def share(step: int) -> float:
-                return SCHEDULES[self.training.schedule](step, num_training_steps, warmup)
+                scheduled = SCHEDULES[self.training.schedule](step, num_training_steps, warmup)
+                return scheduled * self.stage_rate(step)
 
             inner: Any = optimizer or self.optimizer
             rules = [(lambda step: 1.0) if group.get("constant") else share for group in inner.param_groups]

@@ -99,6 +99,7 @@ SETTINGS: Values = {
     "recovery.steps": (0, 2),
     "recovery.weights": ("random",),
     "recovery.frozen": (["encoder"], ["decoder", "embedding"], ["encoder", "decoder", "embedding"]),
+    "recovery.stages": ([{"frozen": ["encoder"], "share": 3}, {"rate": 0.3}], [{"share": 0}, {"frozen": ["decoder"]}]),
     "recovery.learning_rate": (1.0,),
     "recovery.distillation": (
         {"cross_entropy": 0.0, "logits": 0.0, "encoder_hidden": 0.0},
@@ -144,6 +145,7 @@ WRONG: Values = {
     "training.optimizer": ("sgd",),
     "training.dropout": (1,),
     "recovery.frozen": (["head"],),
+    "recovery.stages": ([{"share": 0}], [{"frozen": ["head"]}], [{"steps": 3}]),
     "vocabulary.corpus": ("nowhere.txt", ""),
     "target.speedup": (1.0,),
     "strategy": ("magic", ""),

@@ -60,7 +60,8 @@ def recipe(place: Path, output: Path, strategy: str, precision: str) -> Recipe:
     """Three trainings with checkpoints in the middle of epochs."""
     rows = str(place / "rows.jsonl")
     training = {"batch": 4, "learning_rate": 0.01, "precision": precision, "save_every": 4, "log_every": 1}
-    recovery = {"steps": 11, "distillation": TAUGHT, "frozen": ["encoder"] if strategy == "depth" else []}
+    stages = [{"frozen": ["encoder"], "share": 6}, {"share": 5, "rate": 0.5}] if strategy == "depth" else []
+    recovery = {"steps": 11, "distillation": TAUGHT, "stages": stages}
     measure = {"batch": 8, "repeats": 1, "least_quality": 0, "workloads": [{"source": 4, "new_tokens": 3}]}
     task = {"train": rows, "eval": rows, "source": "a", "target": "b", "metric": "exact_match", "target_length": 8}
     return Recipe.parse(

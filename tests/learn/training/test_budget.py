@@ -35,12 +35,14 @@ def test_steps_are_the_most_that_stay_within(rows, batch, examples):
     assert pace.steps(examples) == steps
 
 
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(0, 200))
-def test_a_price_buys_fresh_steps_before_cached_ones(fresh, cached, epoch, seconds):
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(0, 40), st.integers(0, 200))
+def test_a_price_buys_fresh_steps_before_cached_ones(fresh, cached, epoch, done, seconds):
     steps, left = 0, seconds
-    while left >= (fresh if steps < epoch else cached):
-        left, steps = left - (fresh if steps < epoch else cached), steps + 1
-    assert StepCost(fresh, cached, epoch).steps(seconds) == max(1, steps)
+    while left >= (fresh if done + steps < epoch else cached):
+        left, steps = left - (fresh if done + steps < epoch else cached), steps + 1
+    cost = StepCost(fresh, cached, epoch)
+    assert cost.steps(seconds, done) == steps
+    assert cost.seconds(steps, done) == seconds - left
 
 
 def work():

@@ -61,14 +61,52 @@ def test_loss_and_decoder_gradients_are_the_same_with_a_cache(model, batch):
 
 
 def test_a_full_cache_takes_nothing_more(model, batch):
-    cache = EncoderCache(limit=0)
+    cache = EncoderCache(limit=1)
     with cache.of(model.get_encoder()):
         cache.rows = list(range(len(batch["input_ids"])))
         encoded(model, batch)
         first = cache.bytes
+        assert not cache.is_full
         cache.rows = [row + 100 for row in cache.rows]
         encoded(model, batch)
     assert 0 < cache.bytes == first
+    assert cache.is_full
+
+
+def test_a_full_cache_that_another_process_left_answers_for_what_it_holds(model, batch):
+    cache, again = EncoderCache(limit=1), EncoderCache(limit=1)
+    rows = list(range(len(batch["input_ids"])))
+    with cache.of(model.get_encoder()):
+        cache.rows = rows
+        expected = encoded(model, batch)
+    for row, states in cache.states.items():
+        again.add(row, states)
+    runs = []
+    model.get_encoder().register_forward_pre_hook(lambda *_: runs.append(1))
+    run = model.get_encoder().forward
+    model.get_encoder().forward = lambda *args, **kwargs: runs.append(2) or run(*args, **kwargs)
+    with again.of(model.get_encoder()):
+        for _ in range(3):
+            again.rows = rows
+            assert torch.equal(encoded(model, batch), expected)
+    assert runs.count(2) == 1, "once, to learn what an output is"
+    assert not again.is_full
+
+
+def test_a_cache_that_was_cleared_is_filled_anew(model, batch):
+    cache = EncoderCache()
+    with cache.of(model.get_encoder()):
+        cache.rows = list(range(len(batch["input_ids"])))
+        encoded(model, batch)
+        cache.clear()
+        assert (cache.bytes, cache.states) == (0, {})
+        with torch.no_grad():
+            next(p for p in model.get_encoder().parameters() if p.numel()).mul_(1.5)
+        cache.rows = list(range(len(batch["input_ids"])))
+        changed = encoded(model, batch)
+        assert torch.equal(encoded(model, batch), changed)
+        cache.rows = None
+        assert torch.equal(encoded(model, batch), changed)
 
 
 def test_a_row_is_as_long_as_its_last_real_place():
