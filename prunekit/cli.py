@@ -18,6 +18,7 @@ from prunekit.commands.compare import compare
 from prunekit.commands.console import ERR, OUT
 from prunekit.commands.eval import evaluate
 from prunekit.commands.export import export
+from prunekit.commands.front import front
 from prunekit.commands.inspect import inspect
 from prunekit.commands.label import label
 from prunekit.commands.list import list_plugins
@@ -31,6 +32,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "inline_container.cc")
 """What safetensors, written in Rust, and `torch.save` say of a full disk; the latter names only its source file."""
+
+RESUMABLE = ("run", "compare", "front", "label")
+"""Commands that go on where they stopped when they are given again."""
 
 
 class Boundary(TyperGroup):
@@ -48,7 +52,7 @@ class Boundary(TyperGroup):
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             number = error.signal if isinstance(error, Stopped) else signal.SIGINT
-            resumes = "; the same command resumes it" if ctx.invoked_subcommand in ("run", "compare", "label") else ""
+            resumes = "; the same command resumes it" if ctx.invoked_subcommand in RESUMABLE else ""
             what = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
             ERR.print(Text(f"\n{what}{resumes}.", style="bold red"), soft_wrap=True)
             raise typer.Exit(128 + number) from None
@@ -107,6 +111,7 @@ def prunekit(
 
 app.command("run")(run)
 app.command("compare")(compare)
+app.command("front")(front)
 app.command("list")(list_plugins)
 app.command("inspect")(inspect)
 app.command("predict")(predict)

@@ -22,6 +22,7 @@ FLOORS = (
     ("loading",),
     ("pipeline",),
     ("compare",),
+    ("front",),
     ("conformance",),
     ("scaffold",),
     ("testing",),
