@@ -6,8 +6,9 @@ from functools import cache
 from prunekit._support.progress import Progress
 from prunekit.front.figures import Front
 from prunekit.front.front_directory import FrontDirectory
-from prunekit.front.measuring import front_depths, measure_dense, measure_models, plan_steps
+from prunekit.front.measuring import measure_dense, measure_models
 from prunekit.front.output import write_front
+from prunekit.front.planning import front_depths, plan_steps
 from prunekit.front.recipes import front_recipe
 from prunekit.front.running import run_steps, steps_once
 from prunekit.front.selection import Aim

@@ -10,17 +10,10 @@ from datasets import Dataset
 
 from prunekit._support.progress import Progress, StageProgress, counting
 from prunekit.compare.speeds import time_shapes
-from prunekit.cut.checkpoint import plan_of
-from prunekit.data.lengths import fit_workload, positions_of
 from prunekit.data.metrics.metric import SummedMetric, retained
-from prunekit.errors import PrunekitError
-from prunekit.find.plan import PruningPlan
 from prunekit.front.figures import IntervalScore, share_kept
 from prunekit.front.front_directory import FrontDirectory
-from prunekit.front.steps import FrontStep, checked_depths, front_steps, narrowed_from
-from prunekit.latency.shapes import decoder_layers_group
 from prunekit.latency.timing import Speed
-from prunekit.learn.strategy import Strategy
 from prunekit.loading.context import RunContext
 from prunekit.measure.bootstrap import bootstrap_interval
 from prunekit.measure.environment import environment
@@ -28,39 +21,8 @@ from prunekit.measure.predictions import Predictions
 from prunekit.measure.quality import Quality
 from prunekit.pipeline.evaluation import quality_of, take_first
 from prunekit.pipeline.pruned_context import context_after
-from prunekit.pipeline.speed_options import shapes_for_run
-from prunekit.pipeline.start import Start, open_start
-from prunekit.recipe import MeasureSection, Recipe, TargetSection
-
-
-def front_depths(recipe: Recipe, asked: Sequence[int], context: RunContext) -> tuple[list[int], int]:
-    """The decoder layers that each step keeps, and how many the dense model has.
-
-    Raises `PrunekitError` for depths that are not below those of the model of `context`, or of the recipe's start.
-    """
-    start = open_start(recipe, context)
-    before = (plan_of(context.model) or PruningPlan()) if start is None else start.plan
-    live = decoder_layers_group(context.graph.after(before))
-    whole = decoder_layers_group(context.graph)
-    if live is None or whole is None:
-        raise PrunekitError("The decoder's layers cannot be removed from this model, so there are no steps to take.")
-    return checked_depths(asked, len(live)), len(whole)
-
-
-def plan_steps(
-    recipe: Recipe, strategy: Strategy, asked: Sequence[int], context: RunContext, progress: Progress | None
-) -> list[FrontStep]:
-    """The steps for the model of `context`, with an encoder narrowed as soon as that is predicted to buy speed."""
-    depths, whole = front_depths(recipe, asked, context)
-    sparsity = getattr(strategy, "encoder_sparsity", None)
-    if not sparsity:
-        return front_steps(depths, whole, [sparsity] * len(depths), recipe.recovery.steps)
-    positions = positions_of(context.model.config, context.model, context.adapter.ahead)
-    workload = fit_workload(recipe.measure.workloads[0], positions)
-    timed = recipe.model_copy(update={"target": TargetSection(workload=workload)})
-    shapes = shapes_for_run(context, timed, progress)
-    worth = narrowed_from(depths, sparsity, lambda depth, share: shapes.shape(depth, share).speedup)
-    return front_steps(depths, whole, worth, recipe.recovery.steps)
+from prunekit.pipeline.start import Start
+from prunekit.recipe import MeasureSection, Recipe
 
 
 def measure_dense(recipe: Recipe, context: RunContext, directory: FrontDirectory, progress: Progress | None) -> Any:

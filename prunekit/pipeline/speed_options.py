@@ -120,11 +120,11 @@ def shapes_for_run(context: RunContext, recipe: Recipe, progress: Progress | Non
     threads = recipe.measure.threads
     sources = input_maker_for(context.processor)
     shapes = calibrated_shapes(context.model, context.adapter, context.graph, workload, threads, sources, progress)
-    return replace(shapes, round_to=recipe.round_to, base=_vocabulary_plan(context, recipe.vocabulary, shapes.graph))
+    return replace(shapes, round_to=recipe.round_to, base=vocabulary_plan(context, recipe.vocabulary, shapes.graph))
 
 
-def _vocabulary_plan(context: RunContext, section: VocabularySection, graph: DependencyGraph) -> PruningPlan:
-    """The tokens that are removed before the target is searched; none without a corpus."""
+def vocabulary_plan(context: RunContext, section: VocabularySection, graph: DependencyGraph) -> PruningPlan:
+    """What a section removes of the vocabulary of the model behind `graph`; nothing without a corpus."""
     if section.corpus is None:
         return PruningPlan()
     corpus = corpus_for(section, context.task)

@@ -18,6 +18,7 @@ def file(t5_directory, pairs, tmp_path):
     return path
 
 
+@pytest.mark.full
 def test_the_table_is_shown_and_the_model_to_take_is_named(prunekit, file, tmp_path):
     result = prunekit("front", file, "--layers", "1", "--target-speedup", "0.001")
     assert result.exit_code == 0, result.stderr

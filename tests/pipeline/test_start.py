@@ -98,12 +98,20 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(recipe, first, 
     found = prunekit.dry_run(recipe(**ONE, start=str(place)))
     assert found.forecast.shape.decoder_layers == 1
 
-
-def test_an_unfinished_run_and_one_with_another_model_are_refused(first, tmp_path):
-    place = first()
     (place / "plan.json").write_text(PruningPlan({"decoder.layers": (0, 1)}).to_json())
     with pytest.raises(PrunekitError, match=r"is not the one of the plan\.json"):
         read_start(place)
     (place / "work").mkdir()
     with pytest.raises(PrunekitError, match="is not finished"):
         read_start(place)
+
+
+@pytest.mark.full
+def test_widths_that_are_narrow_enough_are_not_narrowed_again(recipe, first, tmp_path):
+    narrow = {"strategy": "nash", "options": {"decoder_layers": 2, "encoder_sparsity": 0.5}}
+    place = first(**narrow)
+    options = {"decoder_layers": 1, "encoder_sparsity": 0.5}
+    run(recipe(strategy="nash", options=options, start=str(place), output=str(tmp_path / "second")))
+    before, after = (PruningPlan.load(path / "plan.json").kept for path in (place, tmp_path / "second"))
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {"decoder.layers"}
