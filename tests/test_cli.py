@@ -120,6 +120,7 @@ def test_version():
 COMMANDS = (
     "run",
     "compare",
+    "front",
     "list",
     "inspect",
     "predict",

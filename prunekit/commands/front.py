@@ -60,7 +60,7 @@ def front(
 ) -> None:
     """Prune in steps, each from the recovered weights of the last, and show quality over speed.
 
-    The recipe's budget is that of all steps together; every step leaves a model and a report of its own.
+    The recipe's budget is for all steps together. Every step leaves a model and a report.
 
     The same command continues where it stopped; with another --keep it only names another model.
     """
