@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from prunekit._support.recovery_stage import Part, RecoveryStage, refuse_stages
 from prunekit._support.section import Section
-from prunekit.errors import PrunekitError, one_line
+from prunekit._support.yaml_file import read_yaml
 
 
 class TaskSection(Section):
@@ -70,14 +70,27 @@ class TrainingSection(Section):
     workers: NonNegativeInt = Field(0, description="processes that open and pad rows beside the training")
     read_every: PositiveInt | None = Field(None, description="steps between readings of the dev loss, for the log")
     keep_best: bool = Field(False, description="end a training without gates with the weights of its best reading")
+    best_by: Literal["loss", "metric"] = Field(
+        "loss", description="what makes a reading the best: the dev loss, or the task's headline metric on the dev rows"
+    )
     patience: PositiveInt | None = Field(None, description="readings without a new best after which it ends")
     save_every: PositiveInt = Field(500, description="steps between resumable checkpoints")
     log_every: PositiveInt = 20
+    report_to: tuple[str, ...] = Field(
+        (), description="trackers that are sent the log as well: tensorboard, trackio, mlflow, wandb, ..."
+    )
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _one_name_alone(cls, names: Any) -> Any:
+        return (names,) if isinstance(names, str) else names
 
     @model_validator(mode="after")
     def _reads_what_it_goes_by(self) -> Self:
         if self.read_every is None and (self.keep_best or self.patience):
-            raise ValueError("keep_best and patience go by readings of the dev loss; set read_every too")
+            raise ValueError("keep_best and patience go by readings on the dev rows; set read_every too")
+        if self.best_by == "metric" and not (self.keep_best or self.patience):
+            raise ValueError("best_by says what keep_best and patience go by; set one of them too, or leave it out")
         return self
 
 
@@ -243,16 +256,3 @@ class Recipe(Section):
     def dump(self) -> str:
         """YAML that `load` reads back to an equal recipe."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """A recipe's keys and values as they stand in a YAML file, or one sentence on why there are none."""
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PrunekitError(f"The recipe {str(path)!r} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PrunekitError(f"The recipe {str(path)!r} is not valid YAML: {one_line(error)}.") from error
-    if not isinstance(data, dict):
-        raise PrunekitError(f"The recipe {str(path)!r} is not a YAML mapping of keys to values; see examples/.")
-    return data

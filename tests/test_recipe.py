@@ -4,7 +4,6 @@ import pytest
 
 from prunekit import PrunekitError, Recipe
 from prunekit._support.nested import override
-from prunekit.recipe import read_yaml
 
 
 def test_a_dumped_recipe_loads_equal(tmp_path):
@@ -58,26 +57,3 @@ def test_a_bad_recipe_is_one_sentence(data, sentence):
     with pytest.raises(PrunekitError, match=sentence) as caught:
         Recipe.parse(data)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (b"seed: [", "is not valid YAML"),
-        (b"\xff\xfe\x00", "is not valid YAML"),
-        (b"", "is not a YAML mapping"),
-        (b"- a", "is not a YAML mapping"),
-    ],
-)
-def test_a_file_that_is_no_recipe(tmp_path, text, sentence):
-    path = tmp_path / "recipe.yaml"
-    path.write_bytes(text)
-    with pytest.raises(PrunekitError, match=sentence):
-        read_yaml(path)
-
-
-def test_a_recipe_that_is_not_there(tmp_path):
-    with pytest.raises(PrunekitError, match="cannot be read: No such file"):
-        read_yaml(tmp_path / "none.yaml")
-    with pytest.raises(PrunekitError, match="cannot be read: Is a directory"):
-        read_yaml(tmp_path)

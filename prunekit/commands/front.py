@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from prunekit._support.nested import over, override
+from prunekit._support.yaml_file import read_yaml
 from prunekit.commands import options
 from prunekit.commands.console import ERR, OUT
 from prunekit.errors import PrunekitError
-from prunekit.recipe import Recipe, read_yaml
+from prunekit.recipe import Recipe
 
 if TYPE_CHECKING:
     from prunekit.front.figures import Front

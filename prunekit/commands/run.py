@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from prunekit._support.nested import over, override
+from prunekit._support.yaml_file import read_yaml
 from prunekit.commands import options
 from prunekit.commands.console import ERR, OUT, print_data
 from prunekit.errors import PrunekitError
-from prunekit.recipe import Recipe, read_yaml
+from prunekit.recipe import Recipe
 
 
 def run(

@@ -9,9 +9,10 @@ from pydantic import Field, field_validator
 
 from prunekit._support.section import Section
 from prunekit._support.suggest import hint
+from prunekit._support.yaml_file import read_yaml
 from prunekit.compare.trial import Trial
 from prunekit.errors import PrunekitError
-from prunekit.recipe import BudgetSection, read_yaml
+from prunekit.recipe import BudgetSection
 
 DENSE = "dense"
 """The dense model as it is: a row of the table without a run of its own."""

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 class Bench:
     """The live model with its data: `scores` its units, `train` it in place, `loss` of a plan, `evaluate` on dev.
 
-    `groups` are all groups of the live model, `evaluate_model` gives a model's headline metric on the dev set. Each
-    call of `train` is a resumable phase with a number of its own, see `prunekit.learn.training.phase_trainer`.
+    `groups` are all groups of the live model, `evaluate_model` gives a model's headline metric on the dev set, of which
+    more is better unless `higher_is_better` is false. Each call of `train` is a resumable phase with a number of its
+    own, see `prunekit.learn.training.phase_trainer`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Bench:
         groups: Sequence[PruningGroup],
         teacher: "Teacher | None" = None,
         phase: str = "learn",
+        higher_is_better: bool = True,
     ):
         self.model = model
         self.context = context
@@ -50,13 +52,16 @@ class Bench:
         self.groups = tuple(groups)
         self.teacher = teacher
         self.phase = phase
+        self.higher_is_better = higher_is_better
 
     @cached_property
     def trainer(self) -> "PhaseTrainer":
         """Trains the live model; imported when needed, since transformers' trainer takes seconds to import."""
+        from prunekit.learn.training.dev_readings import DevMetric
         from prunekit.learn.training.phase_trainer import PhaseTrainer
 
-        return PhaseTrainer(self.model, self.groups, self.context, self.teacher, self.phase)
+        metric = DevMetric(self.evaluate_model, self.higher_is_better)
+        return PhaseTrainer(self.model, self.groups, self.context, self.teacher, self.phase, metric)
 
     def scores(
         self, groups: Sequence[PruningGroup], by: Criterion = "magnitude", batches: int = 16

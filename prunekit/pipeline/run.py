@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 
 from prunekit._support.processes import refuse_several_processes
 from prunekit._support.progress import Progress
@@ -31,7 +32,7 @@ def run(recipe: Recipe, progress: Progress | None = None, show: Callable[[DataSe
     if directory.finish():
         return Report.load(directory.path / "report.json")
     state = open_run(recipe, progress, show)
-    with state.directory.in_use():
+    with state.directory.in_use(), closing(state.trackers):
         state.directory.reclaim()
         report = _work(state).report
     assert report is not None

@@ -174,6 +174,7 @@ def write_results(state: RunState) -> RunState:
     checkpoint.save(model, directory.path / "model", state.pruned.processor, card)
     evaluation.predictions.write(directory.path / "predictions.jsonl")
     write_report(report, directory.path)
+    state.trackers.conclude(state.recipe, report)
     directory.close(state.recipe)
     return replace(state, report=report)
 
@@ -212,7 +213,9 @@ def _bench(state: RunState, phase: str, teacher: Teacher | None, training: Train
     def score(model: PreTrainedModel) -> float:
         return dev_score(replace(state.pruned, model=model), state.recipe.measure)
 
-    return Bench(state.pruned.model, training or state.data.training, score, state.groups, teacher, phase)
+    context = replace(training or state.data.training, on_line=lambda: state.trackers.follow(state.recipe))
+    higher = state.dense.task.metrics[0].higher_is_better
+    return Bench(state.pruned.model, context, score, state.groups, teacher, phase, higher)
 
 
 def _teacher(state: RunState) -> Teacher:

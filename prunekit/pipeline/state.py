@@ -34,6 +34,7 @@ from prunekit.pipeline.evaluation import Evaluation, take_first
 from prunekit.pipeline.run_directory import RunDirectory
 from prunekit.pipeline.speed_options import SpeedTarget
 from prunekit.pipeline.start import Start, open_start
+from prunekit.pipeline.trackers import Trackers, check_trackers
 from prunekit.recipe import MeasureSection, Recipe, TrainingSection, Workload
 from prunekit.report.data_section import DataSection
 from prunekit.report.report import Report
@@ -69,12 +70,12 @@ class RunState:
     """What a run knows between two stages. A stage never changes it: it returns another one.
 
     `dense` and `pruned` are the model before and after: each with the processor and the generation settings that belong
-    to it. Until the dense model is set aside they share one model, the live one, which is trained and cut in place.
-    `plan` is what has been removed so far, `proposal` what the next cut removes, both in the original model's
-    coordinates. `start` is the earlier run whose pruned model takes the live one's place. `show` is told what the look
-    before the work finds, which looks at `sample` rows of a set at most where that is not None. Example: after
-    ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and after ``cut_proposal`` so does
-    `plan`.
+    to it; `trackers` are sent what is logged. Until the dense model is set aside they share one model, the live one,
+    which is trained and cut in place. `plan` is what has been removed so far, `proposal` what the next cut removes,
+    both in the original model's coordinates. `start` is the earlier run whose pruned model takes the live one's place.
+    `show` is told what the look before the work finds, which looks at `sample` rows of a set at most where that is not
+    None. Example: after ``propose_upfront`` of nash, `proposal` keeps two of twelve decoder layers, and after
+    ``cut_proposal`` so does `plan`.
     """
 
     recipe: Recipe
@@ -87,6 +88,7 @@ class RunState:
     teacher: DenseTeacher
     plan: PruningPlan
     proposal: PruningPlan
+    trackers: Trackers
     start: Start | None = None
     target: SpeedTarget | None = None
     equivalence: Equivalence | None = None
@@ -141,11 +143,10 @@ def open_run(
     directory = directory or RunDirectory(recipe)
     directory.check()
     with directory.stage("find"):
-        check_precision(recipe.training.precision, device_of(recipe.device))
+        _check_training(recipe)
         strategy = None if recipe.plan else open_strategy(recipe)
         context = open_run_context(recipe)
-        positions = positions_of(context.model.config, context.model, context.adapter.ahead)
-        recipe = _fit_default_workloads(recipe, positions)
+        recipe = _fit_default_workloads(recipe, _positions_of(context))
         check_workloads(context.model, recipe.measure.workloads)
         _check_known_answers(recipe.measure, context.task.test)
         plan = checkpoint.plan_of(context.model) or PruningPlan()
@@ -161,10 +162,21 @@ def open_run(
             teacher=DenseTeacher(context.model, plan, teacher_cache(recipe.training)),
             plan=plan,
             proposal=PruningPlan.load(recipe.plan) if recipe.plan else PruningPlan(),
+            trackers=Trackers(recipe.training.report_to, directory.path, directory.log, directory.work),
             start=open_start(recipe, context),
             show=show,
             sample=sample,
         )
+
+
+def _check_training(recipe: Recipe) -> None:
+    """Raise `PrunekitError` for a precision that the device lacks, and for trackers that are not there."""
+    check_precision(recipe.training.precision, device_of(recipe.device))
+    check_trackers(recipe.training.report_to)
+
+
+def _positions_of(context: RunContext) -> Positions:
+    return positions_of(context.model.config, context.model, context.adapter.ahead)
 
 
 def _budget_tracker(recipe: Recipe, directory: RunDirectory, device: str) -> BudgetTracker:

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration
+from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 import prunekit
 from prunekit import PrunekitError, PruningPlan, Recipe
@@ -120,6 +120,56 @@ def test_a_killed_run_resumes_to_the_same_result(t5_directory, pairs, tmp_path, 
     one, other = weights(tmp_path / "killed"), weights(tmp_path / "whole")
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not (tmp_path / "killed/work").exists()
+
+
+KEPT = {"read_every": 2, "keep_best": True, "best_by": "metric", "learning_rate": 0.1, "schedule": "constant"}
+
+
+@pytest.mark.full
+def test_a_run_killed_in_bf16_keeps_the_same_best_weights(t5_directory, pairs, tmp_path):
+    def asked(name):
+        training = {**KEPT, "precision": "bf16", "save_every": 3}
+        depth = {"strategy": "depth", "options": {"decoder_layers": 2}, "recovery": {"steps": 14}}
+        return recipe(t5_directory, pairs, tmp_path / name, training=training, **depth)
+
+    interrupted(asked("killed"), tmp_path, "recover", 11)
+    readings = json.loads((tmp_path / "killed/work/recover-1/readings.json").read_text())
+    assert [step for step, _ in readings] == [2, 4, 6, 8, 10]
+    run(asked("killed"))
+    run(asked("whole"))
+    one, other = weights(tmp_path / "killed"), weights(tmp_path / "whole")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    logs = [losses((tmp_path / name / "log.jsonl").read_text()) for name in ("killed", "whole")]
+    assert logs[0] == logs[1]
+    assert len({reading for _, _, reading in logs[0] if reading is not None}) > 1
+
+
+def losses(text):
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [(line["step"], line.get("loss"), line.get("eval_loss")) for line in lines if "train_runtime" not in line]
+
+
+@pytest.mark.parametrize("by", [pytest.param("loss", marks=pytest.mark.full), "metric"])
+def test_the_best_of_all_readings_is_what_a_recovery_ends_with(t5_directory, letters, tmp_path, by):
+    """200 rows that are learnt by heart: dev and test rows are those that are trained on."""
+    words = [f"{one} {two}" for one in "abcdefghijklmnopqrst" for two in "abcdefghij"]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"a": word, "b": word[0]}) + "\n" for word in words))
+    config = T5Config.from_pretrained(t5_directory, initializer_factor=1.0)  # of larger weights it learns slowly
+    torch.manual_seed(0)
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path / "dense")
+    letters.save_pretrained(tmp_path / "dense")
+    training = {**KEPT, "best_by": by, "read_every": 25, "batch": 50, "learning_rate": 0.01}
+    depth = {"strategy": "depth", "options": {"decoder_layers": 2}, "recovery": {"steps": 150}}
+    report = run(recipe(tmp_path / "dense", rows, tmp_path / "run", training=training, **depth))
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    read = [line for line in log if "eval_loss" in line]
+    assert len(read) == 6
+    if by == "loss":
+        assert report.quality.loss.pruned <= min(line["eval_loss"] for line in read) + 1e-4
+    else:
+        assert report.quality.pruned >= max(line["eval_metric"] for line in read) - 1e-9
+    assert report.quality.pruned > 0.9, "most rows are known by heart"
 
 
 def test_a_pruned_model_is_pruned_again_in_the_original_numbers(t5_directory, pairs, tmp_path):

@@ -1,6 +1,7 @@
 """Callbacks of a training: the log and the progress display, and the times of single steps."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from prunekit.learn.training.budget import clock
 
 
 class LogCallback(TrainerCallback):
-    """Appends every log entry to a file as a line of JSON, and updates the progress display."""
+    """Appends every log entry to a file as a line of JSON, and updates the progress display.
 
-    def __init__(self, path: Path, phase: str, progress: Progress | None):
+    `on_line` is called after every line, for those who follow the log.
+    """
+
+    def __init__(self, path: Path, phase: str, progress: Progress | None, on_line: Callable[[], None] | None = None):
         self.path = path
         self.phase = phase
         self.progress = progress
+        self.on_line = on_line
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Update the progress display."""
@@ -30,6 +35,8 @@ class LogCallback(TrainerCallback):
             entry = {"phase": self.phase, "step": state.global_step, **logs}
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
+            if self.on_line is not None:
+                self.on_line()
 
 
 class StepTimerCallback(TrainerCallback):

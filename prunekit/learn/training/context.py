@@ -26,7 +26,7 @@ class TrainingContext:
 
     `train` and `dev` are encoded by `processor`; losses of plans are measured on `dev`, in batches of `dev_batch`.
     Phases are resumed from `directory`; `claim` is called before anything is written there. `log` is a file of JSON
-    lines. `budget` counts what is spent.
+    lines, and `on_line` is called after each. `budget` counts what is spent.
 
     Example: 120,000 encoded words, settings of 64 words a batch, the directory ``outputs/demo/work``.
     """
@@ -43,6 +43,7 @@ class TrainingContext:
     progress: Progress | None = None
     claim: Callable[[], None] = _do_nothing
     budget: BudgetTracker = field(default_factory=BudgetTracker)
+    on_line: Callable[[], None] = _do_nothing
 
     @property
     def encoder_cache_limit(self) -> int:

@@ -20,7 +20,7 @@ from prunekit.learn.training.arguments import training_arguments
 from prunekit.learn.training.cache_files import CacheFiles
 from prunekit.learn.training.callbacks import LogCallback
 from prunekit.learn.training.context import TrainingContext
-from prunekit.learn.training.dev_readings import DevReadings
+from prunekit.learn.training.dev_readings import LOSS, METRIC, DevMetric, DevReadings
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.dropout import dropout_at
 from prunekit.learn.training.encoder_cache import EncoderCache
@@ -45,9 +45,10 @@ GATES = "prunekit_gates"
 class PhaseTrainer:
     """Trains one live model, phase by phase, each resumable in a directory of its own.
 
-    `groups` are all groups of the model. Example: the third call of `train` of a trainer named ``learn`` works in
-    ``learn-3``. A run that was killed calls `train` again in the same order: the results of finished phases are read
-    from their directories, and the unfinished one continues from its last checkpoint.
+    `groups` are all groups of the model, `metric` is what the best reading goes by if the recipe wants that. Example:
+    the third call of `train` of a trainer named ``learn`` works in ``learn-3``. A run that was killed calls `train`
+    again in the same order: the results of finished phases are read from their directories, and the unfinished one
+    continues from its last checkpoint.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class PhaseTrainer:
         context: TrainingContext,
         teacher: Teacher | None = None,
         name: str = "learn",
+        metric: DevMetric | None = None,
     ):
         self.model = model
         self.groups = tuple(groups)
         self.context = context
         self.teacher = teacher
         self.name = name
+        self.metric = metric
         self._phases = 0
 
     def train(self, phase: TrainingPhase) -> int:
@@ -96,7 +99,12 @@ class PhaseTrainer:
         if training.read_every is None:
             return None
         free = phase.gates is None
-        return DevReadings(self.model, directory, training.keep_best and free, training.patience if free else None)
+        patience = training.patience if free else None
+        return DevReadings(self.model, directory, training.keep_best and free, patience, self._metric_of(phase))
+
+    def _metric_of(self, phase: TrainingPhase) -> DevMetric | None:
+        """What is read beside the dev loss; nothing where no reading is the best one."""
+        return self.metric if self.context.training.best_by == "metric" and phase.gates is None else None
 
     def _train_or_resume(
         self, phase: TrainingPhase, directory: Path, result: Path, readings: DevReadings | None
@@ -114,7 +122,8 @@ class PhaseTrainer:
         files = [switch, *self._teacher_files()]
         with stop_when_saved() as stop:
             saving = CheckpointCallback(context.budget, context.log, files, stop)
-            callbacks = [LogCallback(context.log, self.name, context.progress), saving, *filter(None, [readings])]
+            logging = LogCallback(context.log, self.name, context.progress, context.on_line)
+            callbacks = [logging, saving, *filter(None, [readings])]
             self.fit(phase, arguments, context.train, callbacks, checkpoint, switch)
             if not saving.stopped:
                 for file in files:
@@ -174,14 +183,16 @@ class PhaseTrainer:
             teacher=self.teacher,
             student_layers=self._layer_paths(phase.distillation),
             eval_dataset=self.context.dev if arguments.eval_steps else None,
-            dev_loss=self._dev_loss,
+            read_dev=lambda: self._read_dev(phase),
             data_collator=Collator(self.context.processor, self.model),
             **rest,
         )
 
-    def _dev_loss(self) -> float:
-        """The loss per target token on the dev rows of the model as it is."""
-        return mean_loss(self.model, self._dev_batches)
+    def _read_dev(self, phase: TrainingPhase) -> dict[str, float]:
+        """The loss per target token on the dev rows of the model as it is, and its metric there if that counts."""
+        metric = self._metric_of(phase)
+        scored = {} if metric is None else {METRIC: metric.read(self.model)}
+        return {LOSS: mean_loss(self.model, self._dev_batches), **scored}
 
     @cached_property
     def _dev_batches(self) -> list[dict[str, Any]]:

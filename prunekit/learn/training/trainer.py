@@ -14,7 +14,6 @@ from prunekit.data.encoded import EncodedDataset, to_device
 from prunekit.errors import PrunekitError
 from prunekit.learn.masking.gates import Gates
 from prunekit.learn.masking.masks import Masks
-from prunekit.learn.training.dev_readings import LOSS
 from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.distillation_loss import divergence, soften
 from prunekit.learn.training.encoder_cache import EncoderCache
@@ -46,7 +45,7 @@ class PruningTrainer(Seq2SeqTrainer):
         student_layers: Mapping[str, list[str]] | None = None,
         encoder_caches: Sequence[EncoderCache] = (),
         stage_rate: Callable[[int], float] = lambda step: 1.0,
-        dev_loss: Callable[[], float] | None = None,
+        read_dev: Callable[[], dict[str, float]] | None = None,
         **rest: Any,
     ):
         super().__init__(model, args, **rest)
@@ -59,7 +58,8 @@ class PruningTrainer(Seq2SeqTrainer):
         self.teacher = teacher if distillation.needs_teacher else None
         self.encoder_caches = encoder_caches
         self.stage_rate = stage_rate
-        self.dev_loss = dev_loss
+        self.read_dev = read_dev
+        self.grad_norm: Tensor | None = None
         self.hidden_loss: HiddenStateLoss | None = None
         if self.teacher is not None and distillation.hidden_weights:
             self.hidden_loss = HiddenStateLoss(
@@ -144,8 +144,12 @@ class PruningTrainer(Seq2SeqTrainer):
             gate_groups = self.gates.optimizer_groups() if self.gates is not None else []
             weights = self._trainable_weights()
             self.optimizer = self._build_optimizer(weights, gate_groups)
-            self.optimizer.register_step_pre_hook(lambda *_: _clip(weights, self.training.clip))
+            self.optimizer.register_step_pre_hook(lambda *_: self._clip(weights))
         return self.optimizer
+
+    def _clip(self, weights: list[nn.Parameter]) -> None:
+        """Clip the weights' gradients together, and remember their norm before that."""
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(weights, self.training.clip)
 
     def _trainable_weights(self) -> list[nn.Parameter]:
         """Every trainable parameter of the model but those of the gates."""
@@ -180,12 +184,12 @@ class PruningTrainer(Seq2SeqTrainer):
         return self.lr_scheduler
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Read the dev loss and log it; what the encoder's caches hold are training rows, so they stand aside."""
-        assert self.dev_loss is not None
+        """Read the dev rows and log it; what the encoder's caches hold are training rows, so they stand aside."""
+        assert self.read_dev is not None
         for cache in self.encoder_caches:
             cache.rows = None
-        metrics = {LOSS: self.dev_loss()}
-        self.log(metrics)
+        metrics = self.read_dev()
+        self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -210,13 +214,18 @@ class PruningTrainer(Seq2SeqTrainer):
         super()._issue_warnings_after_load(load_result)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Log the gates' figures beside the loss; raises `PrunekitError` for a loss that is no number any more."""
+        """Log the gradients' norm and the gates' figures beside the loss.
+
+        Raises `PrunekitError` for a loss that is no number any more.
+        """
         loss = logs.get("loss", logs.get("train_loss", 0.0))
         if not math.isfinite(loss):
             raise PrunekitError(
                 f"The training diverged: at step {self.state.global_step} the loss is {loss}; lower "
                 "training.learning_rate."
             )
+        if "loss" in logs and self.grad_norm is not None:
+            logs["grad_norm"] = float(self.grad_norm)
         if self.gates is not None:
             logs.update(self.gates.figures(self.state.global_step))
         super().log(logs, *args, **kwargs)
@@ -229,7 +238,3 @@ def _decaying(weights: Sequence[nn.Parameter], decay: float) -> list[dict[str, A
     matrices = [weight for weight in weights if weight.ndim > 1]
     vectors = [weight for weight in weights if weight.ndim <= 1]
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors}]
-
-
-def _clip(weights: list[nn.Parameter], max_norm: float) -> None:
-    torch.nn.utils.clip_grad_norm_(weights, max_norm)

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from prunekit import Recipe
+from prunekit._support.yaml_file import read_yaml
 from prunekit.data import g2p
 from prunekit.loading.context import open_run_context
 from prunekit.loading.resolve import resolve
-from prunekit.recipe import read_yaml
 
 
 def read(path):

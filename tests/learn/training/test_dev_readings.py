@@ -12,6 +12,7 @@ from prunekit.learn.training import phase_trainer
 from prunekit.learn.training.arguments import training_arguments
 from prunekit.learn.training.budget import BudgetTracker
 from prunekit.learn.training.callbacks import LogCallback
+from prunekit.learn.training.dev_readings import DevMetric
 from prunekit.learn.training.distillation import LABELS_ONLY
 from prunekit.learn.training.phase import TrainingPhase
 from prunekit.learn.training.phase_trainer import PhaseTrainer
@@ -26,7 +27,7 @@ WILD = {"learning_rate": 0.3, "schedule": "constant", "read_every": 2}
 def trained(bench, tmp_path):
     """A copy of the bench's model after some steps, with the trainer's directory and budget."""
 
-    def train(name, steps=12, model=None, **training):
+    def train(name, steps=12, model=None, metric=None, **training):
         changed = bench.context.training.model_copy(update={**WILD, **training})
         context = dataclasses.replace(
             bench.context,
@@ -36,7 +37,7 @@ def trained(bench, tmp_path):
             budget=BudgetTracker(),
         )
         own = copy.deepcopy(bench.model) if model is None else model
-        trainer = PhaseTrainer(own, bench.groups, context)
+        trainer = PhaseTrainer(own, bench.groups, context, metric=metric)
         trainer.train(TrainingPhase(steps=steps))
         return own, tmp_path / name / "learn-1", context.budget
 
@@ -89,8 +90,40 @@ def test_patience_ends_a_training_and_gives_back_what_it_did_not_need(trained, b
     assert budget.examples == bench.context.step_counter.examples(last)
 
 
-def test_a_killed_training_ends_with_the_same_weights_and_readings(trained, bench, monkeypatch):
-    straight, directory, _ = trained("straight", keep_best=True, patience=4, save_every=3)
+def first_weight(model):
+    """Goes up and down at so high a rate, and draws a number, as a generation that samples does."""
+    torch.rand(1)
+    return float(next(model.parameters()).detach().flatten()[0])
+
+
+@pytest.mark.parametrize(("higher", "best"), [(True, 2), (False, 1)])
+def test_the_metric_decides_where_the_recipe_says_so(trained, tmp_path, higher, best):
+    """The third of six readings is the highest, the second the lowest."""
+    scores = iter([0.3, 0.1, 0.9, 0.8, 0.9, 0.5])
+    seen = []
+
+    def score(model):
+        seen.append(copy.deepcopy(model.state_dict()))
+        return next(scores)
+
+    model, directory, _ = trained("best", metric=DevMetric(score, higher), keep_best=True, best_by="metric")
+    assert [figure for _, figure in readings(directory)] == [0.3, 0.1, 0.9, 0.8, 0.9, 0.5]
+    found = model.state_dict()
+    assert all(torch.equal(value, seen[best][name]) for name, value in found.items())
+    lines = [json.loads(line) for line in (tmp_path / "best.log").read_text().splitlines() if "eval_loss" in line]
+    assert [line["eval_metric"] for line in lines] == [0.3, 0.1, 0.9, 0.8, 0.9, 0.5]
+
+
+def test_reading_the_metric_disturbs_nothing(trained):
+    by_metric, _, _ = trained("read", steps=5, metric=DevMetric(first_weight), patience=9, best_by="metric")
+    plain, _, _ = trained("plain", steps=5, read_every=None)
+    assert same(by_metric, plain)
+
+
+@pytest.mark.parametrize("by", ["loss", "metric"])
+def test_a_killed_training_ends_with_the_same_weights_and_readings(trained, bench, monkeypatch, by):
+    asked = {"metric": DevMetric(first_weight), "best_by": by, "keep_best": True, "patience": 4, "save_every": 3}
+    straight, directory, _ = trained("straight", **asked)
 
     class Power(Exception):
         pass
@@ -102,9 +135,9 @@ def test_a_killed_training_ends_with_the_same_weights_and_readings(trained, benc
 
     monkeypatch.setattr(phase_trainer, "LogCallback", LoggedUntil7)
     with pytest.raises(Power):
-        trained("killed", keep_best=True, patience=4, save_every=3)
+        trained("killed", **asked)
     monkeypatch.undo()
-    resumed, other, _ = trained("killed", keep_best=True, patience=4, save_every=3)
+    resumed, other, _ = trained("killed", **asked)
     assert readings(other) == readings(directory)
     assert same(resumed, straight)
 
@@ -147,3 +180,5 @@ def test_smoothed_labels_spread_their_probability(bench, tmp_path):
 def test_keeping_without_reading_is_refused():
     with pytest.raises(PrunekitError, match="set read_every too"):
         Recipe.parse({"training": {"keep_best": True}})
+    with pytest.raises(PrunekitError, match="set one of them too"):
+        Recipe.parse({"training": {"best_by": "metric", "read_every": 2}})
