@@ -21,6 +21,7 @@ from prunekit.learn.training.step_cost import estimate_step_cost
 from prunekit.pipeline.expected import ExpectedWork, expected_work
 from prunekit.pipeline.recovery import cached_steps, recovery_phase
 from prunekit.pipeline.state import RunState
+from prunekit.pipeline.targets import expected_examples, expected_training, share_to_write
 from prunekit.recipe import Recipe, RecoverySection
 from prunekit.report.forecast_section import ForecastSection, ShapeForecast
 from prunekit.report.sections import LayersSection
@@ -52,6 +53,7 @@ def forecast(state: RunState, answer_seconds: float | None) -> ForecastSection:
     seconds = None
     if work is not None and answer_seconds is not None:
         seconds = _training_seconds(state, work) + answer_seconds * (1 + 1 / (speed.speedup if speed else 1))
+        seconds += answer_seconds * share_to_write(state)
     return ForecastSection(
         shape=None if work is None else _shape(state, work, speed),
         steps=None if work is None else training_steps(state, work.phases),
@@ -134,7 +136,7 @@ def _seconds(state: RunState, plan: PruningPlan, phase: TrainingPhase, done: int
         return 0.0
     dense = state.dense
     plan = _with_all_tokens(state, plan)
-    context = replace(state.data.training, progress=None, budget=BudgetTracker())
+    context = replace(state.data.training, progress=None, budget=BudgetTracker(), train=expected_training(state))
     groups = groups_after(dense.graph.groups, plan)
     model = cut_copy(dense.model, plan, dense.adapter, dense.graph)
     if model is dense.model:  # an empty plan: what learns is not what teaches
@@ -159,7 +161,7 @@ def _with_all_tokens(state: RunState, plan: PruningPlan) -> PruningPlan:
 
 def _counter(state: RunState) -> StepCounter:
     """How many examples a step sees, of all training rows."""
-    return StepCounter(len(state.dense.task.train), state.data.training.step_counter.batch)
+    return StepCounter(expected_examples(state), state.data.training.step_counter.batch)
 
 
 def _disk(state: RunState, work: ExpectedWork | None) -> int:

@@ -18,6 +18,7 @@ from prunekit.learn.training.context import TrainingContext
 from prunekit.measure.answer_filter import all_drop_reasons, count_reasons
 from prunekit.measure.answer_log import AnswerLog, WrittenAnswer
 from prunekit.measure.written_answers import write_answers
+from prunekit.pipeline.evaluation import take_first
 from prunekit.pipeline.state import RunState, encode_data
 from prunekit.report.data_section import TargetsSection
 
@@ -129,6 +130,31 @@ def _lines(train: Dataset, answers: Sequence[WrittenAnswer], reasons: Sequence[S
         row = {"source": source, "target": answer.text, **answer_columns(answer, why), **own}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     return "".join(lines)
+
+
+def expected_training(state: RunState) -> EncodedDataset:
+    """The training rows before the teacher has written their targets: those of the dev rows stand for them, in turn."""
+    rows = state.data.training.train
+    dev = state.data.training.dev.labels
+    if state.recipe.recovery.targets == "labels":
+        return rows
+    labels = [dev[number % len(dev)] for number in range(len(rows))]
+    return EncodedDataset(rows.sources, rows.lengths, labels, rows.source_side, rows.target_side, rows.askings)
+
+
+def expected_examples(state: RunState) -> int:
+    """How many examples an epoch will have, if no answer is dropped."""
+    train = state.dense.task.train
+    return len(train) + (len(labelled(train)) if state.recipe.recovery.targets == "both" else 0)
+
+
+def share_to_write(state: RunState) -> float:
+    """How many answers the teacher is to write beside those of a budget in seconds, over those to the test rows."""
+    recipe = state.recipe
+    if recipe.recovery.targets == "labels" or recipe.budget.cpu_seconds is not None:
+        return 0.0
+    task = state.dense.task
+    return len(task.train) / len(take_first(task.test, recipe.measure.eval_examples))
 
 
 def labelled_training(state: RunState) -> TrainingContext:

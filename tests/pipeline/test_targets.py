@@ -12,7 +12,7 @@ from prunekit.learn.training.trainer import PruningTrainer
 from prunekit.pipeline.run import dry_run, run
 from prunekit.pipeline.stages import cut_vocabulary, train_teacher
 from prunekit.pipeline.state import open_run
-from prunekit.pipeline.targets import write_targets
+from prunekit.pipeline.targets import expected_examples, expected_training, share_to_write, write_targets
 from prunekit.vocabulary.pruning import Corpus
 
 LABELLED = {"d e": "e d", "h a b": "b a h"}
@@ -188,6 +188,18 @@ def test_a_dry_run_says_what_the_teacher_is_to_write(asked, tmp_path):
     assert found.train is not None
     assert (found.train.unlabelled, found.train.targets.longest) == (6, 4)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_to_be_written_is_forecast_by_the_dev_rows(asked, pairs):
+    opened = open_run(asked(targets="both", measure={"batch": 8, "eval_examples": 2}))
+    dev = open_run(asked(targets="labels", train=pairs)).data.training.dev
+    assert [row["labels"] for row in expected_training(opened)] == [dev.labels[number] for number in range(8)]
+    assert expected_examples(opened) == 8 + 2
+    assert share_to_write(opened) == 8 / 2
+    assert share_to_write(open_run(asked(budget={"cpu_seconds": 9}))) == 0
+    plain = open_run(asked(targets="labels", train=pairs))
+    assert expected_training(plain) is plain.data.training.train
+    assert (expected_examples(plain), share_to_write(plain)) == (8, 0)
 
 
 def test_rows_without_labels_are_for_a_teacher_only_and_dev_rows_need_theirs(asked, rows):
