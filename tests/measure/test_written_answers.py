@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from prunekit.data.table import task_table
 from prunekit.data.text import TextProcessor
@@ -92,3 +93,38 @@ def test_what_stands_before_an_answer_does_not_count(bart, processor):
     assert with_start == pytest.approx([sum(float(logits[at, token]) for at, token in ((1, 7), (2, 8), (3, 1))) / 3],
                                        abs=2e-5)  # fmt: skip
     assert plain != with_start
+
+
+LANGUAGES = ("deu_Latn", "fra_Latn")
+
+
+def test_every_row_is_answered_in_its_language_which_counts_for_nothing(multilingual_tokenizer, tmp_path):
+    tokenizer = multilingual_tokenizer("nllb")
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
+    sizes |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "init_std": 0.8}
+    model = M2M100ForConditionalGeneration(M2M100Config(**sizes, vocab_size=len(tokenizer))).eval()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[13:] *= 0.5  # languages are no likely words
+    words = ["abc", "de", "fgh", "cab"]
+    columns = {"source_language": ["eng_Latn"] * 4, "target_language": [*LANGUAGES, *LANGUAGES]}
+    rows = task_table(words, [""] * 4, [[] for _ in words], columns)
+    processor = TextProcessor(tokenizer, TaskSection(target_length=5, target_language_column="to"))
+    log = AnswerLog(tmp_path / "log")
+    found = write_answers(model, processor, processor.encode(rows), {}, log, batch=2)
+    tokenizer.src_lang = "eng_Latn"
+    for word, language, answer in zip(words, columns["target_language"], found, strict=True):
+        ids = tokenizer(word, return_tensors="pt")["input_ids"]
+        code = tokenizer.convert_tokens_to_ids(language)
+        said = model.generate(ids, forced_bos_token_id=code, max_new_tokens=5, max_length=None)[0]
+        assert answer.text == tokenizer.decode(said, skip_special_tokens=True).strip()
+        tokenizer.tgt_lang = language
+        labels = tokenizer(text_target=answer.text)["input_ids"][:5]
+        assert labels[0] == code
+        start = torch.tensor([[model.config.decoder_start_token_id, *labels[:-1]]])
+        with torch.no_grad():
+            chances = model(input_ids=ids, decoder_input_ids=start).logits[0].log_softmax(-1)
+        own = [float(chances[place, token]) for place, token in enumerate(labels)][1:]
+        assert answer.tokens == len(own)
+        assert answer.score == pytest.approx(sum(own) / max(1, len(own)), abs=2e-5)
+    assert len({answer.text for answer in found}) > 1

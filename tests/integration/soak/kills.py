@@ -38,6 +38,10 @@ TAUGHT = {"logits": 0.5, "encoder_hidden": 0.0}
 """Recovery learns from the teacher too, whose predictions are remembered over the epochs."""
 
 
+WRITTEN = {"targets": "both", "filter": {"unended": True}}
+"""The teacher writes targets."""
+
+
 def model_and_rows(place: Path) -> None:
     """A T5 of two encoder and three decoder layers, a tokenizer of single letters, and twelve rows."""
     letters = ["<pad>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz"]
@@ -61,8 +65,9 @@ def recipe(place: Path, output: Path, strategy: str, precision: str) -> Recipe:
     rows = str(place / "rows.jsonl")
     training = {"batch": 4, "learning_rate": 0.01, "precision": precision, "save_every": 4, "log_every": 1}
     stages = [{"frozen": ["encoder"], "share": 6}, {"share": 5, "rate": 0.5}] if strategy == "depth" else []
-    recovery = {"steps": 11, "distillation": TAUGHT, "stages": stages}
-    measure = {"batch": 8, "repeats": 1, "least_quality": 0, "workloads": [{"source": 4, "new_tokens": 3}]}
+    written = WRITTEN if strategy == "depth" else {}
+    recovery = {"steps": 11, "distillation": TAUGHT, "stages": stages, **written}
+    measure = {"batch": 5, "repeats": 1, "least_quality": 0, "workloads": [{"source": 4, "new_tokens": 3}]}
     task = {"train": rows, "eval": rows, "source": "a", "target": "b", "metric": "exact_match", "target_length": 8}
     return Recipe.parse(
         {
@@ -131,6 +136,7 @@ def result(output: Path) -> dict[str, Any]:
         "plan": (output / "plan.json").read_bytes(),
         "weights": (output / "model/model.safetensors").read_bytes(),
         "config": (output / "model/config.json").read_bytes(),
+        "targets": [path.read_bytes() for path in output.glob("targets.jsonl")],
         "losses": [(line["phase"], line["step"], line["loss"]) for line in lines if "loss" in line],
     }
 
