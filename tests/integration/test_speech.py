@@ -299,6 +299,33 @@ def test_a_multilingual_model_is_asked_as_it_was_trained(multilingual, sounds, s
     assert len(set(said)) > 1
 
 
+def test_what_a_multilingual_model_writes_is_scored_without_its_prompt(multilingual, whisper_tokenizer, sounds):
+    sounds.write_text("".join(json.dumps({"audio": f"{number}.wav"}) + "\n" for number in range(8)))
+    asked = recipe(multilingual, sounds, recovery={"targets": "teacher", "filter": {"unended": True}})
+    asked = asked.model_copy(update={"task": asked.task.model_copy(update={"target_language": "de"})})
+    label_file(resolve(asked.model_dump(exclude_unset=True)), sounds.parent / "labels.jsonl")
+    written = [json.loads(line) for line in (sounds.parent / "labels.jsonl").read_text().splitlines()]
+    model = WhisperForConditionalGeneration.from_pretrained(multilingual)
+    extractor = WhisperFeatureExtractor.from_pretrained(multilingual)
+    number = whisper_tokenizer.convert_tokens_to_ids
+    prompt = [number(f"<|{name}|>") for name in ("startoftranscript", "de", "transcribe", "notimestamps")]
+    assert len({row["text"] for row in written}) > 1
+    tables = {"lang_to_id": {"<|de|>": prompt[1]}, "task_to_id": {"transcribe": prompt[2]}, "is_multilingual": True}
+    for key, value in {**tables, "no_timestamps_token_id": prompt[3]}.items():
+        setattr(model.generation_config, key, value)
+    for row in written:
+        samples, rate = soundfile.read(sounds.parent / row["audio"], dtype="float32")
+        inputs = extractor(samples, sampling_rate=rate, return_tensors="pt")
+        text = [*whisper_tokenizer(row["text"], add_special_tokens=False)["input_ids"], number("<|endoftext|>")][:8]
+        with torch.no_grad():
+            logits = model(**inputs, decoder_input_ids=torch.tensor([[*prompt, *text[:-1]]])).logits[0, 3:]
+        chances = [float(logits[place].log_softmax(-1)[token]) for place, token in enumerate(text)]
+        assert row["tokens"] == len(text)
+        alone = model.generate(**inputs, language="de", task="transcribe", max_new_tokens=8)[0]
+        assert row["ended"] == (len(alone) < 8)
+        assert row["score"] == pytest.approx(sum(chances) / len(chances), abs=2e-5)
+
+
 def test_an_english_only_model_has_no_language(multilingual, sounds):
     config = json.loads((multilingual / "generation_config.json").read_text())
     (multilingual / "generation_config.json").write_text(json.dumps({**config, "is_multilingual": False}))

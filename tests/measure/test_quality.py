@@ -1,6 +1,10 @@
 """Evaluation by generating: batches give what rows give alone, and scores are those of the references."""
 
+import copy
+
 import pytest
+import torch
+from transformers import T5ForConditionalGeneration
 
 from prunekit.data.metrics.metric import Metric
 from prunekit.data.tasks import task_table
@@ -93,6 +97,25 @@ def test_settings_for_other_outputs_change_no_answer(t5, processor, rows):
     expected = generate_answers(t5, processor, rows, {})
     other = {"return_dict_in_generate": True, "output_scores": True}
     assert generate_answers(t5, processor, rows, other) == expected
+
+
+class Stripping(T5ForConditionalGeneration):
+    """Generates as Whisper does: without start and end, padded to the longest."""
+
+    def generate(self, *given, **named):
+        ids = super().generate(*given, **named)[:, 1:]
+        ids = torch.where(ids == 1, 0, ids)
+        return ids[:, : int((ids != 0).any(0).sum())]
+
+
+@pytest.mark.parametrize(("batch", "tokens"), [(1, 12), (3, 12), (8, 12), (8, 40), (3, 3)])
+def test_models_that_take_off_start_and_end_tell_which_answers_end(t5, processor, rows, batch, tokens):
+    stripping = copy.deepcopy(t5)
+    stripping.__class__ = Stripping
+    settings = {"max_new_tokens": tokens}
+    texts, ended = generate_answers(t5, processor, rows, settings, batch)
+    assert generate_answers(stripping, processor, rows, settings, batch) == (texts, ended)
+    assert set(ended) == {True, False}
 
 
 def test_progress_counts_rows(t5, processor, rows):
