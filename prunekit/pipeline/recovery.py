@@ -4,14 +4,17 @@ import copy
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import nn
 from transformers import PretrainedConfig
 
 from prunekit._support.recovery_stage import RecoveryStage
 from prunekit.cut.surgery import cut
+from prunekit.errors import PrunekitError
 from prunekit.find.plan import PruningPlan
 from prunekit.learn.bench import Bench
 from prunekit.learn.training.budget import StepCost
 from prunekit.learn.training.distillation import Distillation
+from prunekit.learn.training.freezing import frozen_parts
 from prunekit.learn.training.phase import TrainingPhase, TrainingStage, encoder_frozen_since
 from prunekit.learn.training.step_cost import estimate_step_cost
 from prunekit.loading.context import RunContext
@@ -29,6 +32,17 @@ TIMED_SHARE = 0.03
 def recovery_stages(recovery: RecoverySection) -> tuple[RecoveryStage, ...]:
     """The stages of a recovery; without any it is one."""
     return recovery.stages or (RecoveryStage(frozen=recovery.frozen),)
+
+
+def check_anything_trains(model: nn.Module, recovery: RecoverySection) -> None:
+    """Raise `PrunekitError` for a stage that freezes all of the model's weights."""
+    for stage in recovery_stages(recovery):
+        with frozen_parts(model, stage.frozen):
+            if not any(parameter.requires_grad for parameter in model.parameters()):
+                raise PrunekitError(
+                    f"With {', '.join(stage.frozen)} frozen this model has no weight left to train; freeze less in "
+                    "recovery.frozen or recovery.stages."
+                )
 
 
 def recovery_phase(recovery: RecoverySection) -> TrainingPhase:

@@ -38,6 +38,14 @@ def test_a_budget_is_shared_by_stages_whose_steps_are_recorded(recipe, tmp_path)
     assert not done.budget.limited
 
 
+def test_a_stage_that_could_train_nothing_is_refused_before_anything_is_written(recipe, tmp_path):
+    whole = {"frozen": ["encoder", "decoder", "embedding"]}
+    for recovery in ({"steps": 2, **whole}, {"steps": 2, "stages": [{"share": 0.5}, whole]}):
+        with pytest.raises(PrunekitError, match=r"^With encoder, decoder, embedding frozen .* no weight left to train"):
+            run(recipe(strategy="depth", options={"decoder_layers": 2}, recovery=recovery))
+    assert not (tmp_path / "run").exists()
+
+
 def test_one_of_several_processes_touches_nothing(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(PrunekitError, match="torchrun"):
