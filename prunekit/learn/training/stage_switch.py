@@ -60,8 +60,8 @@ class StageSwitch(TrainerCallback):
         if self.directory is not None and cache is not None and cache.limit and cache.is_full and not self._told:
             self._told = True
             log.warning(
-                "The encoder's states of %s training rows fill the %g GB of training.encoder_cache; the encoder runs "
-                "again for the others. Raise it if the memory allows.",
+                "The encoder's states of %s training rows fill the %g GB of training.encoder_cache; every batch with "
+                "another row is encoded again. Raise it if the memory allows.",
                 f"{len(cache.states):,}",
                 cache.limit / GIGABYTE,
             )
