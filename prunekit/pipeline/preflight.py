@@ -16,6 +16,7 @@ from prunekit.errors import PrunekitError
 from prunekit.loading.context import RunContext
 from prunekit.pipeline.evaluation import quality_of, take_first
 from prunekit.pipeline.forecast import forecast, is_worth_timing
+from prunekit.pipeline.recovery import check_anything_trains
 from prunekit.pipeline.state import RunState, take_sample
 from prunekit.report.data_section import (
     DataSection,
@@ -54,9 +55,11 @@ def look(
 def look_at_run(state: RunState) -> DataSection:
     """The same for a run that has just been opened, with what the run will come to.
 
-    Steps and answers are timed for it only where much training lies ahead, or nothing but a look is asked for.
+    Steps and answers are timed for it only where much training lies ahead, or nothing but a look is asked for. Raises
+    `PrunekitError` for a recovery that could train nothing.
     """
     context = state.dense
+    check_anything_trains(context.model, state.recipe.recovery)
     measure = state.recipe.measure
     rows = take_sample(take_first(context.task.test, measure.eval_examples), state.sample, state.recipe.seed)
     test = None if context.task.test is context.task.dev else context.processor.encode(rows)

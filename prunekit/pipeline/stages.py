@@ -28,13 +28,7 @@ from prunekit.pipeline.precision import settle_precision
 from prunekit.pipeline.preflight import look_at_run
 from prunekit.pipeline.problem import problem_of
 from prunekit.pipeline.pruned_context import with_fewer_tokens
-from prunekit.pipeline.recovery import (
-    check_anything_trains,
-    forget_weights,
-    recovered_stages,
-    recovery_phase,
-    within_budget,
-)
+from prunekit.pipeline.recovery import forget_weights, recovered_stages, recovery_phase, within_budget
 from prunekit.pipeline.speed_options import resolve_target
 from prunekit.pipeline.state import DenseTeacher, RunState, encode_data, teacher_cache
 from prunekit.pipeline.targets import labelled_training, write_targets
@@ -62,8 +56,7 @@ def check_given_plan(state: RunState) -> RunState:
 
 
 def look_before_work(state: RunState) -> RunState:
-    """Look at model and data, and warn of what is cut, lost or doubtful; refuse a recovery that could train nothing."""
-    check_anything_trains(state.dense.model, state.recipe.recovery)
+    """Look at model and data, and warn of what is cut, lost or doubtful."""
     found = look_at_run(state)
     if state.show is not None:
         state.show(found)
