@@ -28,6 +28,10 @@ FILE = "targets.jsonl"
 """The file in a run directory with what the teacher wrote, the dropped answers among it."""
 
 
+MUCH = 0.5
+"""A share of the budget that is worth a warning if the answers alone took it."""
+
+
 def write_targets(state: RunState) -> RunState:
     """Let the teacher write the targets of the training rows, if the recipe asks for it; the run then trains on them.
 
@@ -62,7 +66,19 @@ def _written(state: RunState) -> tuple[list[WrittenAnswer], list[float]]:
         batch = state.recipe.measure.batch
         model = context.model
         found = write_answers(model, context.processor, encoded, context.generation, answers, batch, scored, tell)
+    _warn_of_cost(state, len(found))
     return found, source_sizes(encoded, context.processor)
+
+
+def _warn_of_cost(state: RunState, answers: int) -> None:
+    """Say so where writing took much of a budget in seconds: nothing else has been charged to it yet."""
+    limit = state.recipe.budget.cpu_seconds
+    spent = state.budget.seconds
+    if limit is not None and spent > MUCH * limit:
+        log.warning(
+            f"Writing {answers:,} answers took {spent:.1f} seconds, and budget.cpu_seconds is {limit:g}: little is left to "
+            "train. Raise it, read fewer rows (task.limit), or write the answers once with prunekit label."
+        )
 
 
 def _saving(state: RunState) -> StageProgress:

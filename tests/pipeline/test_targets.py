@@ -157,6 +157,12 @@ def test_seconds_of_writing_are_spent(asked):
     assert written.budget.examples == 0
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(1e-3, True), (1e6, False)])
+def test_a_budget_that_the_answers_use_up_is_told(asked, caplog, seconds, told):
+    write_targets(train_teacher(open_run(asked(budget={"cpu_seconds": seconds}))))
+    assert ("Writing 8 answers took" in caplog.text) is told
+
+
 def test_nothing_to_train_on_names_the_reasons(asked):
     opened = train_teacher(open_run(asked(rule={"least_score": -1e-9})))
     with pytest.raises(PrunekitError, match=r"8 answers none is left .*least_score 8.*recovery\.filter"):
