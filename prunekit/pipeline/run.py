@@ -22,8 +22,9 @@ def run(recipe: Recipe, progress: Progress | None = None, show: Callable[[DataSe
     """Prune as `recipe` says and write the result into its output directory.
 
     Leaves ``recipe.yaml``, ``plan.json``, ``model/``, ``report.json``, ``report.html``, ``predictions.jsonl`` and
-    ``log.jsonl`` there, and ``targets.jsonl`` where the teacher wrote training targets. A budget stands in that recipe as the steps of recovery that it allowed for, so that repeating
-    it repeats the run. `show` is told what the look at model and data finds, before any work begins.
+    ``log.jsonl`` there, and ``targets.jsonl`` where the teacher wrote training targets. A budget stands in that recipe
+    as the steps of recovery that it allowed for, so that repeating it repeats the run. `show` is told what the look at
+    model and data finds, before any work begins.
 
     Raises `PrunekitError` for anything that cannot work, before the directory is touched where that can be known.
     """

@@ -76,7 +76,7 @@ def _warn_of_cost(state: RunState, answers: int) -> None:
     spent = state.budget.seconds
     if limit is not None and spent > MUCH * limit:
         log.warning(
-            f"Writing {answers:,} answers took {spent:.1f} seconds, and budget.cpu_seconds is {limit:g}: little is left to "
+            f"Writing {answers:,} answers took {spent:.1f} s, and budget.cpu_seconds is {limit:g}: little is left to "
             "train. Raise it, read fewer rows (task.limit), or write the answers once with prunekit label."
         )
 
