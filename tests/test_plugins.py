@@ -37,7 +37,9 @@ def test_only_the_chosen_plugin_is_imported(install):
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(PrunekitError, match="no adapter 'brat'; did you mean 'bart'"):
         plugins.load(ADAPTERS, "brat")
-    with pytest.raises(PrunekitError, match=r"no strategy 'x'; there are cofi, depth, minitron, nash, shortgpt, uniform"):
+    with pytest.raises(
+        PrunekitError, match=r"no strategy 'x'; there are cofi, depth, minitron, nash, shortgpt, uniform"
+    ):
         plugins.load(STRATEGIES, "x")
 
 
