@@ -79,6 +79,7 @@ class DevReadings(TrainerCallback):
         write_text(self.readings, json.dumps(readings))
         if self.patience is not None and len(figures) - 1 - best >= self.patience:
             control.should_training_stop = True
+            control.should_save = False  # transformers would go on from that checkpoint, as if there were patience left
 
     def _known(self) -> list[list[Any]]:
         """Steps and what was read, in order."""

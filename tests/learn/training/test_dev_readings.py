@@ -90,6 +90,23 @@ def test_patience_ends_a_training_and_gives_back_what_it_did_not_need(trained, b
     assert budget.examples == bench.context.step_counter.examples(last)
 
 
+def test_a_kill_after_patience_has_ended_a_training_does_not_let_it_go_on(trained, monkeypatch):
+    """A checkpoint of the last step would know nothing of that: a training that resumes there makes more of them."""
+    asked = {"patience": 2, "save_every": 2, "keep_best": True, "steps": 60}
+    straight, directory, _ = trained("straight", **asked)
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(phase_trainer, "save_phase", kill)
+    with pytest.raises(KeyboardInterrupt):
+        trained("killed", **asked)
+    monkeypatch.undo()
+    resumed, other, _ = trained("killed", **asked)
+    assert readings(other) == readings(directory)
+    assert same(resumed, straight)
+
+
 def first_weight(model):
     """Goes up and down at so high a rate, and draws a number, as a generation that samples does."""
     torch.rand(1)
