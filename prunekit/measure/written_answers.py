@@ -32,18 +32,21 @@ def write_answers(
     """One answer per encoded row, in the rows' order; what `log` holds already is not generated again.
 
     Batches and settings are those of `answered_batches`. With the same rows, model, settings and `batch` the answers
-    are the same, however often the work was interrupted.
+    are the same, however often the work was interrupted; what a generation draws depends on how many there are.
     """
     known = log.load()
     scorer = TargetScorer(model, processor) if scored else None
     if progress:
         progress(len(known), len(encoded))
-    for answered in answered_batches(model, processor, encoded, generation, batch, known):
-        written = _written(processor, answered, scorer)
-        log.add(written)
-        known.update(written)
-        if progress:
-            progress(len(known), len(encoded))
+    with torch.random.fork_rng():
+        torch.manual_seed(len(known))
+        for answered in answered_batches(model, processor, encoded, generation, batch, known):
+            written = _written(processor, answered, scorer)
+            log.add(written)
+            known.update(written)
+            torch.manual_seed(len(known))
+            if progress:
+                progress(len(known), len(encoded))
     return [known[number] for number in range(len(encoded))]
 
 

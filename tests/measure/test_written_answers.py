@@ -55,8 +55,9 @@ def test_answers_and_scores_are_those_of_every_row_alone(request, write, tokeniz
     assert [each.score for each in found] == pytest.approx([row[3] for row in expected], abs=2e-5)
 
 
-def test_an_interrupted_writing_ends_with_the_same_log(t5, write, tmp_path):
-    whole = write(t5, "whole", batch=2)
+@pytest.mark.parametrize("settings", [{}, {"do_sample": True, "temperature": 2.0}])
+def test_an_interrupted_writing_ends_with_the_same_log(t5, write, tmp_path, settings):
+    whole = write(t5, "whole", settings, batch=2)
 
     class KilledError(Exception):
         pass
@@ -66,10 +67,11 @@ def test_an_interrupted_writing_ends_with_the_same_log(t5, write, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        write(t5, "killed", batch=2, progress=stop)
+        write(t5, "killed", settings, batch=2, progress=stop)
     assert len((tmp_path / "killed").read_text().splitlines()) == 2
     counted = []
-    assert write(t5, "killed", batch=2, progress=lambda done, _: counted.append(done)) == whole
+    torch.rand(3)  # another process has drawn other numbers
+    assert write(t5, "killed", settings, batch=2, progress=lambda done, _: counted.append(done)) == whole
     assert counted == [4, 6, 7]
     assert (tmp_path / "killed").read_bytes() == (tmp_path / "whole").read_bytes()
 
