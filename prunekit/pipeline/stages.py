@@ -50,8 +50,8 @@ def aim_at_speed(state: RunState) -> RunState:
 
 
 def check_given_plan(state: RunState) -> RunState:
-    """Raise `PrunekitError` for a given plan that does not fit the model."""
-    _check_fits(state, state.proposal)
+    """Raise `PrunekitError` for a given plan that does not fit the model, or what an earlier run left of it."""
+    _check_fits(state if state.start is None else replace(state, plan=state.start.plan), state.proposal)
     return state
 
 

@@ -78,6 +78,14 @@ def test_fewer_tokens_are_kept_by_all_that_follow(recipe, first, tmp_path):
         open_run(recipe(start=str(place), plan=str(tmp_path / "fewer.json")))
 
 
+def test_a_plan_that_keeps_nothing_of_what_is_there_is_refused_before_any_work(recipe, first, tmp_path):
+    """The model has this layer, but the run that is started from removed it."""
+    (tmp_path / "gone.json").write_text(PruningPlan({"decoder.layers": (1,)}).to_json())
+    asked = recipe(start=str(first(recovery={"steps": 0})), plan=str(tmp_path / "gone.json"))
+    with pytest.raises(PrunekitError, match=r"leaves nothing of 'decoder\.layers'"):
+        stages.check_given_plan(open_run(asked))
+
+
 REFUSED = {
     "no run": ({"start": "nowhere"}, "No run can start from 'nowhere' .* it has no recipe.yaml"),
     "a speed": ({"target": {"speedup": 2.0}}, "cannot aim at a speed"),
