@@ -14,6 +14,7 @@ from prunekit.front.running import run_steps, steps_once
 from prunekit.front.selection import Aim
 from prunekit.front.summary import front_of
 from prunekit.loading.context import open_run_context
+from prunekit.pipeline.state import check_training
 from prunekit.recipe import Recipe
 
 __all__ = ["Aim", "Front", "front"]
@@ -35,6 +36,7 @@ def front(
     directory.check()
     context = cache(lambda: open_run_context(recipe))
     if not directory.asked.exists():  # what cannot work is refused before anything is written
+        check_training(recipe)
         front_depths(recipe, depths, context())
     with directory.in_use():
         steps = steps_once(directory, depths, lambda: plan_steps(recipe, strategy, depths, context(), progress))

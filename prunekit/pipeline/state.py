@@ -143,7 +143,7 @@ def open_run(
     directory = directory or RunDirectory(recipe)
     directory.check()
     with directory.stage("find"):
-        _check_training(recipe)
+        check_training(recipe)
         strategy = None if recipe.plan else open_strategy(recipe)
         context = open_run_context(recipe)
         recipe = _fit_default_workloads(recipe, _positions_of(context))
@@ -169,7 +169,7 @@ def open_run(
         )
 
 
-def _check_training(recipe: Recipe) -> None:
+def check_training(recipe: Recipe) -> None:
     """Raise `PrunekitError` for a precision that the device lacks, and for trackers that are not there."""
     check_precision(recipe.training.precision, device_of(recipe.device))
     check_trackers(recipe.training.report_to)

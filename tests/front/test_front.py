@@ -112,4 +112,6 @@ def test_killed_again_and_again_it_ends_like_an_undisturbed_one(recipe, tmp_path
 def test_what_cannot_work_is_refused_before_anything_is_written(recipe, tmp_path):
     with pytest.raises(PrunekitError, match="keep 3 decoder layers, but there are 3"):
         front(recipe(), depths=[3])
+    with pytest.raises(PrunekitError, match="no tracker 'tensorbord'"):
+        front(recipe(training={"report_to": "tensorbord"}))
     assert not (tmp_path / "front").exists()
