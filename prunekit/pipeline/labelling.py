@@ -78,12 +78,11 @@ def label_file(recipe: Recipe, output: Path, progress: Progress | None = None) -
     rows = context.task.train
     encoded = context.processor.encode(rows)
     _warn_of_cuts(encoded)
-    with work.in_use(_asked(recipe, context)) as finished:
+    with work.in_use(_asked(recipe, context)):
         answers = _answers(recipe, context, encoded, work, progress)
         sizes = source_sizes(encoded, context.processor)
         reasons = all_drop_reasons(context.task, answers, recipe.recovery.filter, sizes)
-        if not finished:
-            _write(recipe.task, context.task.modality == "audio", rows, answers, reasons, output)
+        _write(recipe.task, context.task.modality == "audio", rows, answers, reasons, output)
     return Labelling(tuple(rows["number"][:]), tuple(reasons), context.task.skipped.get("train", 0))
 
 
@@ -100,7 +99,12 @@ def _check_columns(section: TaskSection) -> None:
     """Raise `PrunekitError` where the first row has a column that is to be written, or holds its recording itself."""
     rows = read_rows(str(section.train), ("train",), section.streaming)
     row = next((each for each in rows if not isinstance(each, MalformedRow)), {})
-    taken = [name for name in COLUMNS if name in row and name != section.target]
+    if section.target in COLUMNS:
+        raise PrunekitError(
+            f"The answers cannot be written to the column {section.target!r}, which has a meaning of its own beside "
+            "them; rename that column, and name another with --target (task.target)."
+        )
+    taken = [name for name in COLUMNS if name in row]
     if taken:
         raise PrunekitError(
             f"{section.train!r} has the column {taken[0]!r}, which is written for every answer; rename or remove it."
@@ -122,8 +126,9 @@ def _asked(recipe: Recipe, context: RunContext) -> str:
     """What the answers depend on, in one text: settings, rows and weights. The filter may change meanwhile."""
     keys = recipe.model_dump(mode="json", include={"task", "generation", "dtype"})
     digest = hashlib.blake2b(digest_size=16)
-    for column in ("source", "number"):
-        digest.update(json.dumps(context.task.train[column][:]).encode())
+    rows = context.task.train
+    for column in sorted({*rows.column_names} - {"target", "references", "recording"}):
+        digest.update(json.dumps(rows[column][:]).encode())
     return json.dumps({**keys, "batch": recipe.measure.batch, "rows": digest.hexdigest(), **_weights(context.model)})
 
 
@@ -152,6 +157,7 @@ def _write(
             if bool(why) == with_reasons:
                 yield _labelled_row(section, row, recording, answer, why, output.parent)
 
+    dropped_path(output).unlink(missing_ok=True)  # by the limits of a labelling that was killed
     if any(reasons):
         _write_jsonl(dropped_path(output), some(True))
     _write_jsonl(output, some(False))

@@ -34,8 +34,8 @@ class WorkDirectory:
             raise PrunekitError(f"{str(there)!r} exists already; choose another --output, or remove it.")
 
     @contextmanager
-    def in_use(self, asked: str) -> Iterator[bool]:
-        """Claim the directory for the block; gives whether the output is written already, but for tidying up.
+    def in_use(self, asked: str) -> Iterator[None]:
+        """Claim the directory for the block, which writes the outputs with what a killed process left.
 
         `asked` says what is worked on. The directory is removed once the block has ended well. Raises `PrunekitError`
         for one that another process works in, and for the unfinished work of another command.
@@ -49,7 +49,7 @@ class WorkDirectory:
             self._check_same(asked)
             if not self._note.exists():
                 write_text(self._note, asked)
-            yield self.output.exists()
+            yield
             self._remove()
         finally:
             self.lock.release()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -13,9 +14,11 @@ import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from prunekit.data.columns import read_table
+from prunekit.data.table import task_table
 from prunekit.errors import PrunekitError
 from prunekit.loading.resolve import resolve
-from prunekit.pipeline.labelling import dropped_path, label_file
+from prunekit.pipeline.labelling import _asked, dropped_path, label_file
+from prunekit.pipeline.work_directory import WorkDirectory
 from prunekit.recipe import TaskSection
 
 SOURCES = ("a b c", "d e", "f", "g h i", "a c", "b d f", "e", "h a b")
@@ -112,6 +115,14 @@ def test_a_column_that_would_be_overwritten_is_refused(recipe, rows, tmp_path):
         label_file(recipe(), tmp_path / "labels.jsonl")
 
 
+@pytest.mark.parametrize("name", ["label", "score"])
+def test_answers_have_a_column_for_themselves(recipe, rows, tmp_path, name):
+    """An old label, or a score, would stand in their place."""
+    rows.write_text(json.dumps({"a": "a", name: "b"}) + "\n")
+    with pytest.raises(PrunekitError, match=f"cannot be written to the column '{name}'"):
+        label_file(recipe(task={"target": name}), tmp_path / "labels.jsonl")
+
+
 def test_an_output_that_exists_is_refused_and_other_rows_do_not_go_on(recipe, rows, tmp_path):
     output = tmp_path / "labels.jsonl"
 
@@ -127,6 +138,30 @@ def test_an_output_that_exists_is_refused_and_other_rows_do_not_go_on(recipe, ro
     (tmp_path / "labels.jsonl.work/asked.txt").unlink()
     with pytest.raises(PrunekitError, match="exists already"):
         label_file(recipe(), output)
+
+
+def test_limits_may_change_after_a_kill_even_once_the_files_are_there(recipe, said, tmp_path, monkeypatch):
+    """As any others that change meanwhile, they decide what the files hold."""
+    output = tmp_path / "labels.jsonl"
+
+    def kill(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WorkDirectory, "_remove", kill)
+    with pytest.raises(KeyboardInterrupt):
+        label_file(recipe(filter={"unended": True, "most_tokens": 5}), output)
+    assert dropped_path(output).exists()
+    monkeypatch.undo()
+    assert label_file(recipe(), output).kept == len(read(output)) == len(SOURCES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.jsonl", "rows.jsonl"]
+
+
+def test_rows_that_are_asked_in_another_language_are_other_rows(recipe, t5):
+    def asked(language):
+        table = task_table(["a"], [""], [[]], {"target_language": [language], "number": [1]})
+        return _asked(recipe(), SimpleNamespace(task=SimpleNamespace(train=table), model=t5))
+
+    assert asked("deu_Latn") == asked("deu_Latn") != asked("fra_Latn")
 
 
 KILLED = """

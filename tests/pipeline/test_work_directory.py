@@ -15,8 +15,7 @@ def work(tmp_path):
 
 
 def test_it_goes_once_the_block_has_ended_well(work):
-    with work.in_use("this") as finished:
-        assert not finished
+    with work.in_use("this"):
         (work.path / "half").write_text("")
         work.output.write_text("done")
     assert [path.name for path in work.output.parent.iterdir()] == ["x.jsonl"]
@@ -66,7 +65,7 @@ def test_a_kill_between_the_output_and_the_tidying_up_is_finished(work):
     (work.path / "asked.txt").write_text("this")
     work.output.write_text("done")
     work.check()
-    with work.in_use("this") as finished:
-        assert finished
+    with work.in_use("this"):
+        assert work.output.exists()
     assert not work.path.exists()
     assert work.output.read_text() == "done"
