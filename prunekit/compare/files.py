@@ -67,7 +67,7 @@ class TrialFiles:
     @property
     def has_ended(self) -> bool:
         """Whether the run's directory is that of a complete run."""
-        return (self.directory / "report.json").exists() and not (self.directory / "work").exists()
+        return (self.directory / "report.json").exists() and not (self.directory / "work" / "recipe.yaml").exists()
 
     def failure_reason(self) -> str | None:
         """Why the trial failed when it was last attempted; None if it did not."""

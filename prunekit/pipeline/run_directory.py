@@ -14,6 +14,14 @@ from prunekit.errors import PrunekitError
 from prunekit.recipe import Recipe
 
 
+def is_finished(path: Path) -> bool:
+    """Whether the run in a directory is complete; a process that was killed at its very end may leave ``work/`` empty.
+
+    Example: with ``recipe.yaml`` and ``work/recipe.yaml`` there are files left to tidy up, so it is not.
+    """
+    return (path / "recipe.yaml").is_file() and not (path / "work" / "recipe.yaml").exists()
+
+
 class RunDirectory:
     """A run's output directory. While ``work/`` is in it, the run is unfinished and the same recipe may go on with it.
 

@@ -38,9 +38,10 @@ def test_a_run_has_ended_when_it_has_a_report_and_no_work(comparison):
     files = TrialFiles(Comparison.parse(comparison), NARROW)
     assert not files.has_ended
     (files.directory / "work").mkdir(parents=True)
+    (files.directory / "work/recipe.yaml").touch()
     (files.directory / "report.json").touch()
     assert not files.has_ended
-    (files.directory / "work").rmdir()
+    (files.directory / "work/recipe.yaml").unlink()  # where a kill may leave an empty directory
     assert files.has_ended
 
 

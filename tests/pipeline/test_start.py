@@ -110,6 +110,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(recipe, first, 
     with pytest.raises(PrunekitError, match=r"is not the one of the plan\.json"):
         read_start(place)
     (place / "work").mkdir()
+    (place / "work/recipe.yaml").touch()
     with pytest.raises(PrunekitError, match="is not finished"):
         read_start(place)
 
