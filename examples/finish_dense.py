@@ -40,7 +40,7 @@ def main() -> None:
 
 def train(recipe: Path, model: Path | None, output: Path, examples: int) -> Path:
     """Train for one stage from `model`, or from the recipe's own one; the directory of the trained model."""
-    if not (output / "report.json").exists():
+    if not (output / "recipe.yaml").exists() or (output / "work/recipe.yaml").exists():
         asked = yaml.safe_load(recipe.read_text(encoding="utf-8"))
         asked |= {"output": str(output), "budget": {"examples": examples}, **({"model": str(model)} if model else {})}
         prunekit.run(prunekit.Recipe.parse(asked))
