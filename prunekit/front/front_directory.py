@@ -12,7 +12,7 @@ from prunekit._support.atomic import DRAFT, remove_abandoned, write_text
 from prunekit._support.lock import FileLock
 from prunekit.compare.sources import Sources
 from prunekit.errors import PrunekitError
-from prunekit.pipeline.run_directory import is_finished
+from prunekit.pipeline.run_directory import is_complete_run
 from prunekit.recipe import Recipe
 
 
@@ -105,4 +105,4 @@ class FrontDirectory:
 
     def has_ended(self, name: str) -> bool:
         """Whether a step's run is complete."""
-        return is_finished(self.run_directory(name))
+        return is_complete_run(self.run_directory(name))

@@ -14,7 +14,7 @@ from prunekit.errors import PrunekitError
 from prunekit.recipe import Recipe
 
 
-def is_finished(path: Path) -> bool:
+def is_complete_run(path: Path) -> bool:
     """Whether the run in a directory is complete; a process that was killed at its very end may leave ``work/`` empty.
 
     Example: with ``recipe.yaml`` and ``work/recipe.yaml`` there are files left to tidy up, so it is not.

@@ -14,7 +14,7 @@ from prunekit.find.plan import PruningPlan
 from prunekit.loading.context import RunContext
 from prunekit.loading.pretrained import open_config, open_model
 from prunekit.loading.task import model_of
-from prunekit.pipeline.run_directory import is_finished
+from prunekit.pipeline.run_directory import is_complete_run
 from prunekit.recipe import Recipe, VocabularySection
 from prunekit.report.report import Report
 
@@ -70,7 +70,7 @@ def read_start(path: Path) -> Start:
     """The finished run in a directory; raises `PrunekitError` where there is none, or its files do not agree."""
     files = ("recipe.yaml", "plan.json", "report.json", "model/config.json")
     missing = [name for name in files if not (path / name).is_file()]
-    if missing or not is_finished(path):
+    if missing or not is_complete_run(path):
         why = f"it has no {missing[0]}" if missing else "the run there is not finished"
         raise PrunekitError(
             f"No run can start from {str(path)!r} (start): {why}; give the directory of a finished run, with its model."

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from prunekit import PrunekitError
-from prunekit.pipeline.run_directory import RunDirectory, is_finished
+from prunekit.pipeline.run_directory import RunDirectory, is_complete_run
 
 
 def test_only_a_directory_that_is_new_empty_or_this_recipes_is_taken(recipe, tmp_path):
@@ -93,7 +93,7 @@ def test_a_process_that_was_killed_while_it_tidied_up_left_a_complete_run(recipe
 def test_a_kill_before_the_empty_directory_was_removed_left_a_finished_run(recipe, tmp_path, monkeypatch):
     directory = RunDirectory(recipe())
     directory.claim()
-    assert not is_finished(directory.path)
+    assert not is_complete_run(directory.path)
 
     def killed(path, **_):
         (path / "recipe.yaml").unlink()
@@ -103,7 +103,7 @@ def test_a_kill_before_the_empty_directory_was_removed_left_a_finished_run(recip
     with pytest.raises(KeyboardInterrupt):
         directory.close(recipe())
     assert directory.work.exists()
-    assert is_finished(directory.path)
+    assert is_complete_run(directory.path)
 
 
 def test_nothing_is_written_before_the_directory_is_claimed(recipe, tmp_path):
