@@ -32,7 +32,7 @@ from prunekit.learn.training.resumption import (
     SavedCache,
     last_whole_checkpoint,
     remove_checkpoints,
-    rewind_log,
+    rewind,
 )
 from prunekit.learn.training.stage_switch import StageSwitch
 from prunekit.learn.training.teacher import Teacher
@@ -117,7 +117,7 @@ class PhaseTrainer:
         rate = phase.learning_rate or context.training.learning_rate
         arguments = training_arguments(context.training, directory, phase.steps, rate, context.seed, context.device)
         checkpoint = last_whole_checkpoint(directory)
-        rewind_log(context.log, directory, checkpoint)
+        rewind(context.log, directory, checkpoint)
         switch = self._stage_switch(phase, directory)
         files = [switch, *self._teacher_files()]
         with stop_when_saved() as stop:

@@ -1,4 +1,4 @@
-"""What an interrupted training goes on from: its last whole checkpoint, and the log as it was then."""
+"""What an interrupted training goes on from: its last whole checkpoint, and log and caches as they were then."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from prunekit._support.stopping import StopRequest
 from prunekit.learn.training.budget import BudgetTracker
 
 WHOLE = "whole.json"
-"""In a checkpoint, written last: the sizes of its files, and how long the log was."""
+"""In a checkpoint, written last: the sizes of its files, how long the log was, and which files the caches had."""
 
 BEGUN = "begun.json"
-"""Beside the checkpoints: how long the log was before the first step."""
+"""Beside the checkpoints: how long the log was before the first step, and which files the caches had."""
 
 
 class SavedCache(Protocol):
@@ -64,9 +64,11 @@ class CheckpointCallback(TrainerCallback):
 
 
 def finish_checkpoint(checkpoint: Path, log: Path) -> None:
-    """Write down which files a checkpoint has, and how long the log is."""
+    """Write down which files a checkpoint has, how long the log is, and which files the caches have."""
     sizes = {file.name: file.stat().st_size for file in checkpoint.iterdir() if file.name != WHOLE}
-    write_text(checkpoint / WHOLE, json.dumps({"files": sizes, "log": _length(log)}))
+    write_text(
+        checkpoint / WHOLE, json.dumps({"files": sizes, "log": _length(log), "cached": _cached(checkpoint.parent)})
+    )
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -93,14 +95,27 @@ def remove_checkpoints(directory: Path, keep: Path | None = None) -> None:
             shutil.rmtree(checkpoint)
 
 
-def rewind_log(log: Path, directory: Path, checkpoint: Path | None) -> None:
-    """Cut the log to what it was at a checkpoint, or before the training in `directory`; a new training notes that."""
+def rewind(log: Path, directory: Path, checkpoint: Path | None) -> None:
+    """Cut log and caches to what they were at a checkpoint, or before the training in `directory`, which notes that.
+
+    A batch of which the caches know some rows is computed anew, all of it, and its last bits may differ from what they
+    hold: a training that went on with rows of later steps would end with other weights.
+    """
     mark = directory / BEGUN if checkpoint is None else checkpoint / WHOLE
     if not mark.exists():
-        write_text(mark, json.dumps({"log": _length(log)}))
-    length = json.loads(mark.read_text(encoding="utf-8"))["log"]
-    if _length(log) > length:
-        os.truncate(log, length)
+        write_text(mark, json.dumps({"log": _length(log), "cached": _cached(directory)}))
+    then = json.loads(mark.read_text(encoding="utf-8"))
+    if _length(log) > then["log"]:
+        os.truncate(log, then["log"])
+    now = _cached(directory)
+    for later in set(now) - set(then.get("cached", now)):
+        (directory.parent / later).unlink()
+
+
+def _cached(directory: Path) -> list[str]:
+    """The files of a training's own caches and of the teacher's, which trainings share, by their paths beside it."""
+    files = [*directory.glob("encoder-*/*.safetensors"), *directory.parent.glob("teacher/*/*.safetensors")]
+    return sorted(str(file.relative_to(directory.parent)) for file in files)
 
 
 def _length(log: Path) -> int:

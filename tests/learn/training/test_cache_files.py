@@ -1,10 +1,18 @@
 """The rows of a cache, written and read again: the same numbers, each once."""
 
+import copy
+import dataclasses
+
+import pytest
 import torch
 
+from prunekit.learn.training import phase_trainer
 from prunekit.learn.training.cache_files import CacheFiles
+from prunekit.learn.training.distillation import Distillation
 from prunekit.learn.training.encoder_cache import EncoderCache
-from prunekit.learn.training.teacher import TeacherCache
+from prunekit.learn.training.phase import TrainingPhase
+from prunekit.learn.training.phase_trainer import PhaseTrainer
+from prunekit.learn.training.teacher import Teacher, TeacherCache
 
 
 def same(one, other):
@@ -42,3 +50,36 @@ def test_what_was_read_is_not_written_again(tmp_path):
     second.save()
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["000000.safetensors", "000001.safetensors"]
     assert set(CacheFiles(EncoderCache(), tmp_path).cache.states) == {1, 2}
+
+
+def test_a_training_that_resumes_knows_no_rows_of_later_steps(bench, tmp_path, monkeypatch):
+    """A kill after the last step, whose rows are in files already, and before the result is written."""
+    training = bench.context.training.model_copy(update={"save_every": 2})
+    context = dataclasses.replace(bench.context, training=training, directory=tmp_path / "w", log=tmp_path / "log")
+    phase = TrainingPhase(Distillation(logits=1.0, encoder_hidden=0.0), steps=3, frozen_stacks=("encoder",))
+    known = []
+
+    def train():
+        teacher = Teacher(bench.teacher.model, bench.teacher.layers)
+        switches = []
+        usual = PhaseTrainer.fit
+
+        def fit(self, *args):
+            switches.append(args[-1])
+            known.append(len(teacher.cache.states))
+            usual(self, *args)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(PhaseTrainer, "fit", fit)
+            patched.setattr(phase_trainer, "save_phase", kill)
+            with pytest.raises(KeyboardInterrupt):
+                PhaseTrainer(copy.deepcopy(bench.model), bench.groups, context, teacher).train(phase)
+        return len(switches[0].cache.states), len(teacher.cache.states)
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    batch = bench.context.training.batch
+    assert train() == (3 * batch, 3 * batch)
+    assert train() == (3 * batch, 3 * batch)
+    assert known == [0, 2 * batch]

@@ -13,7 +13,7 @@ from prunekit.learn.training.resumption import (
     finish_checkpoint,
     is_whole,
     last_whole_checkpoint,
-    rewind_log,
+    rewind,
 )
 
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
@@ -61,16 +61,16 @@ def test_the_latest_counts_by_its_step_and_the_others_go(tmp_path, log):
 def test_the_log_is_again_what_it_was(tmp_path, log):
     directory = tmp_path / "learn-1"
     directory.mkdir()
-    rewind_log(log, directory, None)
+    rewind(log, directory, None)
     log.write_text("12345\nstep 1\n")
     saved = checkpoint(tmp_path, 1, log)
     log.write_text("12345\nstep 1\nstep 2\nste")
-    rewind_log(log, directory, saved)
+    rewind(log, directory, saved)
     assert log.read_text() == "12345\nstep 1\n"
-    rewind_log(log, directory, None)
+    rewind(log, directory, None)
     assert log.read_text() == "12345\n"
     log.write_text("123")
-    rewind_log(log, directory, saved)
+    rewind(log, directory, saved)
     assert log.read_text() == "123", "a log that somebody shortened does not grow"
 
 
