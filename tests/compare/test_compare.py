@@ -121,6 +121,7 @@ class Stopped(BaseException):
     """Nothing in the engine catches this."""
 
 
+@pytest.mark.full
 def test_a_cell_that_was_stopped_goes_on(comparison, tmp_path, made):
     comparison |= {"seeds": [0], "baselines": [], "variants": {"narrow": {}}, "keep_models": True}
     comparison["base"]["training"]["save_every"] = 2

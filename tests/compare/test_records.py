@@ -28,6 +28,7 @@ def small(comparison, tmp_path):
     return comparison | {"seeds": [0], "baselines": [], "variants": variants, "records": str(tmp_path / "kept")}
 
 
+@pytest.mark.full
 def test_records_are_enough_to_go_on_elsewhere(small, tmp_path, made):
     first = compare(Comparison.parse(small))
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [

@@ -78,6 +78,7 @@ def test_a_shape_that_was_taken_is_taken_anew_when_it_changes(small, tmp_path, m
     assert sizes["fresh"] == sizes["narrow"] < sizes["dense-further"]
 
 
+@pytest.mark.full
 def test_a_shape_that_comes_out_the_same_leaves_the_others_done(small, tmp_path, made):
     small["variants"]["fresh"] = {"from_scratch": "narrow"}
     first = compare(Comparison.parse(small))

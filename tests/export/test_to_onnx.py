@@ -210,9 +210,8 @@ KIN = {
 """Special tokens as real models have them, by which some of these count positions; two vocabularies, a language."""
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "M2M100Config" else pytest.param(name, marks=pytest.mark.full) for name in KIN]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("name", KIN)
 def test_the_kin_of_bart(name, tmp_path):
     config = getattr(transformers, name)(**{**BART_SIZES, "vocab_size": 60, **KIN[name]})
     specimen = ModelUnderTest.tiny(Bart(), config, torch.float32)
@@ -226,6 +225,7 @@ def test_the_kin_of_bart(name, tmp_path):
     assert tokens[:, 1].tolist() == [7, 7]
 
 
+@pytest.mark.full
 def test_int8_is_written_and_its_distance_said(case, saved, tmp_path):
     done = run(saved, tmp_path / "out", "--quantization", "int8")
     assert done.exit_code == 0, done.stderr
@@ -235,6 +235,7 @@ def test_int8_is_written_and_its_distance_said(case, saved, tmp_path):
     assert head.data_type == onnx.TensorProto.UINT8
 
 
+@pytest.mark.full
 def test_a_graph_that_computes_something_else_is_found_and_nothing_written(saved, tmp_path, monkeypatch):
     def wrong(model, eager=to_onnx._eager):
         copied = eager(model)
@@ -265,6 +266,7 @@ class Accented(Bart):
         return {"accent": torch.zeros_like(mask).scatter(1, mask.argmax(dim=1, keepdim=True), 1)}
 
 
+@pytest.mark.full
 def test_what_an_architecture_wants_beside_a_text_is_made_in_the_graph(case, tmp_path):
     one = case("bart")
     small, graph = copy.deepcopy(one.model), one.graph
@@ -297,6 +299,7 @@ def test_windows_that_depend_on_the_length_are_refused(tmp_path):
         to_onnx.export_onnx(specimen.model, specimen.adapter, specimen.graph, tmp_path)
 
 
+@pytest.mark.full
 def test_a_model_that_attends_otherwise_when_a_text_is_long_is_refused(tmp_path):
     from prunekit_adapters.bigbird_pegasus import BigBirdPegasus
 

@@ -50,7 +50,14 @@ def test_nothing_is_measured_without_need(state, tmp_path, measured, more):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("more", [{"teacher": {"steps": 2}}, {"options": {"steps": 2}}, {"budget": {"examples": 80}}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"teacher": {"steps": 2}},
+        {"options": {"steps": 2}},
+        pytest.param({"budget": {"examples": 80}}, marks=pytest.mark.full),
+    ],
+)
 def test_a_complete_run_names_it(recipe, tmp_path, measured, more):
     options = {"decoder_layers": 2, **more.pop("options", {})}
     run(recipe(training=AUTO, options=options, **more))
