@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 import prunekit
+from prunekit.pipeline.run_directory import is_complete_run
 
 LEAST_GAIN = 0.01
 """The share of the dev loss that a stage must take away for another one to follow."""
@@ -31,8 +32,7 @@ def main() -> None:
     for stage in range(1, args.stages + 1):
         model = train(args.recipe, model, args.output / f"stage-{stage}", args.examples)
         losses = dev_losses(model.parent / "log.jsonl")
-        first = losses[0] if stage == 1 else last
-        print(f"stage {stage}: dev loss {first:.4f} to {min(losses):.4f}", flush=True)
+        print(f"stage {stage}: best dev loss {min(losses):.4f}", flush=True)
         if stage > 1 and min(losses) > (1 - LEAST_GAIN) * last:
             break
         last = min(losses)
@@ -40,7 +40,7 @@ def main() -> None:
 
 def train(recipe: Path, model: Path | None, output: Path, examples: int) -> Path:
     """Train for one stage from `model`, or from the recipe's own one; the directory of the trained model."""
-    if not (output / "recipe.yaml").exists() or (output / "work/recipe.yaml").exists():
+    if not is_complete_run(output):
         asked = yaml.safe_load(recipe.read_text(encoding="utf-8"))
         asked |= {"output": str(output), "budget": {"examples": examples}, **({"model": str(model)} if model else {})}
         prunekit.run(prunekit.Recipe.parse(asked))

@@ -17,7 +17,7 @@ from prunekit.latency.timing import Speed
 from prunekit.loading.context import RunContext
 from prunekit.measure.bootstrap import bootstrap_interval
 from prunekit.measure.environment import environment
-from prunekit.measure.predictions import Predictions
+from prunekit.measure.predictions import Predictions, answer_languages
 from prunekit.measure.quality import Quality
 from prunekit.pipeline.evaluation import quality_of, take_first
 from prunekit.pipeline.pruned_context import context_after
@@ -56,8 +56,7 @@ def _interval(metric: Any, quality: Quality, rows: Dataset) -> tuple[float, floa
     """95% of the scores of rows drawn again, where the metric is a sum over rows."""
     if not isinstance(metric, SummedMetric):
         return None
-    languages = tuple(rows["target_language"]) if "target_language" in rows.column_names else None
-    parts = metric.row_parts(quality.predictions, rows["references"][:], languages)
+    parts = metric.row_parts(quality.predictions, rows["references"][:], answer_languages(rows))
     return bootstrap_interval(metric, np.array(parts, dtype=float))
 
 
